@@ -1,0 +1,69 @@
+//! Combined-mode ciphers (RFC 5282 for IKE, RFC 4106/4309/7634/8750 for ESP): algorithm and keyed object.
+//! To add one: a file in `rustcrypto/aead/`, an [`Aead`] static, one line in the provider's list.
+
+use crate::{CryptoError, EncrId};
+use alloc::boxed::Box;
+
+/// An AEAD transform at one key size. Lengths are in octets.
+pub trait Aead: Send + Sync {
+    /// IANA transform id.
+    fn id(&self) -> EncrId;
+    /// Key length without salt.
+    fn key_len(&self) -> usize;
+    /// Salt that follows the key in KEYMAT (4 for GCM and ChaCha20-Poly1305, 3 for CCM).
+    fn salt_len(&self) -> usize;
+    /// Nonce length: salt and 8 octets of IV.
+    fn nonce_len(&self) -> usize {
+        self.salt_len() + 8
+    }
+    /// Length of the integrity check value on the wire.
+    fn tag_len(&self) -> usize;
+    /// Builds the key schedule, once per SA. `key` is `key_len` octets, without the salt.
+    ///
+    /// # Errors
+    /// [`CryptoError::Length`] for any other length.
+    fn key(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError>;
+}
+
+/// One packet for [`AeadKey::seal_many`] and [`AeadKey::open_many`].
+pub struct AeadJob<'a> {
+    /// Nonce (salt and IV), made by the caller; never twice for one key when sealing.
+    pub nonce: [u8; 12],
+    /// Additional authenticated data.
+    pub aad: &'a [u8],
+    /// Sealed or opened in place.
+    pub data: &'a mut [u8],
+    /// Written when sealing, read when opening; `tag_len` octets.
+    pub tag: &'a mut [u8],
+    /// What came of it.
+    pub result: Result<(), CryptoError>,
+}
+
+/// A keyed AEAD. Safe to use from many threads at once.
+pub trait AeadKey: Send + Sync {
+    /// Encrypts `data` in place and writes the tag. The caller never repeats a nonce for a key.
+    ///
+    /// # Errors
+    /// [`CryptoError::Length`] when nonce or tag have the wrong length.
+    fn seal(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> Result<(), CryptoError>;
+
+    /// Checks the tag in constant time and decrypts `data` in place.
+    ///
+    /// # Errors
+    /// [`CryptoError::Integrity`] when the tag is wrong; `data` is then unspecified and must be thrown away.
+    fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError>;
+
+    /// Seals many packets; a multi-buffer library overrides this. Nonces of 12 octets only.
+    fn seal_many(&self, jobs: &mut [AeadJob<'_>]) {
+        for j in jobs {
+            j.result = self.seal(&j.nonce, j.aad, j.data, j.tag);
+        }
+    }
+
+    /// Opens many packets; a multi-buffer library overrides this. Nonces of 12 octets only.
+    fn open_many(&self, jobs: &mut [AeadJob<'_>]) {
+        for j in jobs {
+            j.result = self.open(&j.nonce, j.aad, j.data, j.tag);
+        }
+    }
+}

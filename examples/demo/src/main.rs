@@ -1,0 +1,2 @@
+//! Placeholder until the node lands.
+fn main() {}
