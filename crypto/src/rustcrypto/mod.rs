@@ -1,10 +1,64 @@
 //! The portable provider, made of RustCrypto and dalek crates: no C, no_std, deterministic.
 //! To add an algorithm: a file in the folder of its kind, one line in the list here.
 
+mod aead;
+mod cipher;
+mod hash;
+mod integ;
+mod ke;
+mod prf;
+
 use crate::Provider;
+use alloc::vec;
 
 /// The portable provider without legacy algorithms.
 #[must_use]
 pub fn provider() -> Provider {
-    Provider { name: "portable", ..Provider::default() }
+    Provider {
+        name: "portable",
+        aeads: vec![
+            &aead::aes_gcm::AES_128_GCM_16,
+            &aead::aes_gcm::AES_192_GCM_16,
+            &aead::aes_gcm::AES_256_GCM_16,
+            &aead::chacha20_poly1305::CHACHA20_POLY1305,
+        ],
+        ciphers: vec![
+            &cipher::aes_cbc::AES_128_CBC,
+            &cipher::aes_cbc::AES_192_CBC,
+            &cipher::aes_cbc::AES_256_CBC,
+            &cipher::null::NULL,
+        ],
+        integs: vec![
+            &integ::hmac::HMAC_SHA2_256_128,
+            &integ::hmac::HMAC_SHA2_384_192,
+            &integ::hmac::HMAC_SHA2_512_256,
+            &integ::hmac::HMAC_SHA1_96,
+        ],
+        prfs: vec![
+            &prf::hmac::HMAC_SHA2_256,
+            &prf::hmac::HMAC_SHA2_384,
+            &prf::hmac::HMAC_SHA2_512,
+            &prf::hmac::HMAC_SHA1,
+        ],
+        kes: vec![
+            &ke::x25519::CURVE25519,
+            &ke::ecp::ECP_256,
+            &ke::ecp::ECP_384,
+            &ke::ecp::ECP_521,
+            &ke::modp::MODP_2048,
+            &ke::modp::MODP_3072,
+            &ke::modp::MODP_4096,
+            &ke::modp::MODP_6144,
+            &ke::modp::MODP_8192,
+        ],
+        hashes: vec![&hash::SHA1, &hash::SHA2_256, &hash::SHA2_384, &hash::SHA2_512],
+    }
+}
+
+/// The portable provider with what RFC 8247 and RFC 9395 advise against: MODP 1024 and 1536.
+/// Only for peers that can do nothing better.
+#[must_use]
+pub fn provider_with_legacy() -> Provider {
+    let legacy = Provider { kes: vec![&ke::modp::MODP_1536, &ke::modp::MODP_1024], ..Provider::default() };
+    provider().or("portable with legacy algorithms", &legacy)
 }

@@ -1,0 +1,3 @@
+//! Integrity algorithms of the portable provider. To add one: a file here, a line in [`super::provider`].
+
+pub(super) mod hmac;
