@@ -1,2 +1,126 @@
-//! Placeholder until the node lands.
-fn main() {}
+//! A thin IPsec gateway on Ravelin: it owns the sockets, the TUN device, the clock and the operating system's
+//! randomness, and carries what they bring to `ravelin::Node` and back. All protocol logic is in the crates;
+//! `drive.rs` is the only file that talks to the node. Manual: docs/gateway.md.
+
+#![allow(dead_code, reason = "until drive.rs has a node to drive")]
+
+mod clock;
+mod config;
+mod control;
+mod daemon;
+mod drive;
+mod keylog;
+mod sockets;
+mod tun;
+
+use clap::{Parser, Subcommand};
+use config::Config;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(version, about = "A thin IPsec gateway (IKEv2 and ESP in user space)")]
+struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Run in the foreground until SIGTERM or SIGINT
+    Run(Run),
+    /// Check a configuration file and say what it means
+    Check {
+        /// The TOML file
+        config: PathBuf,
+    },
+    /// Show the SAs of a running gateway
+    Show(Client),
+    /// Bring up a child, or all children of a peer
+    Initiate(Named),
+    /// Delete the IKE SAs of a peer, with the children in them
+    Terminate(Named),
+    /// Ask a peer whether it lives
+    Probe(Named),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Run {
+    /// The TOML file (docs/gateway.md)
+    config: PathBuf,
+    /// Write all keys to Wireshark tables in this folder; whoever reads them reads the traffic
+    #[arg(long, value_name = "DIR")]
+    keylog: Option<PathBuf>,
+    /// What to log, as in `info`, `debug`, `gateway=debug,ravelin=trace`
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+    /// Predictable randomness, for tests only: every key can then be guessed
+    #[arg(long, hide = true)]
+    seed: Option<u64>,
+}
+
+#[derive(clap::Args)]
+struct Client {
+    /// The gateway's control socket
+    #[arg(long, value_name = "PATH", default_value = "/run/ravelin/gateway.sock")]
+    control: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct Named {
+    /// Name of a peer or child in the configuration
+    name: String,
+    #[command(flatten)]
+    client: Client,
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().what {
+        What::Run(run) => start(&run),
+        What::Check { config } => Config::load(&config).map(|c| summary(&config, &c)).map_err(|e| e.to_string()),
+        What::Show(client) => ask(&client, "show"),
+        What::Initiate(n) => ask(&n.client, &format!("initiate {}", n.name)),
+        What::Terminate(n) => ask(&n.client, &format!("terminate {}", n.name)),
+        What::Probe(n) => ask(&n.client, &format!("probe {}", n.name)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("gateway: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(run: &Run) -> Result<(), String> {
+    let config = Config::load(&run.config).map_err(|e| e.to_string())?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&run.log).map_err(|e| format!("--log {}: {e}", run.log))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    daemon::run(config, run).map_err(|e| e.to_string())
+}
+
+fn ask(client: &Client, line: &str) -> Result<(), String> {
+    let answer = control::ask(&client.control, line).map_err(|e| e.to_string())?;
+    match answer.strip_prefix("error: ") {
+        Some(e) => Err(e.trim_end().to_owned()),
+        None => {
+            print!("{answer}");
+            Ok(())
+        }
+    }
+}
+
+fn summary(path: &Path, config: &Config) {
+    let children = config.peers.iter().map(|p| p.children.len()).sum::<usize>();
+    println!("{}: good; {} peers, {children} children", path.display(), config.peers.len());
+    for p in &config.peers {
+        let remote = p.remote.map_or("any address".to_owned(), |a| a.to_string());
+        println!("peer {} at {remote}", p.name);
+        for c in &p.children {
+            let list = |ts: &[ravelin_sa_db::TrafficSelector]| {
+                ts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            };
+            println!("  child {}: {} === {}", c.name, list(&c.local_ts), list(&c.remote_ts));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The event loop: waits for sockets, TUN device, control socket, signals and the node's deadline, and hands what
+//! comes to the driver. Each source gives a bounded number of packets per turn, so that none starves the others.
+
+use crate::Run;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control::Control;
+use crate::drive::Driver;
+use crate::sockets::Sockets;
+use crate::tun::Tun;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use signal_hook_mio::v1_0::Signals;
+use std::io;
+use std::time::Duration;
+
+/// Packets of one source per turn.
+const BURST: usize = 64;
+/// How long peers may take to answer our Deletes at the end.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+const TUN: Token = Token(100);
+const SIGNALS: Token = Token(101);
+/// And, after it, the control clients.
+const CONTROL: Token = Token(102);
+
+/// Runs until a signal says otherwise.
+pub(crate) fn run(config: Config, run: &Run) -> io::Result<()> {
+    let clock = Clock::start();
+    let mut poll = Poll::new()?;
+    let registry = poll.registry().try_clone()?;
+    let mut signals = Signals::new([nix::libc::SIGTERM, nix::libc::SIGINT])?;
+    registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
+    let control_path = config.gateway.control.clone();
+    let sockets = Sockets::open(&config.gateway)?;
+    for (i, socket) in sockets.iter().enumerate() {
+        registry.register(&mut SourceFd(&socket.fd()), Token(i), Interest::READABLE)?;
+    }
+    let tun = Tun::open(&config)?;
+    registry.register(&mut SourceFd(&tun.fd()), TUN, Interest::READABLE)?;
+    let mut control = Control::open(&control_path, &registry, CONTROL)?;
+    let mut driver = Driver::new(config, run, sockets, tun, clock.now())?;
+    driver.start(clock.now());
+    tracing::info!(control = %control_path.display(), "running");
+
+    let mut events = Events::with_capacity(256);
+    let mut buf = vec![0; 65_536];
+    let mut end = None;
+    let mut unfinished = Vec::new(); // edge-triggered: sources that had more than a burst
+    loop {
+        let now = clock.now();
+        if let Some(end) = end
+            && (driver.is_closed() || now.mono >= end)
+        {
+            tracing::info!("ended");
+            return Ok(());
+        }
+        let deadline = end.into_iter().chain(driver.deadline()).min();
+        let wait = match deadline {
+            _ if !unfinished.is_empty() => Some(Duration::ZERO),
+            Some(at) => clock.until(at),
+            None => None,
+        };
+        match poll.poll(&mut events, wait) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        }
+        let mut ready = std::mem::take(&mut unfinished);
+        ready.extend(events.iter().map(|e| e.token()).filter(|t| *t != SIGNALS));
+        for signal in signals.pending() {
+            tracing::info!(signal, "shutting down");
+            driver.shut_down(clock.now());
+            end = Some(clock.now().mono + GOODBYE);
+        }
+        for token in ready {
+            match token {
+                CONTROL => control.accept(&registry),
+                Token(n) if n > CONTROL.0 => control.ready(token, |line| driver.command(clock.now(), line)),
+                _ if drain(&mut driver, &clock, token, &mut buf) => unfinished.push(token),
+                _ => {}
+            }
+        }
+        if driver.deadline().is_some_and(|at| at <= clock.now().mono) {
+            driver.timeout(clock.now());
+        }
+    }
+}
+
+/// Takes up to a burst from one source; true when there may be more.
+fn drain(driver: &mut Driver, clock: &Clock, token: Token, buf: &mut [u8]) -> bool {
+    for _ in 0..BURST {
+        let more = match token {
+            TUN => driver.receive_tun(clock.now(), buf),
+            Token(i) => driver.receive_socket(clock.now(), i, buf),
+        };
+        match more {
+            Ok(true) => {}
+            Ok(false) => return false,
+            // ICMP errors of packets sent before come this way; the protocol's own timers deal with loss
+            Err(e) => tracing::debug!("receive: {e}"),
+        }
+    }
+    true
+}
