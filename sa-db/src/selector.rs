@@ -57,6 +57,18 @@ impl AddrRange {
         }
     }
 
+    /// Reads "10.0.0.0/8", "10.0.0.1-10.0.0.9" or one address; `None` when it is none of these.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some((addr, len)) = text.split_once('/') {
+            return Self::prefix(addr.parse().ok()?, len.parse().ok()?);
+        }
+        match text.split_once('-') {
+            Some((first, last)) => Self::new(first.parse().ok()?, last.parse().ok()?),
+            None => text.parse().ok().map(Self::host),
+        }
+    }
+
     /// First address.
     #[must_use]
     pub fn first(&self) -> IpAddr {
@@ -236,6 +248,58 @@ impl TrafficSelector {
     }
 }
 
+/// Why a text is no traffic selector.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SelectorError(pub alloc::string::String);
+
+impl fmt::Display for SelectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "\"{}\" is no traffic selector; expected an address, a prefix or a range, then [protocol/ports] if ",
+            self.0
+        )?;
+        f.write_str(
+            "bounded, as in 10.0.0.0/8, 10.0.0.1-10.0.0.9[udp], 2001:db8::/32[tcp/80-90] or 10.0.0.1[17/opaque]",
+        )
+    }
+}
+
+impl core::error::Error for SelectorError {}
+
+impl core::str::FromStr for TrafficSelector {
+    type Err = SelectorError;
+
+    /// Reads what `Display` writes: "10.0.0.0/8[tcp/80-90]". Protocols: a number or icmp, tcp, udp, icmp6, any.
+    fn from_str(text: &str) -> Result<Self, SelectorError> {
+        parse_selector(text.trim()).ok_or_else(|| SelectorError(text.into()))
+    }
+}
+
+fn parse_selector(text: &str) -> Option<TrafficSelector> {
+    let Some((addrs, rest)) = text.split_once('[') else { return AddrRange::parse(text).map(TrafficSelector::any) };
+    let inner = rest.strip_suffix(']')?;
+    let (protocol, ports) = inner.split_once('/').map_or((inner, None), |(proto, ports)| (proto, Some(ports)));
+    let protocol = match protocol {
+        "any" | "" => 0,
+        "icmp" => 1,
+        "tcp" => 6,
+        "udp" => 17,
+        "sctp" => 132,
+        "icmp6" | "ipv6-icmp" => 58,
+        number => number.parse().ok()?,
+    };
+    let ports = match ports {
+        None | Some("any" | "") => PortRange::ANY,
+        Some("opaque") => PortRange::Opaque,
+        Some(p) => match p.split_once('-') {
+            Some((a, b)) => PortRange::new(a.parse().ok()?, b.parse().ok()?)?,
+            None => p.parse().ok().map(|p| PortRange::Range(p, p))?,
+        },
+    };
+    Some(TrafficSelector { addrs: AddrRange::parse(addrs)?, protocol, ports })
+}
+
 impl fmt::Display for TrafficSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.addrs)?;
@@ -321,6 +385,26 @@ mod tests {
         let r = AddrRange::new("10.0.0.1".parse().unwrap(), "10.0.0.6".parse().unwrap()).unwrap();
         assert_eq!(r.to_string(), "10.0.0.1-10.0.0.6");
         assert!(AddrRange::prefix("10.0.0.0".parse().unwrap(), 33).is_none());
+    }
+
+    #[test]
+    fn printed_selectors_read_back() {
+        for text in [
+            "10.0.0.0/8",
+            "10.0.0.1/32[tcp]",
+            "10.0.0.1-10.0.0.6[udp/53]",
+            "::/0[any/80-90]",
+            "fd00::/8[icmp6/opaque]",
+            "1.0.0.0/8[47]",
+        ] {
+            assert_eq!(text.parse::<TrafficSelector>().unwrap().to_string(), text);
+        }
+        assert_eq!("10.0.0.1".parse::<TrafficSelector>().unwrap().to_string(), "10.0.0.1/32");
+        for text in
+            ["", "10.0.0.0/33", "10.0.0.9-10.0.0.1", "10.0.0.1[", "10.0.0.1[tcp/9-8]", "10.0.0.1[256]", "1.1.1.1-::1"]
+        {
+            assert!(text.parse::<TrafficSelector>().is_err(), "{text}");
+        }
     }
 
     #[test]

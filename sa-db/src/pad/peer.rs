@@ -1,0 +1,190 @@
+//! One entry of the PAD (RFC 4301 §4.4.3): who the peer is, how each side proves itself, what its Child SAs may cover.
+
+use super::{IdPattern, Identity};
+use crate::proposal::Proposal;
+use crate::{AddrRange, TrafficSelector};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+/// How a side proves who it is (RFC 7296 §2.15, §2.16; RFC 7427; RFC 7619).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum AuthMethod {
+    /// A pre-shared key, found in [`super::Secrets`] or asked for.
+    Psk,
+    /// A signature with a certified or raw public key.
+    Pubkey,
+    /// An EAP method; whoever authenticates clients says which (RFC 7296 §2.16).
+    Eap,
+    /// No authentication (RFC 7619).
+    Null,
+}
+
+impl fmt::Display for AuthMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Psk => "psk",
+            Self::Pubkey => "pubkey",
+            Self::Eap => "eap",
+            Self::Null => "null",
+        })
+    }
+}
+
+/// What to do when the same identities come again (RFC 7296 §2.4, INITIAL_CONTACT).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Uniqueness {
+    /// Old IKE SAs go only when the peer says INITIAL_CONTACT.
+    #[default]
+    InitialContact,
+    /// The new IKE SA replaces old ones of the same identities.
+    Replace,
+    /// The new IKE SA is refused while an old one lives.
+    Keep,
+    /// Any number of IKE SAs.
+    Never,
+}
+
+/// How a peer is met on the UDP level (RFC 7296 §2.23).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum NatTraversal {
+    /// UDP encapsulation where a NAT is found.
+    #[default]
+    Auto,
+    /// UDP encapsulation always (the NAT detection hashes are made to fail).
+    Force,
+    /// Never; bare ESP even through a NAT.
+    Never,
+}
+
+/// Times of the IKE SA. Zero: never.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct IkeTimes {
+    /// Rekey the IKE SA after this long (RFC 7296 §2.8).
+    pub rekey: Duration,
+    /// Authenticate anew after this long (RFC 7296 §2.8.3).
+    pub reauth: Duration,
+    /// Up to this much is subtracted from `rekey` and `reauth`, at random.
+    pub jitter: Duration,
+    /// Close the IKE SA when it was not rekeyed this long after `rekey`.
+    pub over: Duration,
+    /// Ask whether the peer lives when nothing was heard for this long (RFC 7296 §2.4).
+    pub dpd: Duration,
+    /// NAT keepalives when nothing was sent for this long behind a NAT (RFC 3948 §4).
+    pub keepalive: Duration,
+}
+
+impl Default for IkeTimes {
+    fn default() -> Self {
+        let minutes = |m: u64| Duration::from_secs(m * 60);
+        Self {
+            rekey: minutes(240),
+            reauth: Duration::ZERO,
+            jitter: minutes(24),
+            over: minutes(24),
+            dpd: Duration::from_secs(60),
+            keepalive: Duration::from_secs(20),
+        }
+    }
+}
+
+/// One entry of the PAD. Make one with [`Peer::new`] and set the fields that differ.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// For people and configuration; unique in a PAD.
+    pub name: String,
+    /// IDi or IDr that we send.
+    pub local_id: Identity,
+    /// Identities that the other side may have.
+    pub remote_id: IdPattern,
+    /// Our address; `None`: any of this host.
+    pub local: Option<IpAddr>,
+    /// Where to initiate; `None`: we only answer.
+    pub remote: Option<SocketAddr>,
+    /// Addresses the peer may speak from; empty: any. Judged as the packet came, so behind NATs.
+    pub remote_addrs: Vec<AddrRange>,
+    /// How we prove ourselves.
+    pub local_auth: AuthMethod,
+    /// How the peer may prove itself; any one of these.
+    pub remote_auth: Vec<AuthMethod>,
+    /// Our certificate and private key, by a name that the authority knows; `None`: its choice.
+    pub credential: Option<String>,
+    /// Trust anchors for the peer, by names that the authority knows; empty: all it has.
+    pub anchors: Vec<String>,
+    /// Address pools for CFG_REQUEST, by name; empty: none (RFC 7296 §3.15).
+    pub pools: Vec<String>,
+    /// Ask the peer for inner addresses of these families (CFG_REQUEST).
+    pub request_v4: bool,
+    /// As `request_v4`, for IPv6.
+    pub request_v6: bool,
+    /// Offers for the IKE SA, best first.
+    pub proposals: Vec<Proposal>,
+    /// Traffic that the peer may claim on its side of Child SAs (RFC 4301 §4.4.3.4); empty: what the policies say.
+    pub child_constraints: Vec<TrafficSelector>,
+    /// A post-quantum PSK (RFC 8784): its PPK_ID.
+    pub ppk: Option<Vec<u8>>,
+    /// Refuse the peer without a post-quantum PSK.
+    pub ppk_required: bool,
+    /// What to do when the same identities come again.
+    pub uniqueness: Uniqueness,
+    /// UDP encapsulation.
+    pub nat_traversal: NatTraversal,
+    /// IKE fragments (RFC 7383) are offered.
+    pub fragmentation: bool,
+    /// MOBIKE (RFC 4555) is offered.
+    pub mobike: bool,
+    /// An IKE SA without Child SA may be set up (RFC 6023).
+    pub childless: bool,
+    /// Times of the IKE SA.
+    pub times: IkeTimes,
+}
+
+impl Peer {
+    /// An entry with pre-shared keys both ways, the default offers, and no bounds on addresses or Child SAs.
+    #[must_use]
+    pub fn new(name: impl Into<String>, local_id: Identity, remote_id: impl Into<IdPattern>) -> Self {
+        Self {
+            name: name.into(),
+            local_id,
+            remote_id: remote_id.into(),
+            local: None,
+            remote: None,
+            remote_addrs: Vec::new(),
+            local_auth: AuthMethod::Psk,
+            remote_auth: alloc::vec![AuthMethod::Psk],
+            credential: None,
+            anchors: Vec::new(),
+            pools: Vec::new(),
+            request_v4: false,
+            request_v6: false,
+            proposals: Proposal::default_ike(),
+            child_constraints: Vec::new(),
+            ppk: None,
+            ppk_required: false,
+            uniqueness: Uniqueness::default(),
+            nat_traversal: NatTraversal::default(),
+            fragmentation: true,
+            mobike: true,
+            childless: true,
+            times: IkeTimes::default(),
+        }
+    }
+
+    /// True when the peer may speak from `addr`.
+    #[must_use]
+    pub fn may_speak_from(&self, addr: IpAddr) -> bool {
+        self.remote_addrs.is_empty() || self.remote_addrs.iter().any(|r| r.contains(addr))
+    }
+
+    /// The part of `claimed` (the peer's side of a Child SA) that this entry allows (RFC 4301 §4.4.3.4).
+    #[must_use]
+    pub fn constrain(&self, claimed: &[TrafficSelector]) -> Vec<TrafficSelector> {
+        if self.child_constraints.is_empty() {
+            return claimed.to_vec();
+        }
+        claimed.iter().flat_map(|c| self.child_constraints.iter().filter_map(|a| a.intersect(c))).collect()
+    }
+}

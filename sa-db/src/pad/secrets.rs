@@ -1,0 +1,93 @@
+//! Pre-shared keys by pair of identities (RFC 7296 §2.15) and post-quantum pre-shared keys by id (RFC 8784).
+
+use super::Identity;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use ravelin_crypto::Secret;
+
+/// Secrets the PAD refers to. Everything here is wiped on drop and prints as a count only.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// Keys are canonical identities; `None` stands for any.
+    psks: BTreeMap<(Option<Identity>, Option<Identity>), Arc<Secret>>,
+    ppks: BTreeMap<Vec<u8>, Arc<Secret>>,
+}
+
+impl Secrets {
+    /// A PSK for IKE SAs between `local` and `remote`; `None` stands for any identity. A second one for the same pair
+    /// replaces the first, which is returned.
+    pub fn add_psk(&mut self, local: Option<&Identity>, remote: Option<&Identity>, psk: Secret) -> Option<Arc<Secret>> {
+        self.psks.insert((local.map(Identity::canonical), remote.map(Identity::canonical)), Arc::new(psk))
+    }
+
+    /// Removes the PSK given for exactly this pair.
+    pub fn remove_psk(&mut self, local: Option<&Identity>, remote: Option<&Identity>) -> Option<Arc<Secret>> {
+        self.psks.remove(&(local.map(Identity::canonical), remote.map(Identity::canonical)))
+    }
+
+    /// The PSK between `local` and `remote`, most specific first: both identities, the remote one, the local one, any.
+    #[must_use]
+    pub fn psk(&self, local: &Identity, remote: &Identity) -> Option<&Arc<Secret>> {
+        let (l, r) = (Some(local.canonical()), Some(remote.canonical()));
+        let order = [(l.clone(), r.clone()), (None, r), (l, None), (None, None)];
+        order.iter().find_map(|pair| self.psks.get(pair))
+    }
+
+    /// A post-quantum PSK (RFC 8784) by its PPK_ID: type octet and value, as in the PPK_IDENTITY notify.
+    pub fn add_ppk(&mut self, id: Vec<u8>, ppk: Secret) -> Option<Arc<Secret>> {
+        self.ppks.insert(id, Arc::new(ppk))
+    }
+
+    /// Removes a post-quantum PSK.
+    pub fn remove_ppk(&mut self, id: &[u8]) -> Option<Arc<Secret>> {
+        self.ppks.remove(id)
+    }
+
+    /// The post-quantum PSK with this PPK_ID.
+    #[must_use]
+    pub fn ppk(&self, id: &[u8]) -> Option<&Arc<Secret>> {
+        self.ppks.get(id)
+    }
+
+    /// Every PSK with its pair of canonical identities, in a stable order. Handle with care.
+    pub fn psks(&self) -> impl Iterator<Item = (Option<&Identity>, Option<&Identity>, &Arc<Secret>)> {
+        self.psks.iter().map(|((l, r), s)| (l.as_ref(), r.as_ref(), s))
+    }
+
+    /// Every post-quantum PSK with its id, in a stable order. Handle with care.
+    pub fn ppks(&self) -> impl Iterator<Item = (&[u8], &Arc<Secret>)> {
+        self.ppks.iter().map(|(id, s)| (id.as_slice(), s))
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({} PSKs, {} PPKs)", self.psks.len(), self.ppks.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn most_specific_first() {
+        let id = |s: &str| s.parse::<Identity>().unwrap();
+        let (moon, sun, mars) = (id("moon.lab"), id("sun.lab"), id("mars.lab"));
+        let mut s = Secrets::default();
+        let psk = |b: u8| Secret::new(alloc::vec![b; 8]);
+        s.add_psk(None, None, psk(0));
+        assert_eq!(s.psk(&moon, &sun).unwrap().expose()[0], 0);
+        s.add_psk(Some(&moon), None, psk(1));
+        s.add_psk(None, Some(&sun), psk(2));
+        assert_eq!(s.psk(&moon, &sun).unwrap().expose()[0], 2);
+        s.add_psk(Some(&id("MOON.lab")), Some(&sun), psk(3));
+        assert_eq!(s.psk(&moon, &sun).unwrap().expose()[0], 3);
+        assert_eq!(s.psk(&moon, &mars).unwrap().expose()[0], 1);
+        assert_eq!(s.psk(&sun, &mars).unwrap().expose()[0], 0);
+        assert!(s.remove_psk(None, None).is_some() && s.psk(&sun, &mars).is_none());
+        assert_eq!(alloc::format!("{s:?}"), "Secrets(3 PSKs, 0 PPKs)");
+    }
+}
