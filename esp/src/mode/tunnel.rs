@@ -1,0 +1,44 @@
+//! Tunnel mode (RFC 4301 §5.1.2, §5.2; RFC 4303 §3.1.2): a whole IP packet, IPv4 or IPv6, inside either.
+
+use crate::mode::header;
+use crate::packet::{IpPacket, protocol};
+use crate::{DropReason, Opened};
+use core::ops::Range;
+use ravelin_sa_db::{Direction, SaParams};
+
+/// Next Header of an inner packet.
+#[must_use]
+#[inline]
+pub fn next_header(inner: &IpPacket) -> u8 {
+    if inner.is_v6() { protocol::IPV6 } else { protocol::IPV4 }
+}
+
+/// From an opened packet to the inner IP packet: its header, the SA's selectors, ECN (RFC 4301 §5.2 steps 3 to 5).
+/// Octets behind the inner packet are TFC padding and left out.
+///
+/// # Errors
+/// The cause of the drop; the packet was authentic in any case.
+#[inline]
+pub fn decapsulate(
+    params: &SaParams,
+    opened: &Opened,
+    buf: &mut [u8],
+    outer_traffic_class: u8,
+) -> Result<Range<usize>, DropReason> {
+    let version = match opened.next_header {
+        protocol::IPV4 => 4,
+        protocol::IPV6 => 6,
+        protocol::NO_NEXT => return Err(DropReason::Dummy),
+        _ => return Err(DropReason::NextHeader),
+    };
+    let ip = buf.get_mut(opened.payload.clone()).ok_or(DropReason::InnerHeader)?;
+    if ip.first().is_none_or(|b| b >> 4 != version) {
+        return Err(DropReason::InnerHeader);
+    }
+    let inner = IpPacket::parse(ip)?;
+    if !inner.key(Direction::Inbound).matches_any(&params.local_ts, &params.remote_ts) {
+        return Err(DropReason::Selectors);
+    }
+    header::decapsulate_ecn(ip, outer_traffic_class)?;
+    Ok(opened.payload.start..opened.payload.start.saturating_add(inner.len))
+}

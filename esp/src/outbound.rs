@@ -1,0 +1,181 @@
+//! One outbound ESP SA (RFC 4303 §3.3): numbers, pads, encrypts and authenticates payloads. It knows nothing of IP:
+//! what the payload is, the mode decides. Any number of threads seal on the same object at once.
+
+use crate::sequence::Sequence;
+use crate::transform::{HEADER, TRAILER, Transform};
+use crate::{DropReason, PlaneError};
+use alloc::sync::Arc;
+use core::fmt;
+use core::ops::Range;
+use ravelin_crypto::{Provider, Secret};
+use ravelin_sa_db::{Direction, Protocol, SaParams};
+
+/// The keyed outbound half of a Child SA. Not `Clone`: its counter makes the nonces.
+pub struct OutboundSa {
+    params: Arc<SaParams>,
+    transform: Transform,
+    sequence: Sequence,
+}
+
+/// The counting pad of RFC 4303 §2.4.
+const PAD: [u8; 256] = {
+    let mut pad = [0u8; 256];
+    let mut i = 0u8;
+    while i < 255 {
+        #[allow(clippy::indexing_slicing, reason = "evaluated at compile time; the index is a u8")]
+        {
+            pad[i as usize] = i + 1;
+        }
+        i += 1;
+    }
+    pad
+};
+
+impl OutboundSa {
+    /// Builds the key schedules. `seed` is secret and makes unpredictable IVs for CBC (see `nonce.rs`).
+    ///
+    /// # Errors
+    /// [`PlaneError`] when transform, key lengths or direction do not fit.
+    pub fn new(provider: &Provider, params: Arc<SaParams>, seed: &Secret) -> Result<Self, PlaneError> {
+        Self::starting_after(provider, params, seed, 0)
+    }
+
+    /// As [`OutboundSa::new`] for an SA that has sent before: the first number is `used + 1`. For hand-over between
+    /// planes; `used` must be at least the last number sent.
+    ///
+    /// # Errors
+    /// As for [`OutboundSa::new`].
+    pub fn starting_after(
+        provider: &Provider,
+        params: Arc<SaParams>,
+        seed: &Secret,
+        used: u64,
+    ) -> Result<Self, PlaneError> {
+        if params.direction != Direction::Outbound {
+            return Err(PlaneError::Direction);
+        }
+        if params.protocol != Protocol::Esp {
+            return Err(PlaneError::Mode);
+        }
+        let transform = Transform::new(provider, &params.suite, params.esn, params.spi.0, Some(seed))?;
+        let sequence = Sequence::starting_after(params.esn, used);
+        Ok(Self { params, transform, sequence })
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn params(&self) -> &Arc<SaParams> {
+        &self.params
+    }
+
+    /// Its counter.
+    #[must_use]
+    pub fn sequence(&self) -> &Sequence {
+        &self.sequence
+    }
+
+    pub(crate) fn has_integrity(&self) -> bool {
+        self.transform.has_integrity()
+    }
+
+    /// Octets in front of the payload: SPI, number, IV.
+    #[must_use]
+    #[inline]
+    pub fn headroom(&self) -> usize {
+        self.transform.payload_at()
+    }
+
+    /// Length of the ESP packet for a payload of this length.
+    #[must_use]
+    #[inline]
+    pub fn sealed_len(&self, payload: usize) -> usize {
+        self.transform
+            .payload_at()
+            .saturating_add(self.transform.padded(payload))
+            .saturating_add(self.transform.icv_len())
+    }
+
+    /// The largest payload whose ESP packet has at most `len` octets; 0 when none has.
+    #[must_use]
+    pub fn payload_within(&self, len: usize) -> usize {
+        let room = len.saturating_sub(self.headroom()).saturating_sub(self.transform.icv_len());
+        let mut payload = room.saturating_sub(TRAILER);
+        while payload > 0 && self.transform.padded(payload) > room {
+            payload = payload.saturating_sub(1);
+        }
+        payload
+    }
+
+    /// Seals a copy of `payload` into the front of `out`; returns the length of the ESP packet.
+    ///
+    /// # Errors
+    /// [`DropReason::NoRoom`] when `out` is shorter than [`OutboundSa::sealed_len`], else sequence or provider.
+    #[inline]
+    pub fn seal(&self, payload: &[u8], next_header: u8, out: &mut [u8]) -> Result<usize, DropReason> {
+        let at = self.headroom();
+        let room = out.get_mut(at..at.saturating_add(payload.len())).ok_or(DropReason::NoRoom)?;
+        room.copy_from_slice(payload);
+        self.seal_in_place(out, at..at.saturating_add(payload.len()), 0, next_header).map(|r| r.len())
+    }
+
+    /// Seals `buf[payload]` in place, using the octets before and behind it; `tfc` zero octets go between payload and
+    /// padding (RFC 4303 §2.7). Returns where the ESP packet is in `buf`.
+    ///
+    /// # Errors
+    /// [`DropReason::NoRoom`] when there is too little head- or tailroom, else sequence or provider.
+    #[inline]
+    pub fn seal_in_place(
+        &self,
+        buf: &mut [u8],
+        payload: Range<usize>,
+        tfc: usize,
+        next_header: u8,
+    ) -> Result<Range<usize>, DropReason> {
+        let number = self.sequence.take()?;
+        self.seal_numbered(number, buf, payload, tfc, next_header)
+    }
+
+    /// The number was taken from [`OutboundSa::sequence`] and is used here only.
+    #[inline]
+    pub(crate) fn seal_numbered(
+        &self,
+        number: u64,
+        buf: &mut [u8],
+        payload: Range<usize>,
+        tfc: usize,
+        next_header: u8,
+    ) -> Result<Range<usize>, DropReason> {
+        let len = payload.len().saturating_add(tfc);
+        let start = payload.start.checked_sub(self.headroom()).ok_or(DropReason::NoRoom)?;
+        let end = start.saturating_add(self.sealed_len(len));
+        let esp = buf.get_mut(start..end).ok_or(DropReason::NoRoom)?;
+        let (head, rest) = esp.split_first_chunk_mut::<HEADER>().ok_or(DropReason::NoRoom)?;
+        let [s0, s1, s2, s3] = self.params.spi.to_be_bytes();
+        let [.., n0, n1, n2, n3] = number.to_be_bytes();
+        *head = [s0, s1, s2, s3, n0, n1, n2, n3];
+
+        let tail_at = self.headroom().wrapping_sub(HEADER).saturating_add(payload.len());
+        let tail = rest.get_mut(tail_at..).ok_or(DropReason::NoRoom)?;
+        let (fill, tail) = tail.split_at_mut_checked(tfc).ok_or(DropReason::NoRoom)?;
+        fill.fill(0);
+        let pad_len = self.transform.padded(len).wrapping_sub(len).wrapping_sub(TRAILER);
+        let (pad, trailer) = tail.split_at_mut_checked(pad_len).ok_or(DropReason::NoRoom)?;
+        // At most 18 octets: a short loop beats a call of memcpy.
+        for (to, from) in pad.iter_mut().zip(PAD.iter()) {
+            *to = *from;
+        }
+        let trailer = trailer.first_chunk_mut::<TRAILER>().ok_or(DropReason::NoRoom)?;
+        *trailer = [u8::try_from(pad_len).map_err(|_| DropReason::Padding)?, next_header];
+        self.transform.seal(number, esp).map_err(|_| DropReason::Provider)?;
+        Ok(start..end)
+    }
+}
+
+impl fmt::Debug for OutboundSa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboundSa")
+            .field("spi", &self.params.spi)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
+}

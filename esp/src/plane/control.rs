@@ -1,0 +1,251 @@
+//! The control side of the plane: [`Change`]s become new table entries. One mutex serialises writers; readers never
+//! take it. Publishing order keeps rekeying without a gap: a route is replaced in one step, and the old SA stays
+//! usable for packets that are already on their way to it.
+
+use super::entry::{Entry, Inbound, Outbound};
+use super::routes::PolicyRecord;
+use super::Plane;
+use crate::lifetime::flag;
+use crate::{InboundSa, OutboundSa, PlaneError};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use hashbrown::HashSet;
+use ravelin_crypto::PrfId;
+use ravelin_sa_db::{Change, ChildId, Direction, Encapsulation, Instant, Path, PolicyId, SaParams, SaRef, Spi};
+
+/// How many outbound keys are remembered, so that none is installed twice.
+const REMEMBERED_KEYS: usize = 1 << 16;
+
+/// Both directions of one Child SA.
+#[derive(Default, Clone)]
+pub(crate) struct ChildRecord {
+    pub(crate) inbound: Option<Arc<Inbound>>,
+    pub(crate) outbound: Option<Arc<Outbound>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Control {
+    pub(crate) children: BTreeMap<ChildId, ChildRecord>,
+    policies: BTreeMap<PolicyId, PolicyState>,
+    used_keys: HashSet<[u8; 16]>,
+    used_order: VecDeque<[u8; 16]>,
+}
+
+#[derive(Default)]
+struct PolicyState {
+    sending: PolicyRecord,
+    /// Installed outbound SAs that do not send yet, or no more.
+    standby: Vec<ChildId>,
+}
+
+impl Control {
+    pub(crate) fn is_active(&self, sa: &Outbound) -> bool {
+        self.policies.get(&sa.params.policy).is_some_and(|p| p.sending.is_active(sa))
+    }
+
+    /// Remembers an outbound key; false when it was here before.
+    fn remember(&mut self, print: [u8; 16]) -> bool {
+        if !self.used_keys.insert(print) {
+            return false;
+        }
+        self.used_order.push_back(print);
+        if self.used_order.len() > REMEMBERED_KEYS
+            && let Some(old) = self.used_order.pop_front()
+        {
+            self.used_keys.remove(&old);
+        }
+        true
+    }
+}
+
+impl Plane {
+    /// Applies one change at once. `now` starts the idle clock of a new SA.
+    ///
+    /// # Errors
+    /// [`PlaneError`]; the plane is then as before.
+    pub fn apply(&self, now: Instant, change: &Change) -> Result<(), PlaneError> {
+        match change {
+            Change::InstallInbound(p) => self.install_inbound(now, p),
+            Change::InstallOutbound(p) => self.install_outbound(now, p, 0),
+            Change::Switch { from, to } => self.switch(*from, *to),
+            Change::Move { child, path, encapsulation } => self.move_child(*child, *path, *encapsulation),
+            Change::Remove(sa) => self.remove(sa),
+            // Policies live in the SPD; routes come and go with SAs.
+            Change::AddPolicy(_) | Change::RemovePolicy(_) => Ok(()),
+            _ => Err(PlaneError::UnknownChange),
+        }
+    }
+
+    fn check(&self, params: &SaParams) -> Result<(), PlaneError> {
+        if params.spi.is_reserved() {
+            return Err(PlaneError::Spi);
+        }
+        if params.local_ts.is_empty() || params.remote_ts.is_empty() {
+            return Err(PlaneError::Selectors);
+        }
+        if params.path.local.is_ipv6() != params.path.remote.is_ipv6() {
+            return Err(PlaneError::Mode);
+        }
+        Ok(())
+    }
+
+    fn install_inbound(&self, now: Instant, params: &Arc<SaParams>) -> Result<(), PlaneError> {
+        self.check(params)?;
+        let sa = InboundSa::new(&self.provider, Arc::clone(params))?;
+        if !sa.has_integrity() {
+            return Err(PlaneError::NoIntegrity);
+        }
+        let mut control = self.control.lock();
+        let taken = control.children.get(&params.child).is_some_and(|c| c.inbound.is_some());
+        if taken || self.inbound.get(&params.spi).is_some() {
+            return Err(PlaneError::Spi);
+        }
+        let entry = Arc::new(Entry::new(sa, Arc::clone(params), now));
+        control.children.entry(params.child).or_default().inbound = Some(Arc::clone(&entry));
+        self.inbound.insert(params.spi, entry);
+        Ok(())
+    }
+
+    /// As [`Change::InstallOutbound`] for an SA that has sent elsewhere before (hand-over, restart): it goes on after
+    /// number `used`.
+    ///
+    /// # Errors
+    /// As for [`Plane::apply`].
+    pub fn install_outbound(&self, now: Instant, params: &Arc<SaParams>, used: u64) -> Result<(), PlaneError> {
+        self.check(params)?;
+        let sa = OutboundSa::starting_after(&self.provider, Arc::clone(params), &self.config.seed, used)?;
+        if !sa.has_integrity() {
+            return Err(PlaneError::NoIntegrity);
+        }
+        let print = self.key_print(params)?;
+        let mut control = self.control.lock();
+        if control.children.get(&params.child).is_some_and(|c| c.outbound.is_some()) {
+            return Err(PlaneError::Spi);
+        }
+        if !control.remember(print) {
+            return Err(PlaneError::KeyReused);
+        }
+        let entry = Arc::new(Entry::new(sa, Arc::clone(params), now));
+        control.children.entry(params.child).or_default().outbound = Some(Arc::clone(&entry));
+        self.outbound.insert(params.child, Arc::clone(&entry));
+        let state = control.policies.entry(params.policy).or_default();
+        if state.sending.has_equal(&entry) {
+            state.standby.push(params.child);
+        } else {
+            state.sending.insert(&entry, &self.routes);
+        }
+        Ok(())
+    }
+
+    /// A fingerprint of an outbound key that says nothing about it.
+    fn key_print(&self, params: &SaParams) -> Result<[u8; 16], PlaneError> {
+        let prf = self.provider.prf(PrfId::HMAC_SHA2_256).or_else(|| self.provider.prfs.first().copied());
+        let prf = prf.ok_or(PlaneError::UnsupportedTransform)?;
+        let (encr, integ) = (params.suite.encr_key.expose(), params.suite.integ_key.expose());
+        let print = prf.prf(self.config.seed.expose(), &[b"ravelin esp key print", encr, integ]);
+        print.expose().first_chunk().copied().ok_or(PlaneError::UnsupportedTransform)
+    }
+
+    fn switch(&self, from: ChildId, to: ChildId) -> Result<(), PlaneError> {
+        let mut control = self.control.lock();
+        let new = control.children.get(&to).and_then(|c| c.outbound.clone()).ok_or(PlaneError::UnknownChild)?;
+        let old = control.children.get(&from).and_then(|c| c.outbound.clone());
+        let state = control.policies.entry(new.params.policy).or_default();
+        state.standby.retain(|c| *c != to);
+        // The new route first: between the two steps packets find one or the other, never none.
+        state.sending.insert(&new, &self.routes);
+        if let Some(old) = old.filter(|o| o.child() != to) {
+            let state = control.policies.entry(old.params.policy).or_default();
+            if state.sending.is_active(&old) {
+                state.sending.remove(&old, &self.routes);
+                state.standby.push(from);
+            }
+        }
+        Ok(())
+    }
+
+    fn move_child(&self, child: ChildId, path: Path, encapsulation: Encapsulation) -> Result<(), PlaneError> {
+        let mut guard = self.control.lock();
+        let control = &mut *guard;
+        let record = control.children.get_mut(&child).ok_or(PlaneError::UnknownChild)?;
+        if path.local.is_ipv6() != path.remote.is_ipv6() {
+            return Err(PlaneError::Mode);
+        }
+        if let Some(old) = &record.inbound {
+            let new = Arc::new(old.moved(path, encapsulation));
+            self.inbound.insert(new.params.spi, Arc::clone(&new));
+            record.inbound = Some(new);
+        }
+        if let Some(old) = &record.outbound {
+            let new = Arc::new(old.moved(path, encapsulation));
+            self.outbound.insert(child, Arc::clone(&new));
+            if let Some(state) = control.policies.get_mut(&new.params.policy)
+                && state.sending.is_active(&new)
+            {
+                state.sending.insert(&new, &self.routes);
+            }
+            record.outbound = Some(new);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, sa: &SaRef) -> Result<(), PlaneError> {
+        let mut guard = self.control.lock();
+        let control = &mut *guard;
+        let record = control.children.get_mut(&sa.child).ok_or(PlaneError::UnknownChild)?;
+        match sa.direction {
+            Direction::Inbound => {
+                let old = record.inbound.take_if(|e| e.params.spi == sa.spi).ok_or(PlaneError::UnknownChild)?;
+                old.core.usage.raise(flag::REMOVED);
+                self.inbound.remove(&sa.spi);
+            }
+            Direction::Outbound => {
+                let old = record.outbound.take_if(|e| e.params.spi == sa.spi).ok_or(PlaneError::UnknownChild)?;
+                old.core.usage.raise(flag::REMOVED);
+                if let Some(state) = control.policies.get_mut(&old.params.policy) {
+                    let was_sending = state.sending.is_active(&old);
+                    state.standby.retain(|c| *c != sa.child);
+                    // The newest one in waiting takes over before the old one goes.
+                    if was_sending
+                        && let Some(next) = promote(&mut state.standby, &control.children, &old)
+                    {
+                        state.sending.insert(&next, &self.routes);
+                    }
+                    state.sending.remove(&old, &self.routes);
+                    if state.sending.is_empty() && state.standby.is_empty() {
+                        control.policies.remove(&old.params.policy);
+                    }
+                }
+                self.outbound.remove(&sa.child);
+            }
+        }
+        if control.children.get(&sa.child).is_some_and(|r| r.inbound.is_none() && r.outbound.is_none()) {
+            control.children.remove(&sa.child);
+        }
+        Ok(())
+    }
+
+    /// The inbound SPIs there are, in no order.
+    #[must_use]
+    pub fn inbound_spis(&self) -> Vec<Spi> {
+        let control = self.control.lock();
+        control.children.values().filter_map(|c| c.inbound.as_ref().map(|e| e.params.spi)).collect()
+    }
+}
+
+/// Takes the newest standby SA with the selectors of `old`, if there is one.
+fn promote(
+    standby: &mut Vec<ChildId>,
+    children: &BTreeMap<ChildId, ChildRecord>,
+    old: &Outbound,
+) -> Option<Arc<Outbound>> {
+    let fits = |c: &ChildId| {
+        let sa = children.get(c)?.outbound.as_ref()?;
+        let same = sa.params.local_ts == old.params.local_ts && sa.params.remote_ts == old.params.remote_ts;
+        (same && sa.core.usage.is_usable()).then(|| Arc::clone(sa))
+    };
+    let (at, sa) = standby.iter().enumerate().rev().find_map(|(i, c)| fits(c).map(|sa| (i, sa)))?;
+    standby.remove(at);
+    Some(sa)
+}

@@ -1,0 +1,175 @@
+//! The data plane (RFC 4301 §5): the SAs of a host, shared by any number of threads. Every method takes `&self`.
+//!
+//! Packets come in by [`Plane::ingress`] and go out by [`Plane::egress`]; the control side applies
+//! [`ravelin_sa_db::Change`]s and reads [`ravelin_sa_db::Report`]s. Sequence numbers are unique and the replay
+//! window is exact under any interleaving; lookups hold a short read lock for the time of one `Arc` clone, and
+//! nothing is allocated per packet.
+//!
+//! To add a kind of change: an arm in `control.rs`. To add a mode: `ingress.rs` and `egress.rs`.
+
+mod control;
+mod egress;
+mod entry;
+mod ingress;
+mod report;
+mod routes;
+mod stats;
+mod table;
+
+pub use egress::{Egress, OutputForm, PacketSink, Target, TransmitMeta};
+pub use ingress::{Ingress, OuterInfo};
+pub use stats::{ChildStats, DirectionStats, DropCounts};
+
+use crate::lifetime::flag;
+use crate::mode::HeaderPolicy;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use control::{ChildRecord, Control};
+use core::fmt;
+use entry::{Inbound, Outbound};
+use ravelin_crypto::{Provider, Secret};
+use ravelin_sa_db::{ChildId, Instant, PolicyId, Report, Spi};
+use report::Reports;
+use routes::Routes;
+use spin::Mutex;
+use stats::Drops;
+use table::Table;
+
+/// What a plane may be told besides its SAs.
+#[derive(Clone, Default)]
+pub struct PlaneConfig {
+    /// Secret of this plane for unpredictable IVs, mixed with the SA's own keys (see `nonce.rs`); 32 octets of the
+    /// node's generator. When empty, IVs rest on the SA's keys alone.
+    pub seed: Secret,
+    /// Outer headers of tunnels.
+    pub header: HeaderPolicy,
+    /// What is written into sinks.
+    pub output: OutputForm,
+    /// Tunnel payloads shorter than this are filled up with TFC padding (RFC 4303 §2.7) where the peer allows it;
+    /// 0: off.
+    pub tfc_min: usize,
+}
+
+/// The shared data plane.
+pub struct Plane {
+    provider: Arc<Provider>,
+    config: PlaneConfig,
+    inbound: Table<Spi, Inbound>,
+    outbound: Table<ChildId, Outbound>,
+    routes: Routes,
+    control: Mutex<Control>,
+    reports: Reports,
+    drops: Drops,
+}
+
+impl Plane {
+    /// A plane without SAs.
+    #[must_use]
+    pub fn new(provider: Arc<Provider>) -> Self {
+        Self::with_config(provider, PlaneConfig::default())
+    }
+
+    /// A plane without SAs and with these rules.
+    #[must_use]
+    pub fn with_config(provider: Arc<Provider>, config: PlaneConfig) -> Self {
+        Self {
+            provider,
+            config,
+            inbound: Table::new(),
+            outbound: Table::new(),
+            routes: Routes::new(),
+            control: Mutex::new(Control::default()),
+            reports: Reports::new(),
+            drops: Drops::new(),
+        }
+    }
+
+    /// The next report; `None` when there is none.
+    #[must_use]
+    pub fn poll_report(&self) -> Option<Report> {
+        self.reports.pop()
+    }
+
+    /// When the last authenticated packet of this Child SA came, the installation before the first; `None` when it
+    /// has no inbound SA. Proof of life for RFC 7296 §2.4.
+    #[must_use]
+    pub fn last_inbound(&self, child: ChildId) -> Option<Instant> {
+        self.control.lock().children.get(&child)?.inbound.as_ref().map(|e| e.core.usage.last())
+    }
+
+    /// The same as a report, for planes whose reports travel.
+    #[must_use]
+    pub fn traffic(&self, child: ChildId) -> Option<Report> {
+        self.last_inbound(child).map(|last| Report::Traffic { child, last })
+    }
+
+    /// Counters of one Child SA.
+    #[must_use]
+    pub fn stats(&self, child: ChildId) -> Option<ChildStats> {
+        let control = self.control.lock();
+        control.children.get(&child).map(|c| child_stats(&control, child, c))
+    }
+
+    /// Counters of every Child SA, by id.
+    #[must_use]
+    pub fn all_stats(&self) -> Vec<ChildStats> {
+        let control = self.control.lock();
+        control.children.iter().map(|(id, c)| child_stats(&control, *id, c)).collect()
+    }
+
+    /// Drops of the whole plane by cause, those without an SA included.
+    #[must_use]
+    pub fn drops(&self) -> DropCounts {
+        self.drops.snapshot()
+    }
+
+    /// Reports SAs that have been idle for their limit. To be called at [`Plane::deadline`] or when convenient.
+    pub fn handle_timeout(&self, now: Instant) {
+        let control = self.control.lock();
+        for (child, record) in &control.children {
+            let usages = usages(record);
+            let idle = usages.iter().flatten().filter_map(|u| u.idle_deadline()).max();
+            if idle.is_some_and(|at| at <= now) {
+                let first = usages.iter().flatten().fold(false, |any, u| u.raise(flag::IDLE) || any);
+                if first {
+                    self.reports.push(Report::Idle(*child));
+                }
+            }
+        }
+    }
+
+    /// The earliest idle limit; `None` when none is watched. Costs a walk over all SAs.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let control = self.control.lock();
+        let idle = |r: &ChildRecord| usages(r).iter().flatten().filter_map(|u| u.idle_deadline()).max();
+        control.children.values().filter_map(idle).min()
+    }
+}
+
+/// A Child SA is idle when both directions are.
+fn usages(record: &ChildRecord) -> [Option<&crate::lifetime::Usage>; 2] {
+    [record.inbound.as_ref().map(|e| &e.core.usage), record.outbound.as_ref().map(|e| &e.core.usage)]
+}
+
+fn child_stats(control: &Control, child: ChildId, record: &ChildRecord) -> ChildStats {
+    let params = record.inbound.as_ref().map(|e| &e.params).or(record.outbound.as_ref().map(|e| &e.params));
+    ChildStats {
+        child,
+        policy: params.map_or(PolicyId(0), |p| p.policy),
+        mode: params.map_or_else(Default::default, |p| p.mode),
+        inbound: record.inbound.as_ref().map(|e| e.stats(e.core.sa.window().top())),
+        outbound: record.outbound.as_ref().map(|e| e.stats(e.core.sa.sequence().used())),
+        active: record.outbound.as_ref().is_some_and(|e| control.is_active(e)),
+    }
+}
+
+impl fmt::Debug for Plane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let children = self.control.lock().children.len();
+        f.debug_struct("Plane").field("provider", &self.provider).field("children", &children).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

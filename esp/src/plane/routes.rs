@@ -1,0 +1,206 @@
+//! Which outbound SA carries a packet of a policy (RFC 4301 §4.4.1.1, §5.1): the SAs of a policy that send, by the
+//! packet's remote address. A policy with few SAs is a short list; one with thousands (a gateway whose policy names
+//! a whole network, narrowed per peer) is looked up by prefix, longest first, so that the cost does not grow with
+//! the number of peers.
+
+use super::entry::Outbound;
+use super::table::Table;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use ravelin_sa_db::{AddrRange, PacketKey, PolicyId};
+
+/// Up to this many sending SAs of one policy are kept as a list.
+const SMALL: usize = 4;
+
+/// A prefix of remote addresses within a policy; `len` 255 holds what is no prefix.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct RouteKey {
+    policy: PolicyId,
+    v6: bool,
+    len: u8,
+    bits: u128,
+}
+
+const NO_PREFIX: u8 = 255;
+
+/// The published form of one policy.
+pub(crate) struct PolicyRoutes {
+    /// All sending SAs, when they are few.
+    small: Vec<Arc<Outbound>>,
+    /// Prefix lengths in use, longest first; empty when `small` is complete.
+    lens: Vec<(bool, u8)>,
+}
+
+/// The published form of one prefix.
+pub(crate) struct Bucket(Vec<Arc<Outbound>>);
+
+/// Readers' side.
+pub(crate) struct Routes {
+    pub(crate) policies: Table<PolicyId, PolicyRoutes>,
+    buckets: Table<RouteKey, Bucket>,
+}
+
+/// Writers' side of one policy.
+#[derive(Default)]
+pub(crate) struct PolicyRecord {
+    active: Vec<Arc<Outbound>>,
+    buckets: BTreeMap<RouteKey, Vec<Arc<Outbound>>>,
+    lens: BTreeMap<(bool, u8), usize>,
+}
+
+fn mask(bits: u128, width: u32, len: u8) -> u128 {
+    let host = width.saturating_sub(u32::from(len));
+    bits.checked_shr(host).and_then(|b| b.checked_shl(host)).unwrap_or(0)
+}
+
+fn addr_bits(addr: IpAddr) -> (bool, u128, u32) {
+    match addr {
+        IpAddr::V4(a) => (false, u128::from(a.to_bits()), 32),
+        IpAddr::V6(a) => (true, a.to_bits(), 128),
+    }
+}
+
+fn route_key(policy: PolicyId, addrs: &AddrRange) -> RouteKey {
+    let (v6, bits, _) = addr_bits(addrs.first());
+    match addrs.prefix_len() {
+        Some(len) => RouteKey { policy, v6, len, bits },
+        None => RouteKey { policy, v6, len: NO_PREFIX, bits: 0 },
+    }
+}
+
+fn covers(sa: &Outbound, key: &PacketKey) -> bool {
+    key.matches_any(&sa.params.local_ts, &sa.params.remote_ts)
+}
+
+impl PolicyRoutes {
+    /// The SA for this packet. `bucket` looks a prefix up.
+    #[inline]
+    pub(crate) fn find(
+        &self,
+        policy: PolicyId,
+        key: &PacketKey,
+        bucket: impl Fn(&RouteKey) -> Option<Arc<Bucket>>,
+    ) -> Option<Arc<Outbound>> {
+        if self.lens.is_empty() {
+            return self.small.iter().find(|sa| covers(sa, key)).cloned();
+        }
+        let (v6, bits, width) = addr_bits(key.remote);
+        for &(_, len) in self.lens.iter().filter(|(six, _)| *six == v6) {
+            let bits = if len == NO_PREFIX { 0 } else { mask(bits, width, len) };
+            let found = bucket(&RouteKey { policy, v6, len, bits });
+            if let Some(sa) = found.as_ref().and_then(|b| b.0.iter().find(|sa| covers(sa, key))) {
+                return Some(Arc::clone(sa));
+            }
+        }
+        None
+    }
+}
+
+impl Routes {
+    pub(crate) fn new() -> Self {
+        Self { policies: Table::new(), buckets: Table::new() }
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, policy: PolicyId, key: &PacketKey) -> Option<Arc<Outbound>> {
+        let routes = self.policies.get(&policy)?;
+        self.find_in(&routes, policy, key)
+    }
+
+    #[inline]
+    pub(crate) fn find_in(&self, routes: &PolicyRoutes, policy: PolicyId, key: &PacketKey) -> Option<Arc<Outbound>> {
+        routes.find(policy, key, |k| self.buckets.get(k))
+    }
+}
+
+impl PolicyRecord {
+    /// True when an SA with the same selectors is sending.
+    pub(crate) fn has_equal(&self, sa: &Outbound) -> bool {
+        let Some(first) = sa.params.remote_ts.first() else { return false };
+        let bucket = self.buckets.get(&route_key(sa.params.policy, &first.addrs));
+        bucket.is_some_and(|b| {
+            b.iter().any(|o| o.params.local_ts == sa.params.local_ts && o.params.remote_ts == sa.params.remote_ts)
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+
+    pub(crate) fn is_active(&self, sa: &Outbound) -> bool {
+        self.active.binary_search_by_key(&sa.child(), |o| o.child()).is_ok()
+    }
+
+    /// Lets `sa` send, or replaces the entry of the same child; published at once.
+    pub(crate) fn insert(&mut self, sa: &Arc<Outbound>, routes: &Routes) {
+        let policy = sa.params.policy;
+        match self.active.binary_search_by_key(&sa.child(), |o| o.child()) {
+            Ok(at) => {
+                if let Some(slot) = self.active.get_mut(at) {
+                    *slot = Arc::clone(sa);
+                }
+            }
+            Err(at) => self.active.insert(at, Arc::clone(sa)),
+        }
+        for ts in &sa.params.remote_ts {
+            let key = route_key(policy, &ts.addrs);
+            let bucket = self.buckets.entry(key).or_insert_with(|| {
+                let n = self.lens.entry((key.v6, key.len)).or_insert(0);
+                *n = n.saturating_add(1);
+                Vec::new()
+            });
+            match bucket.iter_mut().find(|o| o.child() == sa.child()) {
+                Some(slot) => *slot = Arc::clone(sa),
+                None => bucket.push(Arc::clone(sa)),
+            }
+            routes.buckets.insert(key, Arc::new(Bucket(bucket.clone())));
+        }
+        self.publish(policy, routes);
+    }
+
+    /// Stops `sa` sending.
+    pub(crate) fn remove(&mut self, sa: &Outbound, routes: &Routes) {
+        let policy = sa.params.policy;
+        if let Ok(at) = self.active.binary_search_by_key(&sa.child(), |o| o.child()) {
+            self.active.remove(at);
+        }
+        self.publish(policy, routes);
+        for ts in &sa.params.remote_ts {
+            let key = route_key(policy, &ts.addrs);
+            let Some(bucket) = self.buckets.get_mut(&key) else { continue };
+            bucket.retain(|o| o.child() != sa.child());
+            if !bucket.is_empty() {
+                routes.buckets.insert(key, Arc::new(Bucket(bucket.clone())));
+                continue;
+            }
+            self.buckets.remove(&key);
+            routes.buckets.remove(&key);
+            if let Some(n) = self.lens.get_mut(&(key.v6, key.len)) {
+                *n = n.saturating_sub(1);
+                if *n == 0 {
+                    self.lens.remove(&(key.v6, key.len));
+                }
+            }
+        }
+        self.publish(policy, routes);
+    }
+
+    /// Publishes the policy's own entry, which is small: the few SAs, or the prefix lengths.
+    fn publish(&self, policy: PolicyId, routes: &Routes) {
+        if self.active.is_empty() {
+            routes.policies.remove(&policy);
+            return;
+        }
+        let few = self.active.len() <= SMALL;
+        let small = if few { self.active.clone() } else { Vec::new() };
+        // What is no prefix comes last: 255 sorts first when reversed, so it is moved behind.
+        let mut lens: Vec<_> = if few { Vec::new() } else { self.lens.keys().rev().copied().collect() };
+        lens.sort_by_key(|(_, len)| *len == NO_PREFIX);
+        let unchanged = routes.policies.get(&policy).is_some_and(|r| !few && r.lens == lens);
+        if !unchanged {
+            routes.policies.insert(policy, Arc::new(PolicyRoutes { small, lens }));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A map that many threads read and one writes: shards of a hash map behind short spin locks. Readers clone an `Arc`
+//! and let go; nobody holds a lock while a packet is worked on. Each shard counts its changes, so that a worker can
+//! keep what it looked up until the shard changes (see `worker.rs`).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::hash::{BuildHasherDefault, Hash, Hasher};
+use core::sync::atomic::{AtomicU64, Ordering};
+use hashbrown::HashMap;
+use spin::RwLock;
+
+/// A multiplicative hash for keys that the network cannot choose: SPIs and ids of ours, addresses of selectors.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Fast(u64);
+
+impl Hasher for Fast {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for c in bytes.chunks(8) {
+            let mut w = [0u8; 8];
+            for (to, from) in w.iter_mut().zip(c) {
+                *to = *from;
+            }
+            self.write_u64(u64::from_ne_bytes(w));
+        }
+    }
+    fn write_u8(&mut self, i: u8) {
+        self.write_u64(u64::from(i));
+    }
+    fn write_u32(&mut self, i: u32) {
+        self.write_u64(u64::from(i));
+    }
+    fn write_u64(&mut self, i: u64) {
+        let x = (self.0 ^ i).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = x ^ (x >> 32);
+    }
+    fn write_usize(&mut self, i: usize) {
+        self.write_u64(i as u64);
+    }
+}
+
+pub(crate) type Build = BuildHasherDefault<Fast>;
+
+/// log2 of the number of shards.
+const SHARDS: u32 = 6;
+
+#[repr(align(128))]
+struct Shard<K, V> {
+    map: RwLock<HashMap<K, Arc<V>, Build>>,
+}
+
+pub(crate) struct Table<K, V> {
+    shards: Box<[Shard<K, V>]>,
+    /// Changes per shard, apart from the locks: read with every packet, written with every change.
+    changes: Box<[AtomicU64]>,
+}
+
+impl<K: Hash + Eq, V> Table<K, V> {
+    pub(crate) fn new() -> Self {
+        let shards = 0..1u32 << SHARDS;
+        Self {
+            changes: shards.clone().map(|_| AtomicU64::new(0)).collect(),
+            shards: shards.map(|_| Shard { map: RwLock::new(HashMap::default()) }).collect(),
+        }
+    }
+
+    /// Which shard a key is in.
+    #[inline]
+    pub(crate) fn shard(key: &K) -> usize {
+        let mut h = Fast::default();
+        key.hash(&mut h);
+        // hashbrown uses the lowest and the seven highest bits; these are others.
+        usize::try_from((h.finish() >> 40) & ((1 << SHARDS) - 1)).unwrap_or(0)
+    }
+
+    /// How often this shard has changed.
+    #[inline]
+    pub(crate) fn changes(&self, shard: usize) -> u64 {
+        self.changes.get(shard).map_or(0, |c| c.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, key: &K) -> Option<Arc<V>> {
+        self.shards.get(Self::shard(key))?.map.read().get(key).cloned()
+    }
+
+    pub(crate) fn insert(&self, key: K, value: Arc<V>) {
+        let at = Self::shard(&key);
+        // What was there is dropped outside the lock: it may wipe keys.
+        let _old = self.shards.get(at).and_then(|s| s.map.write().insert(key, value));
+        self.bump(at);
+    }
+
+    pub(crate) fn remove(&self, key: &K) -> Option<Arc<V>> {
+        let at = Self::shard(key);
+        let old = self.shards.get(at).and_then(|s| s.map.write().remove(key));
+        self.bump(at);
+        old
+    }
+
+    fn bump(&self, at: usize) {
+        if let Some(c) = self.changes.get(at) {
+            c.fetch_add(1, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The anti-replay window (RFC 4303 §3.4.3) and the high half of extended sequence numbers (RFC 4303 §2.2.1 and
+//! appendix A2.2), exact for any number of threads without a lock.
+//!
+//! The window is a ring of 64-bit words; each holds 32 bits of the bitmap and, above them, the generation of the
+//! ring that those bits belong to. Setting a bit and moving a word to a newer generation are each one compare-and-swap,
+//! so of two equal numbers exactly one is accepted, in every interleaving. `top` is the highest accepted number and only
+//! grows. A number at or below `top - size` is too old. The ring is larger than the window, so that no word serves two
+//! numbers that are both inside it.
+
+use crate::DropReason;
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Bits of the bitmap in one word; the generation has the other 32.
+const BITS: u64 = 32;
+/// The half of the number space behind `top` that an SA without replay protection takes for the past when it has
+/// to guess the high half of an extended sequence number.
+const NOTIONAL: u32 = 1 << 31;
+
+/// The window of one inbound SA. All numbers are full 64-bit ones; without ESN their high half is zero.
+#[derive(Debug)]
+pub struct ReplayWindow {
+    top: AtomicU64,
+    ring: Box<[AtomicU64]>,
+    /// log2 of the words in the ring.
+    shift: u32,
+    size: u64,
+    esn: bool,
+}
+
+impl ReplayWindow {
+    /// The largest window.
+    pub const MAX: u32 = 1 << 20;
+
+    /// True for the sizes that can be had: 0 (off) to 4096, and powers of two up to 2^20.
+    #[must_use]
+    pub fn size_is_valid(size: u32) -> bool {
+        size <= 4096 || (size.is_power_of_two() && size <= Self::MAX)
+    }
+
+    /// A window of `size` packets, 0 for none. Larger values than [`ReplayWindow::MAX`] count as that.
+    #[must_use]
+    pub fn new(size: u32, esn: bool) -> Self {
+        let size = size.min(Self::MAX);
+        let words = if size == 0 { 0 } else { (u64::from(size) / BITS).saturating_add(2).next_power_of_two() };
+        Self {
+            top: AtomicU64::new(0),
+            ring: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            shift: words.max(1).trailing_zeros(),
+            size: u64::from(size),
+            esn,
+        }
+    }
+
+    /// Highest number accepted so far; 0 before the first.
+    #[must_use]
+    pub fn top(&self) -> u64 {
+        self.top.load(Ordering::Relaxed)
+    }
+
+    /// The window size in packets.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        u32::try_from(self.size).unwrap_or(u32::MAX)
+    }
+
+    /// The full number that a packet with these low 32 bits most probably has (RFC 4303 appendix A2.2).
+    ///
+    /// # Errors
+    /// [`DropReason::TooOld`] when the number would lie before the first subspace.
+    #[inline]
+    pub fn infer(&self, low: u32) -> Result<u64, DropReason> {
+        if !self.esn {
+            return Ok(u64::from(low));
+        }
+        let top = self.top.load(Ordering::Acquire);
+        let window = if self.size == 0 { NOTIONAL } else { self.size() };
+        infer(top, window, low)
+    }
+
+    /// Would `number` be accepted? Nothing changes: to be asked before the ICV is computed.
+    ///
+    /// # Errors
+    /// [`DropReason::TooOld`] or [`DropReason::Replay`].
+    #[inline]
+    pub fn check(&self, number: u64) -> Result<(), DropReason> {
+        if self.size == 0 {
+            return Ok(());
+        }
+        let top = self.top.load(Ordering::Acquire);
+        if number > top {
+            return Ok(());
+        }
+        self.in_window(number, top)?;
+        let (word, generation, bit) = self.place(number)?;
+        let seen = word.load(Ordering::Acquire);
+        match seen >> BITS {
+            g if g == generation && seen & bit != 0 => Err(DropReason::Replay),
+            g if newer(g, generation) => Err(DropReason::TooOld),
+            _ => Ok(()),
+        }
+    }
+
+    /// Accepts `number` once: to be called after the ICV was good.
+    ///
+    /// # Errors
+    /// [`DropReason::TooOld`] or [`DropReason::Replay`] when another thread was faster.
+    #[inline]
+    pub fn commit(&self, number: u64) -> Result<(), DropReason> {
+        if self.size == 0 {
+            if self.esn {
+                self.top.fetch_max(number, Ordering::AcqRel);
+            }
+            return Ok(());
+        }
+        let top = self.top.load(Ordering::Acquire);
+        if number <= top {
+            self.in_window(number, top)?;
+        } else if number == 0 {
+            return Err(DropReason::TooOld);
+        }
+        let (word, generation, bit) = self.place(number)?;
+        let mut seen = word.load(Ordering::Acquire);
+        loop {
+            let there = seen >> BITS;
+            let new = if there == generation {
+                if seen & bit != 0 {
+                    return Err(DropReason::Replay);
+                }
+                seen | bit
+            } else if newer(there, generation) {
+                return Err(DropReason::TooOld);
+            } else {
+                (generation << BITS) | bit
+            };
+            match word.compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+        }
+        if number > top {
+            self.top.fetch_max(number, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// The first number of an SA is 1 (RFC 4303 §3.3.3), so 0 is always too old.
+    #[inline]
+    fn in_window(&self, number: u64, top: u64) -> Result<(), DropReason> {
+        if number == 0 || top.wrapping_sub(number) >= self.size { Err(DropReason::TooOld) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn place(&self, number: u64) -> Result<(&AtomicU64, u64, u64), DropReason> {
+        let block = number / BITS;
+        let mask = (self.ring.len() as u64).wrapping_sub(1);
+        let word = usize::try_from(block & mask).ok().and_then(|i| self.ring.get(i)).ok_or(DropReason::TooOld)?;
+        // 32 bits of generation: ambiguous only after 2^32 turns of the ring without a packet in this word.
+        let generation = block.wrapping_shr(self.shift) & 0xffff_ffff;
+        Ok((word, generation, 1 << (number % BITS)))
+    }
+}
+
+/// True when generation `a` comes after `b`, as 32-bit serial numbers.
+#[inline]
+fn newer(a: u64, b: u64) -> bool {
+    let ahead = a.wrapping_sub(b) & 0xffff_ffff;
+    ahead != 0 && ahead < 0x8000_0000
+}
+
+/// RFC 4303 appendix A2.2 as a function of the highest number, the window and the low half.
+#[inline]
+fn infer(top: u64, window: u32, low: u32) -> Result<u64, DropReason> {
+    #[allow(clippy::cast_possible_truncation, reason = "the low half is meant")]
+    let top_low = top as u32;
+    let high = top >> 32;
+    let bottom = top_low.wrapping_sub(window).wrapping_add(1);
+    let high = if top_low >= window.saturating_sub(1) {
+        // Case A: the window lies within one subspace.
+        if low >= bottom { high } else { high.wrapping_add(1) }
+    } else {
+        // Case B: the window spans two subspaces; before the first one there is nothing.
+        if low >= bottom { high.checked_sub(1).ok_or(DropReason::TooOld)? } else { high }
+    };
+    Ok((high << 32) | u64::from(low))
+}
+
+#[cfg(test)]
+mod tests;

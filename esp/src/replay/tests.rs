@@ -1,0 +1,147 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::vec::Vec;
+
+/// The naive model: every accepted number is remembered.
+struct Model {
+    seen: BTreeSet<u64>,
+    top: u64,
+    size: u64,
+}
+
+impl Model {
+    fn accept(&mut self, n: u64) -> Result<(), DropReason> {
+        if self.size == 0 {
+            return Ok(());
+        }
+        if n == 0 || (n <= self.top && self.top - n >= self.size) {
+            return Err(DropReason::TooOld);
+        }
+        if !self.seen.insert(n) {
+            return Err(DropReason::Replay);
+        }
+        self.top = self.top.max(n);
+        Ok(())
+    }
+}
+
+fn sizes() -> impl Strategy<Value = u32> {
+    prop_oneof![0u32..=4096, Just(1), Just(31), Just(32), Just(33), Just(64), (13u32..=20).prop_map(|s| 1 << s)]
+}
+
+/// Steps that wander, jump and go back, also across 2^32.
+fn walk() -> impl Strategy<Value = Vec<(u8, u64)>> {
+    prop::collection::vec((0u8..10, any::<u64>()), 1..400)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn window_is_the_naive_model(size in sizes(), start in prop_oneof![Just(0u64), Just((1 << 32) - 40), Just((7 << 32) - 3), any::<u32>().prop_map(u64::from)], steps in walk()) {
+        let w = ReplayWindow::new(size, true);
+        let mut m = Model { seen: BTreeSet::new(), top: 0, size: u64::from(size) };
+        let mut at = start;
+        for (kind, r) in steps {
+            let n = match kind {
+                0..=3 => { at += 1; at }
+                4 => { at += r % (2 * u64::from(size) + 3); at }
+                5 => { at += r % (1 << 34); at }
+                6..=7 => at.saturating_sub(r % (u64::from(size) + 3)),
+                8 => at.saturating_sub(r % (4 * u64::from(size) + 100)),
+                _ => at,
+            };
+            let want = m.accept(n);
+            if size != 0 {
+                prop_assert_eq!(w.check(n), want, "check {} size {}", n, size);
+                prop_assert_eq!(w.top(), m.top.max(w.top()));
+            }
+            prop_assert_eq!(w.commit(n), want, "commit {} size {}", n, size);
+        }
+    }
+
+    /// The inferred number is the only one with these low bits in [top - W + 1, top - W + 2^32].
+    #[test]
+    fn inference_is_appendix_a(top in prop_oneof![any::<u64>().prop_map(|t| t >> 1), 0u64..10_000, (1u64 << 32) - 5000..(1 << 32) + 5000], window in 1u32..=1 << 20, low in any::<u32>()) {
+        let bottom = i128::from(top) - i128::from(window) + 1;
+        let mut want = (bottom & !0xffff_ffff) | i128::from(low);
+        if want < bottom { want += 1 << 32; }
+        prop_assert!(want >= bottom && want < bottom + (1 << 32));
+        prop_assert_eq!(infer(top, window, low).ok().map(i128::from), (want >= 0).then_some(want));
+    }
+}
+
+#[test]
+fn edge_of_2_32_with_esn() {
+    let w = ReplayWindow::new(64, true);
+    w.commit(0xffff_fff0).unwrap();
+    assert_eq!(w.infer(0xffff_fff5), Ok(0xffff_fff5));
+    assert_eq!(w.infer(3), Ok(0x1_0000_0003));
+    w.commit(0x1_0000_0003).unwrap();
+    assert_eq!(w.infer(0xffff_fff5), Ok(0xffff_fff5));
+    assert_eq!(w.check(0xffff_fff0), Err(DropReason::Replay));
+    w.commit(0xffff_fff5).unwrap();
+    assert_eq!(w.commit(0xffff_fff5), Err(DropReason::Replay));
+}
+
+#[test]
+fn without_window_the_high_half_still_follows() {
+    let w = ReplayWindow::new(0, true);
+    for n in [1u64, 0xffff_ff00, 0x1_0000_0001, 0xffff_ffff, 0x1_0000_0002] {
+        #[allow(clippy::cast_possible_truncation, reason = "the low half is meant")]
+        let low = n as u32;
+        // From 1 to 2^32 - 256 is a jump of more than half the space, which no guess can follow.
+        if n != 0xffff_ff00 {
+            assert_eq!(w.infer(low), Ok(n));
+        }
+        w.commit(n).unwrap();
+    }
+}
+
+#[test]
+fn sizes_that_can_be_had() {
+    assert!(ReplayWindow::size_is_valid(0) && ReplayWindow::size_is_valid(4095) && ReplayWindow::size_is_valid(1 << 20));
+    assert!(!ReplayWindow::size_is_valid(4097) && !ReplayWindow::size_is_valid(1 << 21));
+}
+
+/// Four threads offer the same numbers in different orders: each is accepted exactly once or was too old.
+#[test]
+fn exact_under_threads() {
+    for size in [32u32, 64, 1024, 4096] {
+        let w = ReplayWindow::new(size, true);
+        let total = 40_000u64;
+        let counts: Vec<_> = (0..=total).map(|_| AtomicU64::new(0)).collect();
+        let refused_in_window = AtomicU64::new(0);
+        std::thread::scope(|t| {
+            for k in 0..4u64 {
+                let (w, counts, refused) = (&w, &counts, &refused_in_window);
+                t.spawn(move || {
+                    for i in 1..=total {
+                        // The same numbers, locally shuffled in another way by each thread.
+                        let n = (((i - 1) ^ (k * 5)) % total) + 1;
+                        match w.commit(n) {
+                            Ok(()) => {
+                                counts[n as usize].fetch_add(1, Ordering::Relaxed);
+                            }
+                            // Whoever made it too old has set its bit already and raises `top` next.
+                            Err(DropReason::TooOld) => {
+                                let raised = (0..1_000_000).any(|_| {
+                                    std::thread::yield_now();
+                                    w.top() >= n + u64::from(size)
+                                });
+                                refused.fetch_add(u64::from(!raised), Ordering::Relaxed);
+                            }
+                            Err(_) => {}
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(refused_in_window.load(Ordering::Relaxed), 0);
+        assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) <= 1), "accepted twice, size {size}");
+        if size == 4096 {
+            let got: u64 = counts.iter().map(|c| c.load(Ordering::Relaxed)).sum();
+            assert!(got > total / 2);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Outbound sequence numbers (RFC 4303 §2.2, §2.2.1, §3.3.3): one atomic counter, so that any number of threads
+//! send on one SA and no number is used twice. The same number is the IV of counter-mode ciphers, which is why it
+//! never wraps, not even when the peer has replay protection off.
+
+use crate::DropReason;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// The counter of one outbound SA. It is not `Clone`: a copy would repeat nonces.
+#[derive(Debug)]
+pub struct Sequence {
+    next: AtomicU64,
+    last: u64,
+    low: u64,
+}
+
+impl Sequence {
+    /// Starts at 1. With `esn` the numbers have 64 bits, else 32.
+    #[must_use]
+    pub fn new(esn: bool) -> Self {
+        Self::starting_after(esn, 0)
+    }
+
+    /// Starts after `used`: for an SA taken over from elsewhere, whose last used number is at most `used`.
+    #[must_use]
+    pub fn starting_after(esn: bool, used: u64) -> Self {
+        // Half a billion numbers before the end (a sixteenth of the 32-bit space in every case) is long before it.
+        let (last, low) = if esn { (u64::MAX >> 1, u64::MAX >> 2) } else { (u64::from(u32::MAX), 0xf000_0000) };
+        Self { next: AtomicU64::new(used.saturating_add(1)), last, low }
+    }
+
+    /// Takes the next number.
+    ///
+    /// # Errors
+    /// [`DropReason::SequenceExhausted`] when it would wrap.
+    #[inline]
+    pub fn take(&self) -> Result<u64, DropReason> {
+        self.take_many(1)
+    }
+
+    /// Takes `count` consecutive numbers and returns the first.
+    ///
+    /// # Errors
+    /// [`DropReason::SequenceExhausted`] when the last of them would wrap; none is used then.
+    #[inline]
+    pub fn take_many(&self, count: u32) -> Result<u64, DropReason> {
+        let first = self.next.fetch_add(u64::from(count), Ordering::Relaxed);
+        // The counter itself cannot wrap: refused callers put it back below.
+        match first.checked_add(u64::from(count)) {
+            Some(end) if end.wrapping_sub(1) <= self.last => Ok(first),
+            _ => {
+                self.next.store(self.last.saturating_add(1), Ordering::Relaxed);
+                Err(DropReason::SequenceExhausted)
+            }
+        }
+    }
+
+    /// True when `number` is so far that a rekey is due.
+    #[must_use]
+    #[inline]
+    pub fn is_low(&self, number: u64) -> bool {
+        number >= self.low
+    }
+
+    /// The last number taken; 0 before the first.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.next.load(Ordering::Relaxed).saturating_sub(1).min(self.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_wraps() {
+        let s = Sequence::starting_after(false, 0xffff_fffe);
+        assert_eq!(s.take(), Ok(0xffff_ffff));
+        for _ in 0..3 {
+            assert_eq!(s.take(), Err(DropReason::SequenceExhausted));
+        }
+        let s = Sequence::starting_after(true, 0xffff_ffff);
+        assert_eq!(s.take(), Ok(0x1_0000_0000));
+        assert!(Sequence::new(false).is_low(0xf000_0000) && !Sequence::new(false).is_low(0xefff_ffff));
+    }
+
+    #[test]
+    fn threads_never_share_a_number() {
+        let s = Sequence::new(true);
+        let mut all: std::vec::Vec<u64> = std::thread::scope(|t| {
+            let hs: std::vec::Vec<_> =
+                (0..4).map(|_| t.spawn(|| (0..5000).map(|_| s.take().unwrap()).collect::<std::vec::Vec<_>>())).collect();
+            hs.into_iter().flat_map(|h| h.join().unwrap()).collect()
+        });
+        all.sort_unstable();
+        assert!(all.iter().copied().eq(1..=20000));
+    }
+}

@@ -1,0 +1,282 @@
+//! From a cipher suite to keyed objects, and the cryptographic part of one ESP packet (RFC 4303 §3.3.2, §3.4.4):
+//! combined modes (RFC 4106, 4309, 7634, 8750), GMAC (RFC 4543), and cipher-then-MAC, each with and without ESN.
+//! Everything works in place on the ESP packet: SPI, number, IV, payload and trailer, ICV.
+//! To add a transform: nothing here if it is an AEAD or a cipher of `ravelin-crypto`; a new shape is a variant of `Kind`.
+
+use crate::nonce::{CbcIv, nonce};
+use crate::{DropReason, PlaneError};
+use alloc::boxed::Box;
+use core::ops::Range;
+use ravelin_crypto::aead::{Aead, AeadKey};
+use ravelin_crypto::cipher::CipherKey;
+use ravelin_crypto::integ::IntegKey;
+use ravelin_crypto::{CryptoError, EncrId, IntegId, Provider, Secret};
+use ravelin_sa_db::CipherSuite;
+
+/// SPI and sequence number.
+pub(crate) const HEADER: usize = 8;
+/// Pad Length and Next Header.
+pub(crate) const TRAILER: usize = 2;
+
+/// The keyed algorithms of one direction of one SA.
+pub(crate) struct Transform {
+    kind: Kind,
+    iv_len: usize,
+    icv_len: usize,
+    align: usize,
+    esn: bool,
+}
+
+enum Kind {
+    Aead { key: Box<dyn AeadKey>, salt: [u8; 4], salt_len: usize },
+    Gmac { key: Box<dyn AeadKey>, salt: [u8; 4] },
+    Split { cipher: Option<Box<dyn CipherKey>>, cbc_iv: Option<CbcIv>, integ: Option<Box<dyn IntegKey>> },
+}
+
+/// The transform an implicit-IV or GMAC transform is made of.
+fn base(id: EncrId) -> Option<EncrId> {
+    match id {
+        EncrId::AES_CCM_8_IIV => Some(EncrId::AES_CCM_8),
+        EncrId::AES_GCM_16_IIV | EncrId::NULL_AUTH_AES_GMAC => Some(EncrId::AES_GCM_16),
+        EncrId::CHACHA20_POLY1305_IIV => Some(EncrId::CHACHA20_POLY1305),
+        _ => None,
+    }
+}
+
+impl Transform {
+    /// Builds the key schedules, once per SA. `seed` makes unpredictable IVs, for outbound SAs.
+    pub(crate) fn new(
+        provider: &Provider,
+        suite: &CipherSuite,
+        esn: bool,
+        spi: u32,
+        seed: Option<&Secret>,
+    ) -> Result<Self, PlaneError> {
+        if suite.encr.is_aead() {
+            return Self::combined(provider, suite, esn);
+        }
+        let integ = Self::integ(provider, suite)?;
+        let icv_len = integ.as_ref().map_or(0, |(len, _)| *len);
+        let integ = integ.map(|(_, key)| key);
+        if suite.encr == EncrId::NULL {
+            if integ.is_none() {
+                return Err(PlaneError::NoProtection);
+            }
+            let kind = Kind::Split { cipher: None, cbc_iv: None, integ };
+            return Ok(Self { kind, iv_len: 0, icv_len, align: 4, esn });
+        }
+        let cipher = provider.cipher(suite.encr, suite.key_bits).ok_or(PlaneError::UnsupportedTransform)?;
+        let key = cipher.key(suite.encr_key.expose()).map_err(|_| PlaneError::KeyLength)?;
+        let keys = [suite.encr_key.expose(), suite.integ_key.expose()];
+        let cbc_iv = match seed {
+            Some(seed) if cipher.random_iv() => Some(CbcIv::new(provider, cipher, seed, &keys, spi)?),
+            _ => None,
+        };
+        let kind = Kind::Split { cipher: Some(key), cbc_iv, integ };
+        Ok(Self { kind, iv_len: cipher.iv_len(), icv_len, align: cipher.block_len().max(4), esn })
+    }
+
+    fn combined(provider: &Provider, suite: &CipherSuite, esn: bool) -> Result<Self, PlaneError> {
+        if suite.integ != IntegId::NONE {
+            return Err(PlaneError::UnsupportedTransform);
+        }
+        let own = provider.aead(suite.encr, suite.key_bits);
+        let based = || provider.aead(base(suite.encr)?, suite.key_bits);
+        let aead: &'static dyn Aead = own.or_else(based).ok_or(PlaneError::UnsupportedTransform)?;
+        let material = suite.encr_key.expose();
+        let (key, given) = material.split_at_checked(aead.key_len()).ok_or(PlaneError::KeyLength)?;
+        let salt_len = aead.salt_len();
+        let mut salt = [0u8; 4];
+        match salt.get_mut(..salt_len) {
+            Some(s) if given.len() == salt_len && salt_len >= 3 => s.copy_from_slice(given),
+            _ => return Err(PlaneError::KeyLength),
+        }
+        let key = aead.key(key).map_err(|_| PlaneError::KeyLength)?;
+        let iv_len = if suite.encr.is_implicit_iv() { 0 } else { 8 };
+        let kind = if suite.encr == EncrId::NULL_AUTH_AES_GMAC {
+            Kind::Gmac { key, salt }
+        } else {
+            Kind::Aead { key, salt, salt_len }
+        };
+        Ok(Self { kind, iv_len, icv_len: aead.tag_len(), align: 4, esn })
+    }
+
+    #[allow(clippy::type_complexity, reason = "used once")]
+    fn integ(provider: &Provider, suite: &CipherSuite) -> Result<Option<(usize, Box<dyn IntegKey>)>, PlaneError> {
+        if suite.integ == IntegId::NONE {
+            return Ok(None);
+        }
+        let integ = provider.integ(suite.integ).ok_or(PlaneError::UnsupportedTransform)?;
+        let key = integ.key(suite.integ_key.expose()).map_err(|_| PlaneError::KeyLength)?;
+        Ok(Some((integ.icv_len(), key)))
+    }
+
+    /// True when packets carry an ICV. Confidentiality alone is not installed by the plane (RFC 8221 §4).
+    pub(crate) fn has_integrity(&self) -> bool {
+        self.icv_len != 0
+    }
+
+    /// Where the payload starts in the ESP packet.
+    #[inline]
+    pub(crate) fn payload_at(&self) -> usize {
+        HEADER.wrapping_add(self.iv_len)
+    }
+
+    /// Octets of ICV.
+    #[inline]
+    pub(crate) fn icv_len(&self) -> usize {
+        self.icv_len
+    }
+
+    /// Payload, padding and trailer together (RFC 4303 §2.4), for `payload` octets.
+    #[inline]
+    pub(crate) fn padded(&self, payload: usize) -> usize {
+        let mask = self.align.wrapping_sub(1);
+        payload.saturating_add(TRAILER).saturating_add(mask) & !mask
+    }
+
+    /// Seals `esp` in place: header, payload and trailer are there, IV and ICV are written. `number` is the full
+    /// sequence number, never used before with this key.
+    #[inline]
+    pub(crate) fn seal(&self, number: u64, esp: &mut [u8]) -> Result<(), CryptoError> {
+        match &self.kind {
+            Kind::Aead { key, salt, salt_len } => {
+                let (head, iv, data, tag) = self.parts(esp)?;
+                let counter = number.to_be_bytes();
+                if let Some(iv) = iv.first_chunk_mut::<8>() {
+                    *iv = counter;
+                }
+                let n = nonce(*salt, *salt_len, counter);
+                let (aad, aad_len) = aad(head, number, self.esn);
+                let n = n.get(..salt_len.wrapping_add(8)).ok_or(CryptoError::Length)?;
+                key.seal(n, aad.get(..aad_len).ok_or(CryptoError::Length)?, data, tag)
+            }
+            Kind::Gmac { key, salt } => {
+                let counter = number.to_be_bytes();
+                *self.parts(esp)?.1.first_chunk_mut::<8>().ok_or(CryptoError::Length)? = counter;
+                let n = nonce(*salt, 4, counter);
+                let mut tag = [0u8; 16];
+                self.with_high_half(number, esp, |aad| key.seal(&n, aad, &mut [], &mut tag))?;
+                self.parts(esp)?.3.copy_from_slice(&tag);
+                Ok(())
+            }
+            Kind::Split { cipher, cbc_iv, integ } => {
+                let (_, iv, data, _) = self.parts(esp)?;
+                if let Some(cipher) = cipher {
+                    match (cbc_iv, iv.first_chunk_mut::<8>()) {
+                        (Some(maker), _) => maker.write(number, iv)?,
+                        (None, Some(chunk)) => *chunk = number.to_be_bytes(),
+                        (None, None) => return Err(CryptoError::Length),
+                    }
+                    cipher.encrypt(iv, data)?;
+                }
+                let Some(integ) = integ else { return Ok(()) };
+                let at = esp.len().checked_sub(self.icv_len).ok_or(CryptoError::Length)?;
+                let (covered, icv) = esp.split_at_mut_checked(at).ok_or(CryptoError::Length)?;
+                let high = high_half(number);
+                if self.esn { integ.sign(&[covered, &high], icv) } else { integ.sign(&[covered], icv) }
+            }
+        }
+    }
+
+    /// Verifies and decrypts `esp` in place; returns where payload and trailer are.
+    #[inline]
+    pub(crate) fn open(&self, number: u64, esp: &mut [u8]) -> Result<Range<usize>, DropReason> {
+        let end = esp.len().checked_sub(self.icv_len).ok_or(DropReason::Runt)?;
+        let start = self.payload_at();
+        if end < start.saturating_add(TRAILER) {
+            return Err(DropReason::Runt);
+        }
+        self.open_parts(number, esp).map_err(|e| match e {
+            CryptoError::Integrity => DropReason::Integrity,
+            CryptoError::Length => DropReason::Decrypt,
+            _ => DropReason::Provider,
+        })?;
+        Ok(start..end)
+    }
+
+    #[inline]
+    fn open_parts(&self, number: u64, esp: &mut [u8]) -> Result<(), CryptoError> {
+        match &self.kind {
+            Kind::Aead { key, salt, salt_len } => {
+                let (head, iv, data, tag) = self.parts(esp)?;
+                let iv = iv.first_chunk::<8>().copied().unwrap_or(number.to_be_bytes());
+                let n = nonce(*salt, *salt_len, iv);
+                let (aad, aad_len) = aad(head, number, self.esn);
+                let n = n.get(..salt_len.wrapping_add(8)).ok_or(CryptoError::Length)?;
+                key.open(n, aad.get(..aad_len).ok_or(CryptoError::Length)?, data, tag)
+            }
+            Kind::Gmac { key, salt } => {
+                let (_, iv, _, tag) = self.parts(esp)?;
+                let tag: [u8; 16] = tag.as_ref().try_into().map_err(|_| CryptoError::Length)?;
+                let n = nonce(*salt, 4, *iv.first_chunk::<8>().ok_or(CryptoError::Length)?);
+                self.with_high_half(number, esp, |aad| key.open(&n, aad, &mut [], &tag))
+            }
+            Kind::Split { cipher, integ, .. } => {
+                if let Some(integ) = integ {
+                    let at = esp.len().checked_sub(self.icv_len).ok_or(CryptoError::Length)?;
+                    let (covered, icv) = esp.split_at_checked(at).ok_or(CryptoError::Length)?;
+                    let high = high_half(number);
+                    if self.esn { integ.verify(&[covered, &high], icv) } else { integ.verify(&[covered], icv) }?;
+                }
+                let Some(cipher) = cipher else { return Ok(()) };
+                let (_, iv, data, _) = self.parts(esp)?;
+                cipher.decrypt(iv, data)
+            }
+        }
+    }
+
+    /// Header, IV, payload with trailer, ICV.
+    #[inline]
+    #[allow(clippy::type_complexity, reason = "four slices of one packet")]
+    fn parts<'a>(
+        &self,
+        esp: &'a mut [u8],
+    ) -> Result<(&'a mut [u8; HEADER], &'a mut [u8], &'a mut [u8], &'a mut [u8]), CryptoError> {
+        let (head, rest) = esp.split_first_chunk_mut::<HEADER>().ok_or(CryptoError::Length)?;
+        let (iv, rest) = rest.split_at_mut_checked(self.iv_len).ok_or(CryptoError::Length)?;
+        let at = rest.len().checked_sub(self.icv_len).ok_or(CryptoError::Length)?;
+        let (data, icv) = rest.split_at_mut_checked(at).ok_or(CryptoError::Length)?;
+        Ok((head, iv, data, icv))
+    }
+
+    /// GMAC covers SPI, high half, low half, IV and payload in one piece (RFC 4543 §3.3). With ESN the packet is moved
+    /// by four octets over its own ICV for that moment, and back.
+    fn with_high_half(
+        &self,
+        number: u64,
+        esp: &mut [u8],
+        run: impl FnOnce(&[u8]) -> Result<(), CryptoError>,
+    ) -> Result<(), CryptoError> {
+        let end = esp.len().checked_sub(self.icv_len).ok_or(CryptoError::Length)?;
+        if !self.esn {
+            return run(esp.get(..end).ok_or(CryptoError::Length)?);
+        }
+        if self.icv_len < 4 || end < HEADER {
+            return Err(CryptoError::Length);
+        }
+        esp.copy_within(4..end, 8);
+        esp.get_mut(4..8).ok_or(CryptoError::Length)?.copy_from_slice(&high_half(number));
+        let result = esp.get(..end.wrapping_add(4)).ok_or(CryptoError::Length).and_then(run);
+        esp.copy_within(8..end.wrapping_add(4), 4);
+        result
+    }
+}
+
+#[inline]
+fn high_half(number: u64) -> [u8; 4] {
+    let [a, b, c, d, ..] = number.to_be_bytes();
+    [a, b, c, d]
+}
+
+/// AAD of combined modes: SPI and number, 64 bits of it with ESN (RFC 4106 §5).
+#[inline]
+fn aad(head: &[u8; HEADER], number: u64, esn: bool) -> ([u8; 12], usize) {
+    let [s0, s1, s2, s3, l0, l1, l2, l3] = *head;
+    let [h0, h1, h2, h3, ..] = number.to_be_bytes();
+    if esn {
+        ([s0, s1, s2, s3, h0, h1, h2, h3, l0, l1, l2, l3], 12)
+    } else {
+        ([s0, s1, s2, s3, l0, l1, l2, l3, 0, 0, 0, 0], 8)
+    }
+}
