@@ -48,9 +48,7 @@ mod tests {
 
     #[test]
     fn header_of_rfc_example_and_update() {
-        let mut h = [
-            0x45u8, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7,
-        ];
+        let mut h = [0x45u8, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7];
         assert_eq!(checksum(&h), 0xb861);
         let old = checksum(&h);
         h[1] = 3;

@@ -98,6 +98,9 @@ fn trailer(inside: &[u8]) -> Result<(usize, u8), DropReason> {
 
 impl fmt::Debug for InboundSa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InboundSa").field("spi", &self.params.spi).field("top", &self.window.top()).finish_non_exhaustive()
+        f.debug_struct("InboundSa")
+            .field("spi", &self.params.spi)
+            .field("top", &self.window.top())
+            .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! | room | what |
 //! |---|---|
-//! | [`packet`] | IP headers to selector keys | 
+//! | [`packet`] | IP headers to selector keys |
 //! | [`sequence`], [`replay`] | numbers out, window in |
 //! | `nonce`, `transform` | IVs, the cryptographic part of a packet |
 //! | [`outbound`], [`inbound`] | one keyed direction: seal, open |
@@ -30,6 +30,11 @@ pub mod plane;
 pub mod replay;
 pub mod sequence;
 mod transform;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod vectors;
 
 pub use error::{DropReason, PlaneError};
 pub use inbound::{InboundSa, Opened};

@@ -188,8 +188,13 @@ fn extensions(ip: &[u8], mut next: u8) -> Result<Chain, DropReason> {
     let mut fragment = Fragment::Whole;
     for _ in 0..MAX_EXTENSIONS {
         let header = match next {
-            protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DEST_OPTIONS | protocol::FRAGMENT | protocol::AH
-            | 139 | 140 => ip.get(at..).ok_or(bad)?,
+            protocol::HOP_BY_HOP
+            | protocol::ROUTING
+            | protocol::DEST_OPTIONS
+            | protocol::FRAGMENT
+            | protocol::AH
+            | 139
+            | 140 => ip.get(at..).ok_or(bad)?,
             _ => return Ok(Chain { protocol: next, upper: at, fragment }),
         };
         let (Some(&following), Some(&units)) = (header.first(), header.get(1)) else { return Err(bad) };

@@ -88,8 +88,9 @@ mod tests {
     fn threads_never_share_a_number() {
         let s = Sequence::new(true);
         let mut all: std::vec::Vec<u64> = std::thread::scope(|t| {
-            let hs: std::vec::Vec<_> =
-                (0..4).map(|_| t.spawn(|| (0..5000).map(|_| s.take().unwrap()).collect::<std::vec::Vec<_>>())).collect();
+            let hs: std::vec::Vec<_> = (0..4)
+                .map(|_| t.spawn(|| (0..5000).map(|_| s.take().unwrap()).collect::<std::vec::Vec<_>>()))
+                .collect();
             hs.into_iter().flat_map(|h| h.join().unwrap()).collect()
         });
         all.sort_unstable();

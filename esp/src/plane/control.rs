@@ -2,9 +2,9 @@
 //! take it. Publishing order keeps rekeying without a gap: a route is replaced in one step, and the old SA stays
 //! usable for packets that are already on their way to it.
 
+use super::Plane;
 use super::entry::{Entry, Inbound, Outbound};
 use super::routes::PolicyRecord;
-use super::Plane;
 use crate::lifetime::flag;
 use crate::{InboundSa, OutboundSa, PlaneError};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -207,9 +207,7 @@ impl Plane {
                     let was_sending = state.sending.is_active(&old);
                     state.standby.retain(|c| *c != sa.child);
                     // The newest one in waiting takes over before the old one goes.
-                    if was_sending
-                        && let Some(next) = promote(&mut state.standby, &control.children, &old)
-                    {
+                    if was_sending && let Some(next) = promote(&mut state.standby, &control.children, &old) {
                         state.sending.insert(&next, &self.routes);
                     }
                     state.sending.remove(&old, &self.routes);

@@ -3,10 +3,10 @@
 
 use super::Plane;
 use super::entry::Outbound;
+use crate::DropReason;
 use crate::encap::udp;
 use crate::mode::{OuterHeader, header, tunnel};
 use crate::packet::{IpPacket, protocol};
-use crate::DropReason;
 use alloc::sync::Arc;
 use ravelin_sa_db::{ChildId, Direction, Encapsulation, Instant, Mode, Path, PolicyId};
 
@@ -96,10 +96,7 @@ impl Plane {
         };
         match found {
             Some(entry) => self.egress_on(&entry, now, &inner, ip, sink),
-            None => {
-                self.drops.count(DropReason::NoSa);
-                Egress::NoSa
-            }
+            None => Egress::NoSa,
         }
     }
 
@@ -122,13 +119,7 @@ impl Plane {
     }
 
     #[inline]
-    fn seal(
-        &self,
-        entry: &Outbound,
-        inner: &IpPacket,
-        ip: &[u8],
-        sink: &mut dyn PacketSink,
-    ) -> Result<(), DropReason> {
+    fn seal(&self, entry: &Outbound, inner: &IpPacket, ip: &[u8], sink: &mut dyn PacketSink) -> Result<(), DropReason> {
         let (core, params) = (&entry.core, &entry.params);
         if !core.usage.is_usable() {
             return Err(DropReason::Expired);

@@ -91,7 +91,8 @@ impl<S> Entry<S> {
         if last != 0 && now.micros() < last.saturating_add(pause) {
             return;
         }
-        let claimed = self.core.path_at.compare_exchange(last, now.micros().max(1), Ordering::Relaxed, Ordering::Relaxed);
+        let claimed =
+            self.core.path_at.compare_exchange(last, now.micros().max(1), Ordering::Relaxed, Ordering::Relaxed);
         if claimed.is_ok() && reports.push(Report::PathSeen { child: self.child(), path }) {
             self.core.path_hash.store(hash, Ordering::Relaxed);
         }

@@ -87,8 +87,7 @@ impl Plane {
         let sa: &InboundSa = &entry.core.sa;
         let esp = buf.get_mut(start..).ok_or(DropReason::Runt)?;
         let mut opened = sa.open(esp)?;
-        opened.payload =
-            opened.payload.start.saturating_add(start)..opened.payload.end.saturating_add(start);
+        opened.payload = opened.payload.start.saturating_add(start)..opened.payload.end.saturating_add(start);
         match entry.params.mode {
             Mode::Tunnel => tunnel::decapsulate(&entry.params, &opened, buf, outer.traffic_class),
             Mode::Transport | Mode::Beet => Err(DropReason::NextHeader),

@@ -130,8 +130,9 @@ impl Plane {
             let usages = usages(record);
             let idle = usages.iter().flatten().filter_map(|u| u.idle_deadline()).max();
             if idle.is_some_and(|at| at <= now) {
-                let first = usages.iter().flatten().fold(false, |any, u| u.raise(flag::IDLE) || any);
-                if first {
+                // Both flags are raised, whichever was first.
+                let raised = usages.iter().flatten().filter(|u| u.raise(flag::IDLE)).count();
+                if raised != 0 {
                     self.reports.push(Report::Idle(*child));
                 }
             }

@@ -77,6 +77,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
 
     /// How often this shard has changed.
     #[inline]
+    #[allow(dead_code, reason = "for workers")]
     pub(crate) fn changes(&self, shard: usize) -> u64 {
         self.changes.get(shard).map_or(0, |c| c.load(Ordering::Acquire))
     }
