@@ -12,6 +12,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod aead;
+#[cfg(feature = "fast")]
+pub mod awslc;
 pub mod cipher;
 pub mod error;
 pub mod hash;

@@ -7,6 +7,7 @@ mod hash;
 mod integ;
 mod ke;
 mod prf;
+mod xcbc;
 
 use crate::Provider;
 use alloc::vec;
@@ -21,11 +22,39 @@ pub fn provider() -> Provider {
             &aead::aes_gcm::AES_192_GCM_16,
             &aead::aes_gcm::AES_256_GCM_16,
             &aead::chacha20_poly1305::CHACHA20_POLY1305,
+            &aead::aes_gcm::AES_128_GCM_12,
+            &aead::aes_gcm::AES_192_GCM_12,
+            &aead::aes_gcm::AES_256_GCM_12,
+            &aead::aes_gcm::AES_128_GCM_8,
+            &aead::aes_gcm::AES_192_GCM_8,
+            &aead::aes_gcm::AES_256_GCM_8,
+            &aead::aes_ccm::AES_128_CCM_16,
+            &aead::aes_ccm::AES_192_CCM_16,
+            &aead::aes_ccm::AES_256_CCM_16,
+            &aead::aes_ccm::AES_128_CCM_12,
+            &aead::aes_ccm::AES_192_CCM_12,
+            &aead::aes_ccm::AES_256_CCM_12,
+            &aead::aes_ccm::AES_128_CCM_8,
+            &aead::aes_ccm::AES_192_CCM_8,
+            &aead::aes_ccm::AES_256_CCM_8,
+            &aead::aes_gmac::AES_128_GMAC,
+            &aead::aes_gmac::AES_192_GMAC,
+            &aead::aes_gmac::AES_256_GMAC,
+            &aead::aes_gcm::AES_128_GCM_16_IIV,
+            &aead::aes_gcm::AES_192_GCM_16_IIV,
+            &aead::aes_gcm::AES_256_GCM_16_IIV,
+            &aead::chacha20_poly1305::CHACHA20_POLY1305_IIV,
+            &aead::aes_ccm::AES_128_CCM_8_IIV,
+            &aead::aes_ccm::AES_192_CCM_8_IIV,
+            &aead::aes_ccm::AES_256_CCM_8_IIV,
         ],
         ciphers: vec![
             &cipher::aes_cbc::AES_128_CBC,
             &cipher::aes_cbc::AES_192_CBC,
             &cipher::aes_cbc::AES_256_CBC,
+            &cipher::aes_ctr::AES_128_CTR,
+            &cipher::aes_ctr::AES_192_CTR,
+            &cipher::aes_ctr::AES_256_CTR,
             &cipher::null::NULL,
         ],
         integs: vec![
@@ -33,12 +62,16 @@ pub fn provider() -> Provider {
             &integ::hmac::HMAC_SHA2_384_192,
             &integ::hmac::HMAC_SHA2_512_256,
             &integ::hmac::HMAC_SHA1_96,
+            &integ::aes_xcbc::AES_XCBC_96,
+            &integ::aes_cmac::AES_CMAC_96,
         ],
         prfs: vec![
             &prf::hmac::HMAC_SHA2_256,
             &prf::hmac::HMAC_SHA2_384,
             &prf::hmac::HMAC_SHA2_512,
             &prf::hmac::HMAC_SHA1,
+            &prf::aes_xcbc::AES128_XCBC,
+            &prf::aes_cmac::AES128_CMAC,
         ],
         kes: vec![
             &ke::x25519::CURVE25519,
@@ -50,15 +83,22 @@ pub fn provider() -> Provider {
             &ke::modp::MODP_4096,
             &ke::modp::MODP_6144,
             &ke::modp::MODP_8192,
+            &ke::ml_kem::ML_KEM_512,
+            &ke::ml_kem::ML_KEM_768,
+            &ke::ml_kem::ML_KEM_1024,
         ],
         hashes: vec![&hash::SHA1, &hash::SHA2_256, &hash::SHA2_384, &hash::SHA2_512],
     }
 }
 
-/// The portable provider with what RFC 8247 and RFC 9395 advise against: MODP 1024 and 1536.
+/// The portable provider with what RFC 8247, 8221 and 9395 advise against: 3DES, MODP 1024 and 1536.
 /// Only for peers that can do nothing better.
 #[must_use]
 pub fn provider_with_legacy() -> Provider {
-    let legacy = Provider { kes: vec![&ke::modp::MODP_1536, &ke::modp::MODP_1024], ..Provider::default() };
+    let legacy = Provider {
+        ciphers: vec![&cipher::triple_des::TRIPLE_DES],
+        kes: vec![&ke::modp::MODP_1536, &ke::modp::MODP_1024],
+        ..Provider::default()
+    };
     provider().or("portable with legacy algorithms", &legacy)
 }

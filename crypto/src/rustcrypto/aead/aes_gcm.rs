@@ -1,10 +1,11 @@
-//! AES-GCM with a 16-octet ICV (RFC 4106 for ESP, RFC 5282 for IKE): salt of 4 octets, IV of 8, keys of 128, 192, 256 bits.
+//! AES-GCM with ICVs of 16, 12 and 8 octets (RFC 4106 for ESP, RFC 5282 for IKE) and with implicit IV (RFC 8750: the
+//! same algorithm under another id): salt of 4 octets, IV of 8, keys of 128, 192, 256 bits.
 //! To add a tag length: three statics here and their lines in the provider's list.
 
 use super::NonceLen;
 use crate::aead::{Aead, AeadKey};
 use crate::{CryptoError, EncrId};
-use aes_gcm::aead::consts::U16;
+use aes_gcm::aead::consts::{U8, U12, U16};
 use aes_gcm::aes::cipher::{BlockCipherEncrypt, BlockSizeUser, KeyInit};
 use aes_gcm::aes::{Aes128, Aes192, Aes256};
 use aes_gcm::{AesGcm, TagSize};
@@ -24,6 +25,15 @@ const fn gcm<C, T>(id: EncrId) -> Gcm<C, T> {
 pub(crate) static AES_128_GCM_16: Gcm<Aes128, U16> = gcm(EncrId::AES_GCM_16);
 pub(crate) static AES_192_GCM_16: Gcm<Aes192, U16> = gcm(EncrId::AES_GCM_16);
 pub(crate) static AES_256_GCM_16: Gcm<Aes256, U16> = gcm(EncrId::AES_GCM_16);
+pub(crate) static AES_128_GCM_12: Gcm<Aes128, U12> = gcm(EncrId::AES_GCM_12);
+pub(crate) static AES_192_GCM_12: Gcm<Aes192, U12> = gcm(EncrId::AES_GCM_12);
+pub(crate) static AES_256_GCM_12: Gcm<Aes256, U12> = gcm(EncrId::AES_GCM_12);
+pub(crate) static AES_128_GCM_8: Gcm<Aes128, U8> = gcm(EncrId::AES_GCM_8);
+pub(crate) static AES_192_GCM_8: Gcm<Aes192, U8> = gcm(EncrId::AES_GCM_8);
+pub(crate) static AES_256_GCM_8: Gcm<Aes256, U8> = gcm(EncrId::AES_GCM_8);
+pub(crate) static AES_128_GCM_16_IIV: Gcm<Aes128, U16> = gcm(EncrId::AES_GCM_16_IIV);
+pub(crate) static AES_192_GCM_16_IIV: Gcm<Aes192, U16> = gcm(EncrId::AES_GCM_16_IIV);
+pub(crate) static AES_256_GCM_16_IIV: Gcm<Aes256, U16> = gcm(EncrId::AES_GCM_16_IIV);
 
 impl<C, T> Aead for Gcm<C, T>
 where

@@ -1,4 +1,4 @@
-//! ChaCha20-Poly1305 (RFC 7634): key of 32 octets, salt of 4, IV of 8, ICV of 16.
+//! ChaCha20-Poly1305 (RFC 7634), also with implicit IV (RFC 8750): key of 32 octets, salt of 4, IV of 8, ICV of 16.
 
 use crate::aead::{Aead, AeadKey};
 use crate::{CryptoError, EncrId};
@@ -11,6 +11,7 @@ pub(crate) struct Chacha {
 }
 
 pub(crate) static CHACHA20_POLY1305: Chacha = Chacha { id: EncrId::CHACHA20_POLY1305 };
+pub(crate) static CHACHA20_POLY1305_IIV: Chacha = Chacha { id: EncrId::CHACHA20_POLY1305_IIV };
 
 impl Aead for Chacha {
     fn id(&self) -> EncrId {

@@ -1,6 +1,8 @@
 //! Combined-mode ciphers of the portable provider. To add one: a file here, a line in [`super::provider`].
 
+pub(super) mod aes_ccm;
 pub(super) mod aes_gcm;
+pub(super) mod aes_gmac;
 pub(super) mod chacha20_poly1305;
 
 use crate::CryptoError;

@@ -16,7 +16,7 @@ pub(crate) struct Cbc<C> {
     types: PhantomData<fn() -> C>,
 }
 
-const fn cbc<C>(id: EncrId) -> Cbc<C> {
+pub(super) const fn cbc<C>(id: EncrId) -> Cbc<C> {
     Cbc { id, types: PhantomData }
 }
 
