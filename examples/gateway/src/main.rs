@@ -15,6 +15,7 @@ mod tun;
 
 use clap::{Parser, Subcommand};
 use config::Config;
+use ravelin_crypto::rustcrypto::provider;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -77,7 +78,9 @@ struct Named {
 fn main() -> ExitCode {
     let result = match Args::parse().what {
         What::Run(run) => start(&run),
-        What::Check { config } => Config::load(&config).map(|c| summary(&config, &c)).map_err(|e| e.to_string()),
+        What::Check { config } => {
+            Config::load(&config, &provider()).map(|c| summary(&config, &c)).map_err(|e| e.to_string())
+        }
         What::Show(client) => ask(&client, "show"),
         What::Initiate(n) => ask(&n.client, &format!("initiate {}", n.name)),
         What::Terminate(n) => ask(&n.client, &format!("terminate {}", n.name)),
@@ -93,7 +96,7 @@ fn main() -> ExitCode {
 }
 
 fn start(run: &Run) -> Result<(), String> {
-    let config = Config::load(&run.config).map_err(|e| e.to_string())?;
+    let config = Config::load(&run.config, &provider()).map_err(|e| e.to_string())?;
     let filter = tracing_subscriber::EnvFilter::try_new(&run.log).map_err(|e| format!("--log {}: {e}", run.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     daemon::run(config, run).map_err(|e| e.to_string())
@@ -111,16 +114,17 @@ fn ask(client: &Client, line: &str) -> Result<(), String> {
 }
 
 fn summary(path: &Path, config: &Config) {
-    let children = config.peers.iter().map(|p| p.children.len()).sum::<usize>();
-    println!("{}: good; {} peers, {children} children", path.display(), config.peers.len());
-    for p in &config.peers {
-        let remote = p.remote.map_or("any address".to_owned(), |a| a.to_string());
-        println!("peer {} at {remote}", p.name);
-        for c in &p.children {
-            let list = |ts: &[ravelin_sa_db::TrafficSelector]| {
-                ts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-            };
-            println!("  child {}: {} === {}", c.name, list(&c.local_ts), list(&c.remote_ts));
+    let db = &config.db;
+    println!("{}: good; {} peers, {} children", path.display(), db.pad.len(), db.spd.len());
+    for (id, p) in db.pad.iter() {
+        let remote = p.remote.map_or("any address".to_owned(), |a| a.ip().to_string());
+        println!("peer {} at {remote}, {} === {}", p.name, p.local_id, p.remote_id);
+        for c in db.spd.policies_of(id) {
+            println!("  child {}: {} === {}", c.name, list(&c.local), list(&c.remote));
         }
     }
+}
+
+fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -1,8 +1,8 @@
 //! The TUN device and the routes into it. Routes stand in a table of their own that a rule asks for every packet
 //! without our mark, so that protected traffic never leaves in the clear and our own packets never come back to us.
 
-use crate::config::{Child, Config, Gateway};
-use ravelin_sa_db::AddrRange;
+use crate::config::{Config, Gateway};
+use ravelin_sa_db::{AddrRange, Policy};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, RawFd};
@@ -16,7 +16,7 @@ pub(crate) struct Tun {
 }
 
 impl Tun {
-    /// Opens the device and routes every child's remote selectors into it.
+    /// Opens the device and routes every policy's remote selectors into it.
     pub(crate) fn open(config: &Config) -> io::Result<Self> {
         let g = &config.gateway;
         let told = |e: io::Error| io::Error::new(e.kind(), format!("TUN device {}: {e}", g.tun));
@@ -25,7 +25,7 @@ impl Tun {
         let mut tun = Self { device, undo: Vec::new() };
         let own = own_addresses()?;
         for family in ["-4", "-6"] {
-            tun.route_family(g, family, config.peers.iter().flat_map(|p| &p.children), &own)?;
+            tun.route_family(g, family, config.db.spd.iter().map(|p| &**p), &own)?;
         }
         Ok(tun)
     }
@@ -34,15 +34,15 @@ impl Tun {
         &mut self,
         g: &Gateway,
         family: &str,
-        children: impl Iterator<Item = &'a Child>,
+        policies: impl Iterator<Item = &'a Policy>,
         own: &[IpAddr],
     ) -> io::Result<()> {
         let table = g.route_table.to_string();
         let mut routed = false;
-        for child in children {
+        for policy in policies {
             let source =
-                own.iter().find(|a| is_family(family, **a) && child.local_ts.iter().any(|t| t.addrs.contains(**a)));
-            for range in child.remote_ts.iter().map(|t| t.addrs).filter(|r| is_family(family, r.first())) {
+                own.iter().find(|a| is_family(family, **a) && policy.local.iter().any(|t| t.addrs.contains(**a)));
+            for range in policy.remote.iter().map(|t| t.addrs).filter(|r| is_family(family, r.first())) {
                 for prefix in prefixes(range) {
                     let mut args = vec![family, "route", "replace", &prefix, "dev", &g.tun, "table", &table];
                     let source = source.map(IpAddr::to_string);

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -107,6 +108,11 @@ impl<'d> Field<'d, &'d DeValue<'d>> {
 }
 
 impl<'d> Field<'d, &'d str> {
+    /// The value as its type reads it, with that type's own words in the error.
+    pub(crate) fn read<T: FromStr<Err: fmt::Display>>(&self) -> Result<T> {
+        self.value.parse().map_err(|e: T::Err| self.error(e.to_string()))
+    }
+
     /// The value as `read` understands it, or an error that says `what` was expected.
     pub(crate) fn parse<T>(&self, what: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T> {
         read(self.value).ok_or_else(|| self.expected(what))

@@ -1,32 +1,32 @@
-//! The configuration file (docs/gateway.md): TOML in, plain values out, everything checked here so that the rest of
-//! the daemon never sees a bad value. To add a key: a field, one line in the reader of its table, one in the docs.
+//! The configuration file (docs/gateway.md): TOML in, databases out, everything checked here so that the rest of the
+//! daemon never sees a bad value. To add a key: one line in the reader of its table, one in the docs.
 
 mod document;
-mod proposal;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub(crate) use document::ConfigError;
 use document::{Document, Field, Result, Section};
-pub(crate) use proposal::Proposal;
-use proposal::Protocol;
-use ravelin_crypto::Secret;
-use ravelin_sa_db::TrafficSelector;
-use std::net::IpAddr;
+use ravelin_crypto::{Provider, Secret};
+use ravelin_sa_db::pad::NatTraversal;
+use ravelin_sa_db::proposal::{Proposal, ProposalProtocol};
+use ravelin_sa_db::spd::StartAction;
+use ravelin_sa_db::{Action, AddrRange, Db, IdPattern, Identity, Peer, PeerId, Policy, Protect, TrafficSelector};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-pub(crate) use words::Identity;
 
 /// The whole file.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) gateway: Gateway,
-    pub(crate) peers: Vec<Peer>,
+    /// One PAD entry per `[[peer]]`, one policy named `PEER/CHILD` per `[[peer.child]]`.
+    pub(crate) db: Db,
 }
 
 /// Table `[gateway]`: what the daemon takes from the system.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Gateway {
     /// Unix socket of `gateway show` and the other commands.
     pub(crate) control: PathBuf,
@@ -44,59 +44,15 @@ pub(crate) struct Gateway {
     pub(crate) mark: u32,
 }
 
-/// One `[[peer]]`: a connection.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) name: String,
-    /// Our address; `None`: whichever the routing table gives.
-    pub(crate) local: Option<IpAddr>,
-    /// The peer's address; `None`: any, it starts.
-    pub(crate) remote: Option<IpAddr>,
-    pub(crate) local_id: Identity,
-    pub(crate) remote_id: Identity,
-    pub(crate) psk: Secret,
-    pub(crate) ike: Vec<Proposal>,
-    /// Silence after which the peer is asked whether it lives; zero: never.
-    pub(crate) dpd_delay: Duration,
-    /// UDP encapsulation even where there is no NAT.
-    pub(crate) force_encapsulation: bool,
-    pub(crate) children: Vec<Child>,
-}
-
-/// One `[[peer.child]]`: traffic to protect.
-#[derive(Debug)]
-pub(crate) struct Child {
-    pub(crate) name: String,
-    pub(crate) local_ts: Vec<TrafficSelector>,
-    pub(crate) remote_ts: Vec<TrafficSelector>,
-    pub(crate) esp: Vec<Proposal>,
-    pub(crate) start: Start,
-    /// Packets; 0 turns replay protection off.
-    pub(crate) replay_window: u32,
-}
-
-/// When a child is brought up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// When the peer or the operator asks.
-    None,
-    /// At once.
-    Now,
-    /// By the first packet that wants it.
-    Trap,
-}
-
-const DEFAULT_IKE: &[&str] = &[
-    "aes256gcm16-aes128gcm16-chacha20poly1305-prfsha384-prfsha256-x25519-ecp384-ecp256-modp3072-modp2048",
-    "aes256-aes128-sha384-sha256-x25519-ecp384-ecp256-modp3072-modp2048",
-];
-const DEFAULT_ESP: &[&str] = &["aes256gcm16-aes128gcm16-chacha20poly1305", "aes256-aes128-sha256"];
 const ADDRESS: &str = "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"";
 const NAME: &str = "a name of letters, digits, '-', '_' and '.'";
+const IDENTITY: &str = "an identity such as \"vpn.example.org\"";
+const SELECTOR: &str = "a traffic selector such as \"10.1.0.0/16\"";
 
 impl Config {
-    /// Reads and checks the file at `path`; files it names are relative to its folder.
-    pub(crate) fn load(path: &Path) -> Result<Self> {
+    /// Reads and checks the file at `path`; files it names are relative to its folder. What `provider` does not
+    /// implement is refused.
+    pub(crate) fn load(path: &Path, provider: &Provider) -> Result<Self> {
         let unreadable = |e: std::io::Error| ConfigError {
             file: path.to_owned(),
             line: 0,
@@ -105,34 +61,35 @@ impl Config {
             problem: format!("cannot be read: {e}"),
         };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        Self::parse(path, &text)
+        Self::parse(path, &text, provider)
     }
 
     /// The same for a text that was read already.
-    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self> {
+    pub(crate) fn parse(path: &Path, text: &str, provider: &Provider) -> Result<Self> {
         let document = Document::new(path, text);
         let table = document.parse()?;
-        read(&document, &table)
+        read(&document, &table, provider)
     }
 }
 
-fn read<'d>(document: &'d Document<'d>, table: &'d toml::Spanned<toml::de::DeTable<'d>>) -> Result<Config> {
+fn read<'d>(
+    document: &'d Document<'d>,
+    table: &'d toml::Spanned<toml::de::DeTable<'d>>,
+    provider: &Provider,
+) -> Result<Config> {
     let root = Section::root(document, table);
     let gateway = gateway(root.table("gateway")?)?;
-    let mut peers: Vec<Peer> = Vec::new();
-    for section in root.tables("peer")? {
-        let name = section.needed("name", NAME)?;
-        if peers.iter().any(|p| p.name == name.value) {
-            return Err(name.error(format!("a second peer \"{}\"; expected a name of its own", name.value)));
-        }
-        let folder = document.file().parent().unwrap_or(Path::new("."));
-        peers.push(peer(section, &name, folder)?);
-    }
+    let mut db = Db::new();
+    let peers = root.tables("peer")?;
     if peers.is_empty() {
         return Err(root.missing("peer", "at least one [[peer]]"));
     }
+    for section in peers {
+        let folder = document.file().parent().unwrap_or(Path::new("."));
+        peer(section, folder, &gateway, provider, &mut db)?;
+    }
     root.finish()?;
-    Ok(Config { gateway, peers })
+    Ok(Config { gateway, db })
 }
 
 fn gateway(section: Option<Section<'_>>) -> Result<Gateway> {
@@ -162,7 +119,9 @@ fn gateway(section: Option<Section<'_>>) -> Result<Gateway> {
     Ok(g)
 }
 
-fn peer(s: Section<'_>, name: &Field<'_, &str>, folder: &Path) -> Result<Peer> {
+/// One `[[peer]]`: a PAD entry, its secret, and its policies.
+fn peer(s: Section<'_>, folder: &Path, g: &Gateway, provider: &Provider, db: &mut Db) -> Result<()> {
+    let name = s.needed("name", NAME)?;
     let address = |t: &str| t.parse::<IpAddr>().ok();
     let remote_what = "an IP address, or \"any\" for a peer that starts by itself";
     let local = s.text("local", ADDRESS)?.map(|f| f.parse(ADDRESS, address)).transpose()?;
@@ -176,32 +135,39 @@ fn peer(s: Section<'_>, name: &Field<'_, &str>, folder: &Path) -> Result<Peer> {
     {
         return Err(remote_field.expected("an address of the same family as local"));
     }
-    let peer = Peer {
-        name: name.parse(NAME, |t| is_name(t).then(|| t.to_owned()))?,
-        local,
-        remote,
-        local_id: identity(&s, "local_id", local)?,
-        remote_id: identity(&s, "remote_id", remote)?,
-        psk: psk(&s, folder)?,
-        ike: proposals(&s, "ike", DEFAULT_IKE, Protocol::Ike)?,
-        dpd_delay: s.parsed("dpd_delay", words::DURATION, Duration::from_secs(30), words::duration)?,
-        force_encapsulation: s.parsed("encapsulation", "\"auto\" or \"always\"", false, |t| match t {
-            "auto" => Some(false),
-            "always" => Some(true),
-            _ => None,
-        })?,
-        children: children(&s, remote.is_some())?,
+    let local_id = match (s.text("local_id", IDENTITY)?, local) {
+        (Some(field), _) => field.read()?,
+        (None, Some(address)) => Identity::addr(address),
+        (None, None) => return Err(s.missing("local_id", IDENTITY)),
     };
-    s.finish()?;
-    Ok(peer)
-}
-
-fn identity(s: &Section<'_>, key: &'static str, address: Option<IpAddr>) -> Result<Identity> {
-    match (s.text(key, words::IDENTITY)?, address) {
-        (Some(field), _) => field.parse(words::IDENTITY, words::identity),
-        (None, Some(address)) => Ok(words::address_identity(address)),
-        (None, None) => Err(s.missing(key, words::IDENTITY)),
+    let remote_id = match (s.text("remote_id", IDENTITY)?, remote) {
+        (Some(field), _) => field.read()?,
+        (None, Some(address)) => IdPattern::Exact(Identity::addr(address)),
+        (None, None) => return Err(s.missing("remote_id", IDENTITY)),
+    };
+    db.pad.secrets.add_psk(Some(&local_id), remote_id.exact(), psk(&s, folder)?);
+    let mut peer = Peer::new(name.parse(NAME, |t| is_name(t).then(|| t.to_owned()))?, local_id, remote_id);
+    peer.local = local;
+    peer.remote = remote.map(|a| SocketAddr::new(a, g.ike_port));
+    // behind a NAT the peer's packets come from the NAT's address, which is the one given here
+    peer.remote_addrs = remote.map(AddrRange::host).into_iter().collect();
+    peer.proposals = proposals(&s, "ike", ProposalProtocol::Ike, &Proposal::default_ike(), provider)?;
+    peer.times.dpd = s.parsed("dpd_delay", words::DURATION, Duration::from_secs(30), words::duration)?;
+    peer.nat_traversal = s.parsed("encapsulation", "\"auto\" or \"always\"", NatTraversal::Auto, |t| match t {
+        "auto" => Some(NatTraversal::Auto),
+        "always" => Some(NatTraversal::Force),
+        _ => None,
+    })?;
+    let peer_name = peer.name.clone();
+    let id = db.pad.add(peer).map_err(|e| name.error(e.to_string()))?;
+    let children = s.tables("child")?;
+    if children.is_empty() {
+        return Err(s.missing("child", "at least one [[peer.child]]"));
     }
+    for section in children {
+        child(section, id, &peer_name, remote.is_some(), provider, db)?;
+    }
+    s.finish()
 }
 
 fn psk(s: &Section<'_>, folder: &Path) -> Result<Secret> {
@@ -221,63 +187,68 @@ fn psk(s: &Section<'_>, folder: &Path) -> Result<Secret> {
     }
 }
 
-fn children(peer: &Section<'_>, has_address: bool) -> Result<Vec<Child>> {
-    let mut children: Vec<Child> = Vec::new();
-    for s in peer.tables("child")? {
-        let name = s.needed("name", NAME)?;
-        if children.iter().any(|c| c.name == name.value) {
-            return Err(name.error(format!("a second child \"{}\"; expected a name of its own", name.value)));
-        }
-        let start_what = "\"none\", \"start\" or \"trap\"";
-        let start = s.text("start", start_what)?;
-        let child = Child {
-            name: name.parse(NAME, |t| is_name(t).then(|| t.to_owned()))?,
-            local_ts: selectors(&s, "local_ts")?,
-            remote_ts: selectors(&s, "remote_ts")?,
-            esp: proposals(&s, "esp", DEFAULT_ESP, Protocol::Esp)?,
-            start: start.as_ref().map_or(Ok(Start::None), |f| f.parse(start_what, start_action))?,
-            replay_window: s.integer("replay_window", 0..=65_536, 1024)?,
-        };
-        if let (false, Some(field), true) = (has_address, &start, child.start != Start::None) {
-            return Err(field.error("the peer's remote is \"any\", so only it can start; expected \"none\""));
-        }
-        s.finish()?;
-        children.push(child);
+/// One `[[peer.child]]`: a policy.
+fn child(
+    s: Section<'_>,
+    peer: PeerId,
+    peer_name: &str,
+    has_address: bool,
+    provider: &Provider,
+    db: &mut Db,
+) -> Result<()> {
+    let name = s.needed("name", NAME)?;
+    let full = name.parse(NAME, |t| is_name(t).then(|| format!("{peer_name}/{t}")))?;
+    let mut protect = Protect::new(peer);
+    protect.proposals = proposals(&s, "esp", ProposalProtocol::Esp, &Proposal::default_esp(), provider)?;
+    protect.replay_window = s.integer("replay_window", 0..=65_536, 1024)?;
+    let start_what = "\"none\", \"start\" or \"trap\"";
+    let start = s.text("start", start_what)?;
+    protect.start = start.as_ref().map_or(Ok(StartAction::None), |f| f.parse(start_what, start_action))?;
+    if let (false, Some(field), true) = (has_address, &start, protect.start != StartAction::None) {
+        return Err(field.error("the peer's remote is \"any\", so only it can start; expected \"none\""));
     }
-    if children.is_empty() {
-        return Err(peer.missing("child", "at least one [[peer.child]]"));
-    }
-    Ok(children)
+    let policy = Policy::new(full, selectors(&s, "local_ts")?, selectors(&s, "remote_ts")?, Action::Protect(protect));
+    s.finish()?;
+    db.spd.add(policy).map(drop).map_err(|e| name.error(e.to_string()))
 }
 
-fn start_action(t: &str) -> Option<Start> {
+fn start_action(t: &str) -> Option<StartAction> {
     match t {
-        "none" => Some(Start::None),
-        "start" => Some(Start::Now),
-        "trap" => Some(Start::Trap),
+        "none" => Some(StartAction::None),
+        "start" => Some(StartAction::Start),
+        "trap" => Some(StartAction::Trap),
         _ => None,
     }
 }
 
 fn selectors(s: &Section<'_>, key: &'static str) -> Result<Vec<TrafficSelector>> {
-    let fields = s.texts(key, words::SELECTOR)?;
+    let fields = s.texts(key, SELECTOR)?;
     if fields.is_empty() {
-        return Err(s.missing(key, words::SELECTOR));
+        return Err(s.missing(key, SELECTOR));
     }
-    fields.iter().map(|f| f.parse(words::SELECTOR, words::selector)).collect()
+    fields.iter().map(Field::read).collect()
 }
 
-fn proposals(s: &Section<'_>, key: &'static str, default: &[&str], protocol: Protocol) -> Result<Vec<Proposal>> {
-    let what = match protocol {
-        Protocol::Ike => "a proposal such as \"aes256gcm16-prfsha384-x25519\"",
-        Protocol::Esp => "a proposal such as \"aes256gcm16\"",
-    };
-    let fields = s.texts(key, what)?;
+/// The proposals under `key`; without it, what is implemented of `default`.
+fn proposals(
+    s: &Section<'_>,
+    key: &'static str,
+    protocol: ProposalProtocol,
+    default: &[Proposal],
+    provider: &Provider,
+) -> Result<Vec<Proposal>> {
+    let fields = s.texts(key, "a proposal such as \"aes256gcm16-prfsha384-x25519\" (IKE) or \"aes256gcm16\" (ESP)")?;
     if fields.is_empty() {
-        let built_in = |t: &&str| proposal::proposal(t, protocol).map_err(|why| s.missing(key, &why));
-        return default.iter().map(built_in).collect();
+        return Ok(default.iter().filter_map(|p| p.supported_by(provider)).collect());
     }
-    fields.iter().map(|f| proposal::proposal(f.value, protocol).map_err(|why| f.error(why))).collect()
+    let one = |f: &Field<'_, &str>| {
+        let p = Proposal::parse(protocol, f.value).map_err(|e| f.error(e.to_string()))?;
+        match p.supported_by(provider) {
+            Some(all) if all == p => Ok(p),
+            _ => Err(f.expected(&format!("algorithms that the provider \"{}\" implements", provider.name))),
+        }
+    };
+    fields.iter().map(one).collect()
 }
 
 fn is_name(t: &str) -> bool {

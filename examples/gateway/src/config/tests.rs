@@ -33,21 +33,27 @@ remote_ts = ["fd10:2::/64"]
 "#;
 
 fn parse(text: &str) -> Result<Config> {
-    Config::parse(Path::new("/etc/g.toml"), text)
+    Config::parse(Path::new("/etc/g.toml"), text, &ravelin_crypto::rustcrypto::provider())
 }
 
 #[test]
 fn a_good_file() {
     let c = parse(GOOD).unwrap();
     assert_eq!((c.gateway.tun.as_str(), c.gateway.mtu, c.gateway.ike_port), ("tun7", 1300, 500));
-    let p = &c.peers[0];
-    assert_eq!((p.name.as_str(), p.dpd_delay, p.force_encapsulation), ("office", Duration::from_secs(5), true));
-    assert_eq!((p.local_id.kind, p.remote_id.kind, p.psk.expose()), (2, 3, &[0u8, 255][..]));
-    assert_eq!((p.children[0].start, p.children[1].start), (Start::Now, Start::None));
-    assert_eq!(p.children[0].remote_ts[0].to_string(), "10.10.2.0/24", "one string stands for an array of one");
-    assert_eq!(p.children[1].local_ts.len(), 2);
-    assert!(p.children[1].esp.len() > 1, "built-in proposals");
-    assert!(format!("{p:?}").contains("psk: Secret(2 octets)"), "the secret is not printed");
+    let id = c.db.pad.find_by_name("office").unwrap();
+    let p = c.db.pad.peer(id).unwrap();
+    assert_eq!((p.times.dpd, p.nat_traversal), (Duration::from_secs(5), NatTraversal::Force));
+    assert_eq!((p.local, p.remote), (Some("10.9.0.1".parse().unwrap()), Some("10.9.0.2:500".parse().unwrap())));
+    assert_eq!((p.local_id.to_string(), p.remote_id.to_string()), ("a.lab.test".into(), "b@lab.test".into()));
+    assert_eq!(c.db.pad.secret_for(&p.local_id, p.remote_id.exact().unwrap()).unwrap().expose(), [0, 255]);
+    let policies: Vec<_> = c.db.spd.policies_of(id).collect();
+    let shown = |i: usize| format!("{} {:?} {:?}", policies[i].name, policies[i].local, policies[i].remote);
+    assert_eq!(shown(0), "office/net [10.10.1.0/24] [10.10.2.0/24]", "one string stands for an array of one");
+    assert_eq!(shown(1), "office/six [fd10:1::/64, 10.0.0.1/32[udp/53]] [fd10:2::/64]");
+    let protect = |i: usize| policies[i].protect().unwrap();
+    assert_eq!((protect(0).start, protect(1).start), (StartAction::Start, StartAction::None));
+    assert_eq!(protect(0).proposals.len(), 1);
+    assert!(protect(1).proposals.len() > 1, "built-in proposals");
 }
 
 /// Replaces a line of [`GOOD`] and gives the error as the operator reads it.
@@ -98,14 +104,18 @@ fn errors_name_file_line_key_and_what_was_expected() {
         (
             "ecp256\"]",
             "ecp255\"]",
-            "/etc/g.toml:14:8: peer[0].ike[0]: unknown algorithm \"ecp255\" in \"aes128gcm16-prfsha256-ecp255\"; known are",
+            "/etc/g.toml:14:8: peer[0].ike[0]: \"ecp255\" is no algorithm of an IKE proposal; expected words like",
         ),
         (
             "aes128-sha256",
             "aes128",
-            "/etc/g.toml:22:7: peer[0].child[0].esp: \"aes128\": no integrity algorithm; expected one such as sha256",
+            "/etc/g.toml:22:7: peer[0].child[0].esp: \"aes128\" has no integrity; expected an AEAD cipher or an algorithm such as sha256",
         ),
-        ("[udp/53]", "[udp/53", "/etc/g.toml:27:28: peer[0].child[1].local_ts[1]: expected a traffic selector such as"),
+        (
+            "[udp/53]",
+            "[udp/53",
+            "/etc/g.toml:27:28: peer[0].child[1].local_ts[1]: \"10.0.0.1[udp/53\" is no traffic selector; expected an address",
+        ),
         (
             "start = \"start\"",
             "start = \"now\"",
@@ -114,7 +124,7 @@ fn errors_name_file_line_key_and_what_was_expected() {
         (
             "name = \"six\"",
             "name = \"net\"",
-            "/etc/g.toml:26:8: peer[0].child[1].name: a second child \"net\"; expected a name of its own",
+            "/etc/g.toml:26:8: peer[0].child[1].name: two policies are called \"office/net\"; expected unique names",
         ),
         (
             "name = \"six\"",

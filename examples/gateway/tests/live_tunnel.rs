@@ -1,0 +1,119 @@
+//! Live: tunnels between our gateway and strongSwan, either side starting, three kinds of algorithms, on a direct
+//! path and through a NAT; each carries pings both ways and a TCP transfer.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panic")]
+
+mod live;
+use live::{CBC, CHACHA, GCM, Lab, Suite, config};
+
+/// Enough for the replay window to move far and for the sequence numbers to grow.
+const OCTETS: usize = 2_000_000;
+
+/// Our gateway on side a starts.
+fn we_start(test: &str, topology: &str, suite: &Suite) {
+    let Some(lab) = Lab::up(test, topology) else { return };
+    lab.strongswan("psk", "b", &suite.env());
+    let gateway = lab.gateway("a", &config("a", "10.9.0.2", suite, "start"), &[]);
+    gateway.wait("Child SA up");
+    carries(&lab, "b", suite);
+    let show = gateway.ask(&["show"]);
+    assert!(show.contains("10.10.1.0/24 === 10.10.2.0/24"), "{show}");
+}
+
+/// strongSwan starts, from side a: the side behind the NAT, if there is one.
+fn they_start(test: &str, topology: &str, suite: &Suite) {
+    let Some(lab) = Lab::up(test, topology) else { return };
+    let gateway = lab.gateway("b", &config("b", "any", suite, "none"), &[]);
+    lab.strongswan("psk", "a", &suite.env());
+    lab.ok("strongswan-peer.sh", &["initiate", "a"], &[]);
+    gateway.wait("Child SA up");
+    carries(&lab, "a", suite);
+}
+
+fn carries(lab: &Lab, strongswan: &str, suite: &Suite) {
+    lab.ping("a");
+    lab.ping("b");
+    println!("{}", lab.transfer(OCTETS));
+    let sas = lab.charon_sas(strongswan);
+    assert!(sas.contains(suite.shown) && sas.contains("INSTALLED"), "{sas}");
+}
+
+macro_rules! matrix {
+    ($($test:ident: $who:ident, $topology:literal, $suite:expr;)*) => {
+        $(#[test] fn $test() { $who(stringify!($test), $topology, &$suite); })*
+    };
+}
+
+matrix! {
+    we_gcm: we_start, "direct", GCM;
+    we_cbc: we_start, "direct", CBC;
+    we_chacha: we_start, "direct", CHACHA;
+    they_gcm: they_start, "direct", GCM;
+    they_cbc: they_start, "direct", CBC;
+    they_chacha: they_start, "direct", CHACHA;
+    we_gcm_nat: we_start, "nat", GCM;
+    we_cbc_nat: we_start, "nat", CBC;
+    we_chacha_nat: we_start, "nat", CHACHA;
+    they_gcm_nat: they_start, "nat", GCM;
+    they_cbc_nat: they_start, "nat", CBC;
+    they_chacha_nat: they_start, "nat", CHACHA;
+}
+
+/// The outer path is IPv6.
+#[test]
+fn we_v6() {
+    let Some(lab) = Lab::up("we_v6", "v6") else { return };
+    lab.strongswan("psk", "b", &GCM.env());
+    let gateway = lab.gateway("a", &config("a", "fd09::2", &GCM, "start"), &[]);
+    gateway.wait("Child SA up");
+    carries(&lab, "b", &GCM);
+}
+
+/// Inner IPv6 beside inner IPv4, on demand: the first packet starts the negotiation and is not lost.
+#[test]
+fn on_demand_with_inner_v6() {
+    let Some(lab) = Lab::up("on_demand", "direct") else { return };
+    let (mine, theirs) = ("10.10.1.0/24,fd10:1::/64", "10.10.2.0/24,fd10:2::/64");
+    lab.strongswan("psk", "b", &[&GCM.env()[..], &[("LAB_MY_TS", theirs), ("LAB_PEER_TS", mine)]].concat());
+    let text = config("a", "10.9.0.2", &GCM, "trap")
+        .replace("\"10.10.1.0/24\"", r#"["10.10.1.0/24", "fd10:1::/64"]"#)
+        .replace("\"10.10.2.0/24\"", r#"["10.10.2.0/24", "fd10:2::/64"]"#);
+    let gateway = lab.gateway("a", &text, &[]);
+    assert!(!gateway.log().contains("Child SA up"), "nothing asked for it yet");
+    lab.ping_addresses("a", "fd10:1::1", "fd10:2::1");
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    lab.ping("b");
+}
+
+/// The peer wants another group than our first (INVALID_KE_PAYLOAD), and cookies (RFC 7296 §2.6) from everybody.
+#[test]
+fn cookie_and_invalid_ke() {
+    let Some(lab) = Lab::up("cookie", "direct") else { return };
+    let env = [
+        ("LAB_IKE", "aes128gcm16-prfsha256-ecp384"),
+        ("LAB_ESP", "aes128gcm16"),
+        ("LAB_CHARON", "cookie_threshold = 2"),
+    ];
+    lab.strongswan("psk", "b", &env);
+    let half_open = concat!(env!("CARGO_MANIFEST_DIR"), "/../../lab/half-open.py");
+    assert!(lab.inside("a", &[half_open, "10.9.0.2", "4"]).output().unwrap().status.success());
+    let suite = Suite { ike: "aes128gcm16-prfsha256-x25519-ecp384", ..GCM };
+    let gateway = lab.gateway("a", &config("a", "10.9.0.2", &suite, "start"), &[]);
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    let log = lab.charon_log("b");
+    assert!(log.contains("N(COOKIE) ]") && log.contains("N(INVAL_KE)"), "{log}");
+}
+
+/// strongSwan asks for more than our policy allows and gets what both allow (RFC 7296 §2.9).
+#[test]
+fn narrowing() {
+    let Some(lab) = Lab::up("narrowing", "direct") else { return };
+    let gateway = lab.gateway("b", &config("b", "any", &GCM, "none"), &[]);
+    lab.strongswan("psk", "a", &[&GCM.env()[..], &[("LAB_PEER_TS", "10.10.0.0/16")]].concat());
+    lab.ok("strongswan-peer.sh", &["initiate", "a"], &[]);
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    let sas = lab.charon_sas("a");
+    assert!(sas.contains("remote 10.10.2.0/24"), "{sas}");
+}
