@@ -9,8 +9,7 @@ use std::process::Command;
 fn decrypts(test: &str, suite: &Suite) {
     let Some(lab) = Lab::up(test, "direct") else { return };
     if !Command::new("tshark").arg("--version").output().is_ok_and(|o| o.status.success()) {
-        println!("live test {test} skipped: no tshark (lab/packages.sh check)");
-        assert_ne!(std::env::var("RAVELIN_LIVE").as_deref(), Ok("required"), "no tshark");
+        live::skip(test, "no tshark (lab/packages.sh check)");
         return;
     }
     let capture = lab.state.join("x.pcap");
@@ -61,7 +60,7 @@ fn tshark_decrypts_cbc() {
 fn bare_esp() {
     let Some(lab) = Lab::up("bare_esp", "direct") else { return };
     if !lab.run("newer.sh", &["forky"], &[]).status.success() {
-        println!("live test bare_esp skipped: no newer strongSwan (lab/packages.sh newer, and a Debian mirror)");
+        live::skip("bare_esp", "no newer strongSwan (lab/packages.sh newer, and a Debian mirror)");
         return;
     }
     let env =
