@@ -7,5 +7,25 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod auth;
+pub mod config;
+pub mod endpoint;
+pub mod error;
+pub mod event;
+pub mod exchange;
+pub mod ext;
+pub mod ids;
+pub mod keys;
+pub mod negotiate;
+pub mod output;
 pub mod registry;
+pub mod sa;
+pub mod seal;
 pub mod wire;
+
+pub use config::Config;
+pub use endpoint::{Deadline, Endpoint};
+pub use error::{ApiError, Reason};
+pub use event::Event;
+pub use ids::{IkeSaId, Role};
+pub use output::{Output, Transmit};

@@ -9,8 +9,11 @@ pub mod chain;
 pub mod error;
 pub mod header;
 pub mod message;
+pub mod notify;
+pub mod order;
 pub mod payload;
 mod read;
+pub mod rules;
 mod write;
 
 pub use error::{Fault, Place, WireError};

@@ -1,0 +1,32 @@
+//! The octets that AUTH covers (RFC 7296 §2.15; IntAuth of RFC 9242 §3.3.2 is appended).
+//!
+//! Initiator: RealMessage1 | Nr | prf(SK_pi, RestOfIDi). Responder: RealMessage2 | Ni | prf(SK_pr, RestOfIDr).
+//! Real messages are the octets that went over the wire, never a re-encoding.
+
+use alloc::vec::Vec;
+use ravelin_crypto::Secret;
+use ravelin_crypto::prf::Prf;
+
+/// What one side signs.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedOctets<'a> {
+    /// The signer's own IKE_SA_INIT message, from the SPIs on.
+    pub real_message: &'a [u8],
+    /// The other side's nonce.
+    pub nonce: &'a [u8],
+    /// The signer's SK_p.
+    pub sk_p: &'a Secret,
+    /// Body of the signer's ID payload: type, reserved octets, data.
+    pub rest_of_id: &'a [u8],
+    /// IntAuth of RFC 9242; empty without IKE_INTERMEDIATE.
+    pub int_auth: &'a [u8],
+}
+
+impl SignedOctets<'_> {
+    /// The octets in one piece.
+    #[must_use]
+    pub fn bytes(&self, prf: &dyn Prf) -> Vec<u8> {
+        let maced_id = prf.prf(self.sk_p.expose(), &[self.rest_of_id]);
+        [self.real_message, self.nonce, maced_id.expose(), self.int_auth].concat()
+    }
+}

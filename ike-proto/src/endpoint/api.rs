@@ -1,0 +1,157 @@
+//! What the embedding program may ask for: initiate, delete, probe, shut down; and what the data plane reports.
+
+use super::Endpoint;
+use crate::error::{ApiError, Reason};
+use crate::exchange::Cx;
+use crate::ids::IkeSaId;
+use crate::sa::{Birth, IkeSa, Intent, Lifecycle};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use ravelin_sa_db::{ChildId, Db, Now, PacketKey, Path, PeerId, PolicyId, Report};
+
+impl Endpoint {
+    /// Brings up an IKE SA with a peer, with a first Child SA for `child` or alone (RFC 6023). With an IKE SA already
+    /// there, only the Child SA is made.
+    ///
+    /// # Errors
+    /// [`ApiError`] when peer or policy do not exist or lack addresses.
+    pub fn initiate(&mut self, now: Now, db: &Db, peer: PeerId, child: Option<PolicyId>) -> Result<IkeSaId, ApiError> {
+        if let Some(policy) = child {
+            let of_peer = db.spd.policy(policy).and_then(|p| p.protect()).is_some_and(|p| p.peer == peer);
+            if !of_peer {
+                return Err(ApiError::UnknownPolicy);
+            }
+        }
+        self.bring_up(now, db, peer, child.map(|c| (c, None)))
+    }
+
+    fn bring_up(
+        &mut self,
+        now: Now,
+        db: &Db,
+        peer: PeerId,
+        first: Option<(PolicyId, Option<PacketKey>)>,
+    ) -> Result<IkeSaId, ApiError> {
+        if self.closing {
+            return Err(ApiError::NotAllowed);
+        }
+        if let Some(id) = self.newest_of(peer).or_else(|| self.index.opening_to(peer)) {
+            if let Some((policy, packet)) = first {
+                self.with(now, db, id, |sa, cx| {
+                    if !sa.is_making(policy) {
+                        sa.want(cx, Intent::CreateChild { policy, packet });
+                    }
+                });
+            }
+            return Ok(id);
+        }
+        let profile = Arc::clone(db.pad.peer(peer).ok_or(ApiError::UnknownPeer)?);
+        let remote = profile.remote.ok_or(ApiError::NoRemoteAddress)?;
+        let local = profile.local.filter(|l| l.is_ipv4() == remote.is_ipv4()).ok_or(ApiError::NoLocalAddress)?;
+        let path = Path { local: SocketAddr::new(local, self.config.ports.ike), remote };
+        let birth = Birth { id: IkeSaId(self.next_sa), spi: self.free_spi(), profile, path };
+        let id = birth.id;
+        let mut effects = Vec::new();
+        let mut cx = Cx {
+            now,
+            config: &self.config,
+            db,
+            crypto: &self.crypto,
+            rng: self.rng.as_mut(),
+            out: &mut self.out,
+            next_child: &mut self.next_child,
+            effects: &mut effects,
+            peers_up: self.index.peers(),
+        };
+        let sa = IkeSa::initiate(&mut cx, birth, peer, first).map_err(|_| ApiError::NoProposal)?;
+        self.next_sa = self.next_sa.saturating_add(1);
+        self.index.insert(Box::new(sa), &self.config);
+        Ok(id)
+    }
+
+    /// Deletes an IKE SA and all its Child SAs, telling the peer.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownSa`].
+    pub fn delete(&mut self, now: Now, db: &Db, id: IkeSaId) -> Result<(), ApiError> {
+        self.with(now, db, id, |sa, cx| sa.shut(cx, Reason::Requested)).ok_or(ApiError::UnknownSa)
+    }
+
+    /// Deletes a Child SA, telling the peer.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownChild`].
+    pub fn delete_child(&mut self, now: Now, db: &Db, child: ChildId) -> Result<(), ApiError> {
+        let id = self.index.by_child(child).ok_or(ApiError::UnknownChild)?;
+        self.with(now, db, id, |sa, cx| sa.want(cx, Intent::DeleteChild(child, Reason::Requested)))
+            .ok_or(ApiError::UnknownChild)
+    }
+
+    /// Asks whether the peer is alive; the answer is an `Event::Alive`, or the end of the SA.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownSa`], or [`ApiError::NotEstablished`].
+    pub fn probe(&mut self, now: Now, db: &Db, id: IkeSaId) -> Result<(), ApiError> {
+        let established = self.index.get(id).ok_or(ApiError::UnknownSa)?.life == Lifecycle::Established;
+        if !established {
+            return Err(ApiError::NotEstablished);
+        }
+        self.with(now, db, id, |sa, cx| sa.want(cx, Intent::Liveness { asked: true })).ok_or(ApiError::UnknownSa)
+    }
+
+    /// Deletes everything and takes nothing new. The endpoint is done when [`Endpoint::is_empty`].
+    pub fn shutdown(&mut self, now: Now, db: &Db) {
+        self.closing = true;
+        let all: Vec<IkeSaId> = self.index.iter().map(|sa| sa.core.id).collect();
+        for id in all {
+            self.with(now, db, id, |sa, cx| sa.shut(cx, Reason::ShuttingDown));
+        }
+    }
+
+    /// True when no IKE SA is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.index.len() == 0
+    }
+
+    /// Number of IKE SAs, half-open ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Takes what the data plane saw. Reports about things that are gone are ignored.
+    pub fn handle_report(&mut self, now: Now, db: &Db, report: Report) {
+        match report {
+            Report::Acquire { policy, packet } => {
+                let peer = db.spd.policy(policy).and_then(|p| p.protect()).map(|p| p.peer);
+                if let Some(peer) = peer {
+                    // Without an address to initiate to there is nothing to do; the packet was counted as dropped.
+                    let _ = self.bring_up(now, db, peer, Some((policy, Some(packet))));
+                }
+            }
+            Report::HardExpired(child) | Report::Failed(child) => {
+                let reason =
+                    if matches!(report, Report::Failed(_)) { Reason::DataPlane } else { Reason::LifetimeExpired };
+                self.on_child(now, db, child, Intent::DeleteChild(child, reason));
+            }
+            Report::SoftExpired(child) | Report::SequenceLow(child) => {
+                self.on_child(now, db, child, Intent::RekeyChild(child))
+            }
+            Report::Traffic { child, last } => {
+                if let Some(id) = self.index.by_child(child) {
+                    self.with(now, db, id, |sa, _| sa.heard(last));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_child(&mut self, now: Now, db: &Db, child: ChildId, intent: Intent) {
+        if let Some(id) = self.index.by_child(child) {
+            self.with(now, db, id, |sa, cx| sa.want(cx, intent));
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Who is let in (RFC 7296 §2.6): cookies without state, limits on half-open SAs in total and per source, and a rate
+//! limit on answers outside an SA. Nothing is kept of a stranger that is sent away.
+
+use crate::config::{Config, CookiePolicy};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+use ravelin_crypto::{CryptoRng, PrfId, Provider, Secret};
+use ravelin_sa_db::Instant;
+use subtle::ConstantTimeEq;
+
+/// How long a cookie secret is used before the next one; the last one is still taken for as long again.
+const SECRET_LIFETIME: Duration = Duration::from_secs(60);
+/// Octets of a cookie: one of version, the rest a MAC.
+const COOKIE_LEN: usize = 33;
+
+/// What the gate says to an IKE_SA_INIT request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Go on.
+    Pass,
+    /// Ask for this cookie.
+    Demand(Vec<u8>),
+    /// It came with a cookie that is not ours: ask for this one.
+    WrongCookie(Vec<u8>),
+    /// Too many already: silence.
+    Full,
+}
+
+/// State of the gate: two secrets and some counts.
+#[derive(Debug, Default)]
+pub struct Gate {
+    secrets: Option<Secrets>,
+    half_open: u32,
+    per_source: BTreeMap<IpAddr, u32>,
+    stray_second: u64,
+    stray_sent: u32,
+}
+
+#[derive(Debug)]
+struct Secrets {
+    version: u8,
+    current: Secret,
+    previous: Option<Secret>,
+    renewed: Instant,
+}
+
+/// What a cookie is bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct Stranger<'a> {
+    /// Where the request came from.
+    pub source: IpAddr,
+    /// The initiator's SPI.
+    pub spi_i: u64,
+    /// The initiator's nonce.
+    pub ni: &'a [u8],
+    /// The cookie that it brought.
+    pub cookie: Option<&'a [u8]>,
+}
+
+impl Gate {
+    /// Half-open SAs now.
+    #[must_use]
+    pub fn half_open(&self) -> u32 {
+        self.half_open
+    }
+
+    /// Judges a request.
+    pub fn judge(
+        &mut self,
+        config: &Config,
+        crypto: &Provider,
+        rng: &mut dyn CryptoRng,
+        now: Instant,
+        stranger: Stranger<'_>,
+    ) -> Verdict {
+        let wants = match config.cookies {
+            CookiePolicy::Never => false,
+            CookiePolicy::Threshold(n) => self.half_open >= n,
+            CookiePolicy::Always => true,
+        };
+        if wants || stranger.cookie.is_some() {
+            self.renew(rng, now);
+            let right = self.cookie_is_right(crypto, stranger);
+            if wants && !right {
+                let fresh = self.cookie(crypto, stranger);
+                return if stranger.cookie.is_some() { Verdict::WrongCookie(fresh) } else { Verdict::Demand(fresh) };
+            }
+        }
+        let from_source = self.per_source.get(&prefix(stranger.source)).copied().unwrap_or(0);
+        if self.half_open >= config.half_open_max || from_source >= config.half_open_per_source {
+            return Verdict::Full;
+        }
+        Verdict::Pass
+    }
+
+    /// A half-open SA was made.
+    pub fn entered(&mut self, source: IpAddr) {
+        self.half_open = self.half_open.saturating_add(1);
+        let count = self.per_source.entry(prefix(source)).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// A half-open SA was completed or given up.
+    pub fn left(&mut self, source: Option<IpAddr>) {
+        self.half_open = self.half_open.saturating_sub(1);
+        let Some(key) = source.map(prefix) else { return };
+        if let Some(count) = self.per_source.get_mut(&key) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.per_source.remove(&key);
+            }
+        }
+    }
+
+    /// True when one more answer outside an SA may be sent in this second.
+    pub fn may_answer_stray(&mut self, now: Instant, per_second: u32) -> bool {
+        let second = now.micros() / 1_000_000;
+        if second != self.stray_second {
+            self.stray_second = second;
+            self.stray_sent = 0;
+        }
+        let may = self.stray_sent < per_second;
+        self.stray_sent = self.stray_sent.saturating_add(1);
+        may
+    }
+
+    fn renew(&mut self, rng: &mut dyn CryptoRng, now: Instant) {
+        let fresh = |rng: &mut dyn CryptoRng| {
+            let mut s = Secret::zeroed(32);
+            rng.fill_bytes(s.expose_mut());
+            s
+        };
+        match &mut self.secrets {
+            None => self.secrets = Some(Secrets { version: 0, current: fresh(rng), previous: None, renewed: now }),
+            Some(s) if now.since(s.renewed) >= SECRET_LIFETIME => {
+                let stale = now.since(s.renewed) >= SECRET_LIFETIME.saturating_mul(2);
+                let last = core::mem::replace(&mut s.current, fresh(rng));
+                s.previous = (!stale).then_some(last);
+                s.version = s.version.wrapping_add(1);
+                s.renewed = now;
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn cookie(&self, crypto: &Provider, stranger: Stranger<'_>) -> Vec<u8> {
+        self.secrets.as_ref().map(|s| make(crypto, &s.current, s.version, stranger)).unwrap_or_default()
+    }
+
+    fn cookie_is_right(&self, crypto: &Provider, stranger: Stranger<'_>) -> bool {
+        let (Some(s), Some(cookie)) = (&self.secrets, stranger.cookie) else { return false };
+        let Some(version) = cookie.first().filter(|_| cookie.len() == COOKIE_LEN) else { return false };
+        let secret = if *version == s.version {
+            Some(&s.current)
+        } else if *version == s.version.wrapping_sub(1) {
+            s.previous.as_ref()
+        } else {
+            None
+        };
+        secret.is_some_and(|secret| make(crypto, secret, *version, stranger).as_slice().ct_eq(cookie).into())
+    }
+}
+
+/// version | prf(secret, Ni | source | SPIi), as RFC 7296 §2.6 suggests.
+fn make(crypto: &Provider, secret: &Secret, version: u8, stranger: Stranger<'_>) -> Vec<u8> {
+    let mut out = alloc::vec![version];
+    let Some(prf) = crypto.prf(PrfId::HMAC_SHA2_256) else { return out };
+    let spi = stranger.spi_i.to_be_bytes();
+    let mac = match stranger.source {
+        IpAddr::V4(a) => prf.prf(secret.expose(), &[stranger.ni, &a.octets(), &spi]),
+        IpAddr::V6(a) => prf.prf(secret.expose(), &[stranger.ni, &a.octets(), &spi]),
+    };
+    out.extend_from_slice(mac.expose());
+    out
+}
+
+/// What counts as one source: an IPv4 address, an IPv6 /64.
+fn prefix(addr: IpAddr) -> IpAddr {
+    match addr {
+        IpAddr::V4(_) => addr,
+        IpAddr::V6(a) => IpAddr::V6(core::net::Ipv6Addr::from_bits(a.to_bits() & !u128::from(u64::MAX))),
+    }
+}

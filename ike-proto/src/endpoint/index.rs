@@ -1,0 +1,154 @@
+//! Where IKE SAs are found: by local name, by our SPI, by an initiator's first message, by peer, by Child SA, by time.
+//! Ordered maps throughout: a stranger can choose some of the keys, and the order of everything is the same each run.
+
+use crate::config::Config;
+use crate::ids::IkeSaId;
+use crate::sa::{IkeSa, Lifecycle, Why};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::net::{IpAddr, SocketAddr};
+use ravelin_sa_db::{ChildId, Instant, PeerId};
+
+/// An SA and what the indexes know of it.
+struct Entry {
+    sa: Box<IkeSa>,
+    deadline: (Instant, Why),
+    half_open: bool,
+    source: SocketAddr,
+}
+
+/// All IKE SAs and the ways to them.
+#[derive(Default)]
+pub(super) struct Index {
+    sas: BTreeMap<IkeSaId, Entry>,
+    by_spi: BTreeMap<u64, IkeSaId>,
+    /// Half-open SAs by the initiator's SPI and address: retransmitted IKE_SA_INIT requests.
+    by_init: BTreeMap<(u64, SocketAddr), IkeSaId>,
+    by_peer: BTreeMap<PeerId, BTreeSet<IkeSaId>>,
+    by_child: BTreeMap<ChildId, IkeSaId>,
+    deadlines: BTreeSet<(Instant, Why, IkeSaId)>,
+}
+
+/// Established IKE SAs per peer.
+pub(crate) type PeersUp = BTreeMap<PeerId, BTreeSet<IkeSaId>>;
+
+impl Index {
+    pub(super) fn len(&self) -> usize {
+        self.sas.len()
+    }
+
+    pub(super) fn get(&self, id: IkeSaId) -> Option<&IkeSa> {
+        self.sas.get(&id).map(|e| &*e.sa)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &IkeSa> {
+        self.sas.values().map(|e| &*e.sa)
+    }
+
+    pub(super) fn lend(&mut self, id: IkeSaId) -> Option<(&PeersUp, &mut IkeSa)> {
+        Some((&self.by_peer, &mut *self.sas.get_mut(&id)?.sa))
+    }
+
+    pub(super) fn peers(&self) -> &PeersUp {
+        &self.by_peer
+    }
+
+    pub(super) fn by_spi(&self, spi: u64) -> Option<IkeSaId> {
+        self.by_spi.get(&spi).copied()
+    }
+
+    pub(super) fn spi_is_free(&self, spi: u64) -> bool {
+        spi != 0 && !self.by_spi.contains_key(&spi)
+    }
+
+    pub(super) fn by_init(&self, spi_i: u64, source: SocketAddr) -> Option<IkeSaId> {
+        self.by_init.get(&(spi_i, source)).copied()
+    }
+
+    pub(super) fn by_child(&self, child: ChildId) -> Option<IkeSaId> {
+        self.by_child.get(&child).copied()
+    }
+
+    pub(super) fn of_peer(&self, peer: PeerId) -> impl Iterator<Item = IkeSaId> {
+        self.by_peer.get(&peer).into_iter().flatten().copied()
+    }
+
+    pub(super) fn insert(&mut self, sa: Box<IkeSa>, config: &Config) {
+        let (id, source) = (sa.core.id, sa.core.path.remote);
+        self.by_spi.insert(sa.core.spi_local(), id);
+        if sa.is_half_open() {
+            self.by_init.insert((sa.core.spi_i, source), id);
+        }
+        let half_open = sa.is_half_open();
+        self.sas.insert(id, Entry { sa, deadline: (Instant::NEVER, Why::Nothing), half_open, source });
+        self.refresh(id, config);
+    }
+
+    /// Brings the deadline and the half-open mark up to date.
+    pub(super) fn refresh(&mut self, id: IkeSaId, config: &Config) {
+        let Some(entry) = self.sas.get_mut(&id) else { return };
+        let new = entry.sa.deadline(config);
+        if new != entry.deadline {
+            self.deadlines.remove(&(entry.deadline.0, entry.deadline.1, id));
+            if new.0 != Instant::NEVER {
+                self.deadlines.insert((new.0, new.1, id));
+            }
+            entry.deadline = new;
+        }
+        if entry.half_open && !entry.sa.is_half_open() {
+            entry.half_open = false;
+            self.by_init.remove(&(entry.sa.core.spi_i, entry.source));
+        }
+    }
+
+    pub(super) fn was_half_open(&self, id: IkeSaId) -> bool {
+        self.sas.get(&id).is_some_and(|e| e.half_open)
+    }
+
+    /// Where the first message of a half-open SA came from.
+    pub(super) fn source(&self, id: IkeSaId) -> Option<IpAddr> {
+        self.sas.get(&id).map(|e| e.source.ip())
+    }
+
+    /// Drops a closed SA from every index.
+    pub(super) fn forget(&mut self, id: IkeSaId) {
+        let Some(entry) = self.sas.remove(&id) else { return };
+        self.by_spi.remove(&entry.sa.core.spi_local());
+        self.by_init.remove(&(entry.sa.core.spi_i, entry.source));
+        self.deadlines.remove(&(entry.deadline.0, entry.deadline.1, id));
+        if let Some(peer) = entry.sa.core.peer
+            && let Some(set) = self.by_peer.get_mut(&peer)
+        {
+            set.remove(&id);
+            if set.is_empty() {
+                self.by_peer.remove(&peer);
+            }
+        }
+    }
+
+    pub(super) fn peer_up(&mut self, peer: PeerId, id: IkeSaId) {
+        self.by_peer.entry(peer).or_default().insert(id);
+    }
+
+    pub(super) fn child_up(&mut self, child: ChildId, id: IkeSaId) {
+        self.by_child.insert(child, id);
+    }
+
+    pub(super) fn child_down(&mut self, child: ChildId) {
+        self.by_child.remove(&child);
+    }
+
+    /// An SA whose deadline has come.
+    pub(super) fn due(&self, now: Instant) -> Option<IkeSaId> {
+        self.deadlines.first().filter(|(at, _, _)| *at <= now).map(|(_, _, id)| *id)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<(Instant, Why)> {
+        self.deadlines.first().map(|(at, why, _)| (*at, *why))
+    }
+
+    /// An attempt of ours with this peer that is not established yet.
+    pub(super) fn opening_to(&self, peer: PeerId) -> Option<IkeSaId> {
+        self.iter().find(|sa| sa.life == Lifecycle::Opening && sa.core.peer == Some(peer)).map(|sa| sa.core.id)
+    }
+}

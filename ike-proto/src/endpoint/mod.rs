@@ -1,0 +1,291 @@
+//! Every IKE SA of this host: datagrams and time come in, one ordered queue of outputs goes out (design §5).
+//!
+//! Network input never makes an error: it makes output, counters or silence. All work per call is bounded.
+//! `index.rs` finds SAs, `gate.rs` decides which strangers are let in, `show.rs` tells what there is.
+
+mod api;
+mod gate;
+mod index;
+mod init;
+pub mod show;
+
+pub use gate::Gate;
+pub use show::{ChildSnapshot, SaSnapshot};
+
+use crate::config::Config;
+use crate::exchange::{Cx, Effect};
+use crate::ids::IkeSaId;
+use crate::output::{Outbox, Output};
+use crate::registry::{ExchangeType, NotifyType, ProtocolId};
+use crate::sa::{IkeSa, Lifecycle, Outcome, Why, codec};
+use crate::wire::message::encode_clear;
+use crate::wire::payload::{Notify, Payload};
+use crate::wire::{Envelope, Flags, HEADER_LEN, Header, WireError};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use index::Index;
+use ravelin_crypto::{CryptoRng, Provider};
+use ravelin_sa_db::{Db, Instant, Now, Path, PeerId};
+
+/// When to call [`Endpoint::handle_timeout`] next, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deadline {
+    /// The moment; not later than this.
+    pub at: Instant,
+    /// The reason.
+    pub why: Why,
+}
+
+/// What came in, by what became of it. Only ever grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Datagrams that are no IKEv2 message.
+    pub malformed: u64,
+    /// Messages of another major version.
+    pub wrong_version: u64,
+    /// Messages for an IKE SA that is not here.
+    pub unknown_spi: u64,
+    /// Messages outside a window or not allowed now.
+    pub unexpected: u64,
+    /// Messages that did not open.
+    pub not_authentic: u64,
+    /// Messages that were taken.
+    pub handled: u64,
+    /// Answers that were repeated.
+    pub repeated: u64,
+    /// IKE_SA_INIT requests answered with a cookie.
+    pub cookies_demanded: u64,
+    /// IKE_SA_INIT requests with a wrong cookie.
+    pub cookies_wrong: u64,
+    /// IKE_SA_INIT requests dropped by a limit.
+    pub over_limit: u64,
+    /// IKE_SA_INIT requests refused.
+    pub refused: u64,
+}
+
+/// All IKE SAs of this host, or of this shard of it.
+pub struct Endpoint {
+    config: Arc<Config>,
+    crypto: Arc<Provider>,
+    rng: Box<dyn CryptoRng + Send>,
+    index: Index,
+    gate: Gate,
+    out: Outbox,
+    next_sa: u64,
+    next_child: u64,
+    counters: Counters,
+    /// No new SAs any more.
+    closing: bool,
+}
+
+impl Endpoint {
+    /// An endpoint without SAs. `rng` must be a cryptographic generator with a secret seed (in tests: a known one).
+    #[must_use]
+    pub fn new(config: Arc<Config>, crypto: Arc<Provider>, rng: Box<dyn CryptoRng + Send>) -> Self {
+        Self {
+            config,
+            crypto,
+            rng,
+            index: Index::default(),
+            gate: Gate::default(),
+            out: Outbox::default(),
+            next_sa: 1,
+            next_child: 1,
+            counters: Counters::default(),
+            closing: false,
+        }
+    }
+
+    /// What the endpoint was told.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Takes an IKE message (without non-ESP marker) that came on `path`. It may be decrypted in place.
+    pub fn handle_datagram(&mut self, now: Now, db: &Db, path: Path, bytes: &mut [u8]) {
+        let envelope = match Envelope::parse(bytes) {
+            Ok(envelope) => envelope,
+            Err(error) => return self.malformed(now, path, bytes, error),
+        };
+        let header = envelope.header;
+        if header.exchange.is_unprotected() {
+            self.handle_init(now, db, path, envelope, bytes);
+            return;
+        }
+        let local = if header.flags.initiator() { header.responder_spi } else { header.initiator_spi };
+        let Some(id) = self.index.by_spi(local.0).filter(|id| self.fits(*id, &header)) else {
+            self.stray(now, path, &header);
+            return;
+        };
+        if envelope.protected.is_none() || !envelope.clear.is_empty() {
+            self.counters.malformed = self.counters.malformed.saturating_add(1);
+            return;
+        }
+        let outcome = self.with(now, db, id, |sa, cx| sa.handle_protected(cx, path, &envelope, bytes));
+        self.count(outcome);
+    }
+
+    fn count(&mut self, outcome: Option<Outcome>) {
+        let counter = match outcome {
+            Some(Outcome::Handled | Outcome::Kept) => &mut self.counters.handled,
+            Some(Outcome::Repeated) => &mut self.counters.repeated,
+            Some(Outcome::NotAuthentic) => &mut self.counters.not_authentic,
+            Some(Outcome::Unexpected) | None => &mut self.counters.unexpected,
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    /// Both SPIs and the initiator flag must be those of the SA.
+    fn fits(&self, id: IkeSaId, header: &Header) -> bool {
+        self.index.get(id).is_some_and(|sa| {
+            let core = &sa.core;
+            let from_initiator = core.role == crate::ids::Role::Responder;
+            header.flags.initiator() == from_initiator
+                && header.initiator_spi.0 == core.spi_i
+                && header.responder_spi.0 == core.spi_r
+        })
+    }
+
+    /// A datagram that is no message of version 2. A higher version is told so (RFC 7296 §2.5), the rest is dropped.
+    fn malformed(&mut self, now: Now, path: Path, bytes: &[u8], _error: WireError) {
+        let header =
+            Header::parse(bytes).ok().filter(|h| h.major() > 2 && !h.is_response() && bytes.len() > HEADER_LEN);
+        let Some(header) = header else {
+            self.counters.malformed = self.counters.malformed.saturating_add(1);
+            return;
+        };
+        self.counters.wrong_version = self.counters.wrong_version.saturating_add(1);
+        self.answer_outside(now, path, &header, NotifyType::INVALID_MAJOR_VERSION);
+    }
+
+    /// A protected message for an SA that is not here (RFC 7296 §2.21.4). Requests only, rate limited.
+    fn stray(&mut self, now: Now, path: Path, header: &Header) {
+        self.counters.unknown_spi = self.counters.unknown_spi.saturating_add(1);
+        if !header.is_response() && !header.responder_spi.is_zero() {
+            self.answer_outside(now, path, header, NotifyType::INVALID_IKE_SPI);
+        }
+    }
+
+    fn answer_outside(&mut self, now: Now, path: Path, header: &Header, kind: NotifyType) {
+        if !self.gate.may_answer_stray(now.mono, self.config.stray_answers_per_second) {
+            return;
+        }
+        let flags = Flags::new(!header.flags.initiator(), true);
+        let exchange = if header.exchange.name().is_some() { header.exchange } else { ExchangeType::INFORMATIONAL };
+        let answer = Header::new(header.initiator_spi, header.responder_spi, exchange, flags, header.message_id);
+        let notify = Payload::Notify(Notify { protocol: ProtocolId::NONE, spi: Vec::new(), kind, data: Vec::new() });
+        if let Ok(bytes) = encode_clear(&answer, &[notify]) {
+            self.out.transmit(path, codec::with_marker(&self.config, path, &bytes));
+        }
+    }
+
+    /// Does everything whose time has come. At most `MAX_TIMERS` SAs are served per call; the deadline then says "now".
+    pub fn handle_timeout(&mut self, now: Now, db: &Db) {
+        for _ in 0..MAX_TIMERS {
+            let Some(id) = self.index.due(now.mono) else { return };
+            self.with(now, db, id, |sa, cx| sa.handle_timeout(cx));
+        }
+    }
+
+    /// Takes the oldest output; `None` when there is nothing to do until [`Endpoint::deadline`].
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop()
+    }
+
+    /// When to call [`Endpoint::handle_timeout`]; "at once" while output waits.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        if !self.out.is_empty() {
+            return Some(Deadline { at: Instant(0), why: Why::Output });
+        }
+        self.index.next_deadline().map(|(at, why)| Deadline { at, why })
+    }
+
+    /// What came in so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Lends the world to one SA and tidies up afterwards: deadlines, indexes, effects.
+    fn with<R>(&mut self, now: Now, db: &Db, id: IkeSaId, f: impl FnOnce(&mut IkeSa, &mut Cx<'_>) -> R) -> Option<R> {
+        let mut effects = Vec::new();
+        let (peers, sa) = self.index.lend(id)?;
+        let mut cx = Cx {
+            now,
+            config: &self.config,
+            db,
+            crypto: &self.crypto,
+            rng: self.rng.as_mut(),
+            out: &mut self.out,
+            next_child: &mut self.next_child,
+            effects: &mut effects,
+            peers_up: peers,
+        };
+        let result = f(sa, &mut cx);
+        self.settle(now, db, id, effects);
+        Some(result)
+    }
+
+    /// After an SA was touched: its deadline, its place in the indexes, and what concerns others.
+    fn settle(&mut self, now: Now, db: &Db, id: IkeSaId, effects: Vec<Effect>) {
+        let half_open_before = self.index.was_half_open(id);
+        self.index.refresh(id, &self.config);
+        if half_open_before && !self.index.was_half_open(id) {
+            self.gate.left(self.index.source(id));
+        }
+        for effect in effects {
+            match effect {
+                Effect::ChildUp(child) => self.index.child_up(child, id),
+                Effect::ChildDown(child) => self.index.child_down(child),
+                Effect::Established { initial_contact } => self.established(now, db, id, initial_contact),
+            }
+        }
+        if self.index.get(id).is_some_and(|sa| sa.life == Lifecycle::Closed) {
+            self.index.forget(id);
+        }
+    }
+
+    /// A new IKE SA is proved: older ones of the same identities may have to go (RFC 7296 §2.4).
+    fn established(&mut self, now: Now, db: &Db, id: IkeSaId, initial_contact: bool) {
+        use ravelin_sa_db::pad::Uniqueness;
+        let Some(peer) = self.index.get(id).and_then(|sa| sa.core.peer) else { return };
+        self.index.peer_up(peer, id);
+        let Some(new) = self.index.get(id) else { return };
+        let replaces = match new.core.profile.uniqueness {
+            Uniqueness::Replace => true,
+            Uniqueness::InitialContact => initial_contact,
+            Uniqueness::Keep | Uniqueness::Never => false,
+        };
+        if !replaces {
+            return;
+        }
+        let ids = (new.core.local_id.clone(), new.core.remote_id.clone());
+        let old: Vec<IkeSaId> = self.index.of_peer(peer).filter(|o| *o != id).collect();
+        for o in old {
+            let same = self.index.get(o).is_some_and(|sa| (&sa.core.local_id, &sa.core.remote_id) == (&ids.0, &ids.1));
+            if same {
+                self.with(now, db, o, |sa, cx| sa.close(cx, crate::error::Reason::Unique));
+            }
+        }
+    }
+
+    /// The established IKE SA with this peer that was made last.
+    fn newest_of(&self, peer: PeerId) -> Option<IkeSaId> {
+        self.index
+            .of_peer(peer)
+            .filter(|id| self.index.get(*id).is_some_and(|sa| sa.life == Lifecycle::Established))
+            .last()
+    }
+}
+
+/// SAs served by one call of [`Endpoint::handle_timeout`].
+const MAX_TIMERS: usize = 1024;
+
+impl core::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Endpoint({} IKE SAs, {} outputs waiting)", self.index.len(), self.out.len())
+    }
+}

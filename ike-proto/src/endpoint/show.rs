@@ -1,0 +1,114 @@
+//! What there is, as values for `show` commands: states, peers, addresses, SPIs, algorithms, ages.
+
+use super::Endpoint;
+use crate::exchange::{Child, SaCore};
+use crate::ids::{IkeSaId, Role};
+use crate::sa::{Lifecycle, Why};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+use ravelin_sa_db::pad::Identity;
+use ravelin_sa_db::{ChildId, Encapsulation, Instant, Mode, Path, PeerId, PolicyId, Spi, TrafficSelector};
+
+/// One IKE SA.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SaSnapshot {
+    /// Local name.
+    pub id: IkeSaId,
+    /// PAD entry; as responder known from IKE_AUTH on.
+    pub peer: Option<PeerId>,
+    /// Its name.
+    pub peer_name: String,
+    /// Where it stands.
+    pub state: Lifecycle,
+    /// Our role.
+    pub role: Role,
+    /// Where it runs.
+    pub path: Path,
+    /// Who we said we are.
+    pub local_id: Option<Identity>,
+    /// Who the peer proved to be.
+    pub remote_id: Option<Identity>,
+    /// SPIs, initiator's and responder's.
+    pub spis: (u64, u64),
+    /// Algorithms in words.
+    pub proposal: String,
+    /// NAT before us, before the peer.
+    pub nat: (bool, bool),
+    /// Time since the attempt began.
+    pub age: Duration,
+    /// Time since it was established.
+    pub established: Option<Duration>,
+    /// Next event of its own, and when.
+    pub next: (Instant, Why),
+    /// Its Child SAs.
+    pub children: Vec<ChildSnapshot>,
+}
+
+/// One Child SA pair.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ChildSnapshot {
+    /// Local name.
+    pub id: ChildId,
+    /// The policy.
+    pub policy: PolicyId,
+    /// Ours.
+    pub spi_in: Spi,
+    /// The peer's.
+    pub spi_out: Spi,
+    /// Algorithms in words.
+    pub proposal: String,
+    /// Tunnel, transport, BEET.
+    pub mode: Mode,
+    /// How it is carried.
+    pub encapsulation: Encapsulation,
+    /// Our side.
+    pub local_ts: Vec<TrafficSelector>,
+    /// The peer's side.
+    pub remote_ts: Vec<TrafficSelector>,
+    /// Time since it was installed.
+    pub age: Duration,
+}
+
+impl Endpoint {
+    /// Every IKE SA, oldest first.
+    #[must_use]
+    pub fn snapshot(&self, now: Instant) -> Vec<SaSnapshot> {
+        self.index.iter().map(|sa| one(&sa.core, sa.life, sa.deadline(&self.config), now)).collect()
+    }
+}
+
+fn one(core: &SaCore, state: Lifecycle, next: (Instant, Why), now: Instant) -> SaSnapshot {
+    SaSnapshot {
+        id: core.id,
+        peer: core.peer,
+        peer_name: core.profile.name.clone(),
+        state,
+        role: core.role,
+        path: core.path,
+        local_id: core.local_id.clone(),
+        remote_id: core.remote_id.clone(),
+        spis: (core.spi_i, core.spi_r),
+        proposal: core.suite.as_ref().map(ToString::to_string).unwrap_or_default(),
+        nat: (core.agreed.nat.local, core.agreed.nat.remote),
+        age: now.since(core.created),
+        established: core.established.map(|at| now.since(at)),
+        next,
+        children: core.children.iter().map(|c| child(c, now)).collect(),
+    }
+}
+
+fn child(c: &Child, now: Instant) -> ChildSnapshot {
+    ChildSnapshot {
+        id: c.id,
+        policy: c.policy,
+        spi_in: c.spi_in,
+        spi_out: c.spi_out,
+        proposal: c.suite.clone(),
+        mode: c.mode,
+        encapsulation: c.encapsulation,
+        local_ts: c.local_ts.clone(),
+        remote_ts: c.remote_ts.clone(),
+        age: now.since(c.since),
+    }
+}

@@ -1,0 +1,520 @@
+//! Child SAs (RFC 7296 §1.3, §2.9, §2.17): the offer, the answer and the installation that IKE_AUTH and
+//! CREATE_CHILD_SA have in common. Inbound is installed before the message that lets the peer use it is sent.
+
+use super::sa_init::{SecretHalf, key_pair};
+use super::{Child, ChildState, Cx, Draft, Effect, Inbound, SaCore, notify};
+use crate::error::Reason;
+use crate::event::{ChildEstablished, Event};
+use crate::keys::{ChildKeyLengths, ChildKeys, child_keys};
+use crate::negotiate::{self, Chosen, Narrowed, selectors};
+use crate::registry::NotifyType;
+use crate::seal::SealAlg;
+use crate::wire::payload::{KeyExchange, Payload, SecurityAssociation, TrafficSelectors, Ts};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use ravelin_crypto::{EncrId, IntegId, KeId, Secret, SnId};
+use ravelin_sa_db::proposal::Proposal;
+use ravelin_sa_db::spd::{Policy, Protect, Tfc};
+use ravelin_sa_db::{
+    AddrRange, Change, CipherSuite, Direction, Mode, PacketKey, PolicyId, PortRange, SaParams, Spi, TrafficSelector,
+};
+
+/// Our offer of a Child SA, on the wire.
+#[derive(Debug)]
+pub struct ChildOffer {
+    policy: Arc<Policy>,
+    spi_in: Spi,
+    proposals: Vec<Proposal>,
+    local_ts: Vec<TrafficSelector>,
+    remote_ts: Vec<TrafficSelector>,
+    mode: Mode,
+    ke: Option<(KeId, SecretHalf)>,
+}
+
+/// Why a Child SA was not made, and what the peer hears.
+#[derive(Debug)]
+pub struct ChildFailure {
+    /// For the peer.
+    pub notify: NotifyType,
+    /// Data of that notify.
+    pub data: Vec<u8>,
+    /// For the operator.
+    pub reason: Reason,
+    /// As initiator: the peer believes that the SA is up, or broke the protocol; it cannot be left so.
+    pub must_delete: bool,
+}
+
+impl ChildFailure {
+    fn new(notify: NotifyType, reason: Reason) -> Self {
+        Self { notify, data: Vec::new(), reason, must_delete: false }
+    }
+
+    fn broken(reason: Reason) -> Self {
+        Self { notify: NotifyType::INVALID_SYNTAX, data: Vec::new(), reason, must_delete: true }
+    }
+}
+
+impl ChildOffer {
+    /// The policy that it is for.
+    #[must_use]
+    pub fn policy(&self) -> PolicyId {
+        self.policy.id
+    }
+
+    /// The method of our KE payload, if there is one.
+    #[must_use]
+    pub fn group(&self) -> Option<KeId> {
+        self.ke.as_ref().map(|(id, _)| *id)
+    }
+
+    /// Takes the private half out, to finish the exchange with.
+    pub fn take_secret(&mut self) -> Option<(KeId, SecretHalf)> {
+        self.ke.take()
+    }
+
+    /// Frees the reserved SPI of an offer that came to nothing.
+    pub fn give_back(&self, cx: &Cx<'_>) {
+        cx.db.spis.release(self.spi_in);
+    }
+}
+
+/// Offers a Child SA for `policy`. With `packet` its own selectors stand first (RFC 7296 §2.9). `with_ke` asks for a
+/// key exchange of its own where the policy names one; IKE_AUTH has none.
+///
+/// # Errors
+/// When the policy is gone, not of this peer, or not usable with the provider.
+pub fn offer(
+    cx: &mut Cx<'_>,
+    core: &SaCore,
+    policy: PolicyId,
+    packet: Option<PacketKey>,
+    with_ke: bool,
+) -> Result<(ChildOffer, Draft), Reason> {
+    let policy = cx.db.spd.policy(policy).cloned().ok_or_else(|| configuration("the policy is gone"))?;
+    let protect = policy.protect().ok_or_else(|| configuration("the policy does not protect"))?;
+    let proposals = usable(cx, &protect.proposals, with_ke);
+    if proposals.is_empty() {
+        return Err(configuration("no ESP proposal of the policy is usable with this provider"));
+    }
+    let (mut local_ts, mut remote_ts) =
+        packet.map_or_else(|| (policy.local.clone(), policy.remote.clone()), |p| policy.selectors_for(&p));
+    if let Some(p) = packet {
+        lead_with(&mut local_ts, p.local, p.protocol, p.local_port);
+        lead_with(&mut remote_ts, p.remote, p.protocol, p.remote_port);
+    }
+    let group = proposals.iter().flat_map(|p| p.ke.iter().copied()).find(|k| *k != KeId::NONE);
+    let spi_in = cx.db.spis.reserve(cx.rng).ok_or(Reason::Limit { what: "free SPIs" })?;
+    let mut draft = alloc::vec![Payload::Sa(negotiate::offer(&proposals, &spi_in.to_be_bytes()))];
+    let ke = match group {
+        Some(group) => {
+            let (secret, public) = key_pair(cx, group)?;
+            draft.push(Payload::Ke(KeyExchange::new(group, public)));
+            Some((group, secret))
+        }
+        None => None,
+    };
+    draft.push(Payload::TsInitiator(to_wire(&local_ts)));
+    draft.push(Payload::TsResponder(to_wire(&remote_ts)));
+    draft.extend(mode_notifies(protect, protect.mode));
+    let offer =
+        ChildOffer { spi_in, proposals, local_ts, remote_ts, mode: protect.mode, ke, policy: Arc::clone(&policy) };
+    let _ = core;
+    Ok((offer, draft))
+}
+
+fn configuration(detail: &str) -> Reason {
+    Reason::Configuration { detail: detail.to_string() }
+}
+
+/// Proposals reduced to what the provider has; without key exchanges where the exchange has no KE payload.
+fn usable(cx: &Cx<'_>, proposals: &[Proposal], with_ke: bool) -> Vec<Proposal> {
+    let strip = |p: &Proposal| {
+        let mut p = p.without_addke()?;
+        if !with_ke {
+            p.ke.clear();
+        }
+        p.supported_by(cx.crypto)
+    };
+    proposals.iter().filter_map(strip).collect()
+}
+
+/// Puts the packet's own selector in front.
+fn lead_with(list: &mut Vec<TrafficSelector>, addr: ::core::net::IpAddr, protocol: u8, port: Option<u16>) {
+    let ports = port.map_or(PortRange::ANY, |p| PortRange::Range(p, p));
+    let own = TrafficSelector { addrs: AddrRange::host(addr), protocol, ports };
+    if list.first() != Some(&own) {
+        list.insert(0, own);
+    }
+}
+
+fn mode_notifies(protect: &Protect, mode: Mode) -> Draft {
+    let mut draft = Draft::new();
+    if mode == Mode::Transport {
+        draft.push(notify(NotifyType::USE_TRANSPORT_MODE, Vec::new()));
+    }
+    if protect.tfc == Tfc::None {
+        draft.push(notify(NotifyType::ESP_TFC_PADDING_NOT_SUPPORTED, Vec::new()));
+    }
+    draft
+}
+
+/// As initiator: checks the answer, derives keys, installs. `ni`, `nr` are those of the exchange that made it.
+///
+/// # Errors
+/// A [`ChildFailure`]; the reserved SPI is free again.
+pub fn accept(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    offer: ChildOffer,
+    msg: &Inbound<'_>,
+    ni: &[u8],
+    nr: &[u8],
+    shared: &[Secret],
+) -> Result<ravelin_sa_db::ChildId, ChildFailure> {
+    let spi_in = offer.spi_in;
+    let result = check_answer(&offer, msg).and_then(|(chosen, narrowed, mode)| {
+        let plan = Plan {
+            policy: Arc::clone(&offer.policy),
+            spi_in,
+            chosen,
+            narrowed,
+            mode,
+            initiator: true,
+            tfc: tfc_allowed(msg),
+        };
+        install(cx, core, plan, ni, nr, shared)
+    });
+    if result.is_err() {
+        cx.db.spis.release(spi_in);
+    }
+    result
+}
+
+fn tfc_allowed(msg: &Inbound<'_>) -> bool {
+    msg.notify(NotifyType::ESP_TFC_PADDING_NOT_SUPPORTED).is_none()
+}
+
+fn check_answer(offer: &ChildOffer, msg: &Inbound<'_>) -> Result<(Chosen, Narrowed, Mode), ChildFailure> {
+    let p = &msg.payloads;
+    let (Some(sa), Some(tsi), Some(tsr)) = (p.sa(), p.ts_initiator(), p.ts_responder()) else {
+        let notify = p.error().map_or(NotifyType::NO_PROPOSAL_CHOSEN, |n| n.kind);
+        return Err(ChildFailure::new(
+            notify,
+            Reason::PeerRefused { notify, authenticated: true, during: "the negotiation of a Child SA" },
+        ));
+    };
+    let chosen = negotiate::verify_answer(&offer.proposals, sa).map_err(ChildFailure::broken)?;
+    let (local, remote) = (from_wire(tsi), from_wire(tsr));
+    if !selectors::is_subset(&local, &offer.local_ts) || !selectors::is_subset(&remote, &offer.remote_ts) {
+        let ours = selectors::describe(&offer.local_ts, &offer.remote_ts);
+        return Err(ChildFailure::broken(Reason::NoSelectors { ours, theirs: selectors::describe(&local, &remote) }));
+    }
+    // Asked for transport mode and not granted: the peer made a tunnel SA (RFC 7296 §1.3.1).
+    let granted = p.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
+    let mode = if offer.mode == Mode::Transport && !granted { Mode::Tunnel } else { offer.mode };
+    let cut = local != offer.local_ts || remote != offer.remote_ts;
+    Ok((chosen, Narrowed { local, remote, cut }, mode))
+}
+
+/// As responder: finds a policy, narrows, chooses, derives keys, installs, and gives the payloads of the answer.
+/// `exchange` is the KE data of the request's method and the secret made with it, when the exchange has one.
+///
+/// # Errors
+/// A [`ChildFailure`] with the notify for the peer.
+pub fn answer(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    msg: &Inbound<'_>,
+    ni: &[u8],
+    nr: &[u8],
+    with_ke: bool,
+) -> Result<Draft, ChildFailure> {
+    let p = &msg.payloads;
+    let (Some(sa), Some(tsi), Some(tsr)) = (p.sa(), p.ts_initiator(), p.ts_responder()) else {
+        let detail = "Child SA request without SA, TSi or TSr payload (RFC 7296 section 1.3.1)".to_string();
+        return Err(ChildFailure::new(NotifyType::INVALID_SYNTAX, Reason::Malformed { detail }));
+    };
+    if core.children.len() >= usize::from(cx.config.max_children) {
+        return Err(ChildFailure::new(NotifyType::NO_ADDITIONAL_SAS, Reason::Limit { what: "Child SAs per IKE SA" }));
+    }
+    let (policy, narrowed) = find_policy(cx, core, &from_wire(tsr), &from_wire(tsi))?;
+    let protect = policy
+        .protect()
+        .ok_or_else(|| ChildFailure::new(NotifyType::TS_UNACCEPTABLE, configuration("the policy does not protect")))?;
+    let ours = usable(cx, &protect.proposals, with_ke);
+    let group = p.ke().map(|k| k.method);
+    let chosen = negotiate::choose(&ours, sa, group, cx.config.prefer_own)
+        .map_err(|r| ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, r))?;
+    let (public, shared) = respond_ke(cx, &chosen, p.ke(), with_ke)?;
+    let wants_transport = p.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
+    let mode = match protect.mode {
+        Mode::Transport if !wants_transport => Mode::Tunnel,
+        mode => mode,
+    };
+    let spi_in = cx
+        .db
+        .spis
+        .reserve(cx.rng)
+        .ok_or_else(|| ChildFailure::new(NotifyType::NO_ADDITIONAL_SAS, Reason::Limit { what: "free SPIs" }))?;
+    let mut answer = chosen.answer.clone();
+    answer.spi = spi_in.to_be_bytes().to_vec();
+    let mut draft = alloc::vec![Payload::Sa(SecurityAssociation::new(alloc::vec![answer]))];
+    draft.extend(public);
+    draft.push(Payload::TsInitiator(to_wire(&narrowed.remote)));
+    draft.push(Payload::TsResponder(to_wire(&narrowed.local)));
+    draft.extend(mode_notifies(protect, mode));
+    let plan =
+        Plan { policy: Arc::clone(&policy), spi_in, chosen, narrowed, mode, initiator: false, tfc: tfc_allowed(msg) };
+    match install(cx, core, plan, ni, nr, &shared) {
+        Ok(_) => Ok(draft),
+        Err(failure) => {
+            cx.db.spis.release(spi_in);
+            Err(failure)
+        }
+    }
+}
+
+/// The responder's half of a key exchange of the Child SA's own (RFC 7296 §1.3.1).
+fn respond_ke(
+    cx: &mut Cx<'_>,
+    chosen: &Chosen,
+    ke: Option<&KeyExchange>,
+    with_ke: bool,
+) -> Result<(Option<Payload>, Vec<Secret>), ChildFailure> {
+    let Some(group) = chosen.ke.filter(|_| with_ke) else { return Ok((None, Vec::new())) };
+    let wrong = |reason| ChildFailure {
+        notify: NotifyType::INVALID_KE_PAYLOAD,
+        data: group.0.to_be_bytes().to_vec(),
+        reason,
+        must_delete: false,
+    };
+    let Some(ke) = ke.filter(|k| k.method == group) else {
+        return Err(wrong(Reason::BadKeyExchange { detail: alloc::format!("asked for {group}") }));
+    };
+    let unsupported =
+        ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, Reason::Crypto(ravelin_crypto::CryptoError::Unsupported));
+    let method = cx.crypto.ke(group).ok_or(unsupported)?;
+    let bad = |e| {
+        ChildFailure::new(NotifyType::INVALID_SYNTAX, Reason::BadKeyExchange { detail: alloc::format!("{group}: {e}") })
+    };
+    let (public, shared) = method.respond(cx.rng, &ke.data).map_err(bad)?;
+    Ok((Some(Payload::Ke(KeyExchange::new(group, public))), alloc::vec![shared]))
+}
+
+/// The policy of this peer that serves what was asked for: one that takes all of it, else the first that takes a part.
+fn find_policy(
+    cx: &Cx<'_>,
+    core: &SaCore,
+    local: &[TrafficSelector],
+    remote: &[TrafficSelector],
+) -> Result<(Arc<Policy>, Narrowed), ChildFailure> {
+    let peer = core.peer.ok_or_else(|| ChildFailure::new(NotifyType::TS_UNACCEPTABLE, configuration("no peer")))?;
+    let allowed = core.profile.constrain(remote);
+    let mut part: Option<(Arc<Policy>, Narrowed)> = None;
+    for policy in cx.db.spd.policies_of(peer) {
+        if policy.protect().is_none() {
+            continue;
+        }
+        match negotiate::narrow(&policy.local, &policy.remote, local, &allowed) {
+            Some(n) if !n.cut => return Ok((Arc::clone(policy), n)),
+            Some(n) if part.is_none() => part = Some((Arc::clone(policy), n)),
+            _ => {}
+        }
+    }
+    part.ok_or_else(|| {
+        let ours = cx
+            .db
+            .spd
+            .policies_of(peer)
+            .take(8)
+            .map(|p| selectors::describe(&p.local, &p.remote))
+            .collect::<Vec<_>>()
+            .join("; ");
+        let theirs = selectors::describe(local, remote);
+        ChildFailure::new(NotifyType::TS_UNACCEPTABLE, Reason::NoSelectors { ours, theirs })
+    })
+}
+
+/// Everything that was agreed on for a Child SA.
+struct Plan {
+    policy: Arc<Policy>,
+    spi_in: Spi,
+    chosen: Chosen,
+    narrowed: Narrowed,
+    mode: Mode,
+    /// We initiated the exchange that makes it.
+    initiator: bool,
+    tfc: bool,
+}
+
+/// Derives the keys and hands both directions to the data plane, inbound first.
+fn install(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    plan: Plan,
+    ni: &[u8],
+    nr: &[u8],
+    shared: &[Secret],
+) -> Result<ravelin_sa_db::ChildId, ChildFailure> {
+    let spi_out = plan.chosen.peer_spi.as_slice().try_into().ok().map(Spi::from_be_bytes);
+    let spi_out = spi_out.filter(|s| !s.is_reserved()).ok_or_else(|| {
+        ChildFailure::broken(Reason::Malformed {
+            detail: "reserved SPI in a proposal (RFC 4303 section 2.1)".to_string(),
+        })
+    })?;
+    if core.children.iter().any(|c| c.spi_out == spi_out) {
+        let detail = alloc::format!("the peer uses SPI {spi_out} twice");
+        return Err(ChildFailure {
+            must_delete: true,
+            ..ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, Reason::Unexpected { detail })
+        });
+    }
+    let keys = derive(cx, core, &plan.chosen, ni, nr, shared)
+        .map_err(|r| ChildFailure { must_delete: true, ..ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, r) })?;
+    let id = cx.child_id();
+    let (inbound, outbound) = both_directions(core, &plan, id, spi_out, keys);
+    let (inbound, outbound) = (Arc::new(inbound), Arc::new(outbound));
+    cx.out.change(Change::InstallInbound(Arc::clone(&inbound)));
+    cx.out.change(Change::InstallOutbound(Arc::clone(&outbound)));
+    if cx.config.export_keys {
+        cx.out.event(Event::ChildKeys { inbound: Arc::clone(&inbound), outbound });
+    }
+    let child = Child {
+        id,
+        policy: plan.policy.id,
+        protocol: inbound.protocol,
+        spi_in: plan.spi_in,
+        spi_out,
+        suite: plan.chosen.to_string(),
+        mode: plan.mode,
+        encapsulation: inbound.encapsulation,
+        local_ts: plan.narrowed.local,
+        remote_ts: plan.narrowed.remote,
+        state: ChildState::Installed,
+        since: cx.now.mono,
+    };
+    cx.out.event(Event::ChildEstablished(Arc::new(ChildEstablished {
+        sa: core.id,
+        child: id,
+        policy: child.policy,
+        spi_in: child.spi_in,
+        spi_out,
+        proposal: child.suite.clone(),
+        mode: child.mode,
+        local_ts: child.local_ts.clone(),
+        remote_ts: child.remote_ts.clone(),
+    })));
+    core.children.push(child);
+    cx.effects.push(Effect::ChildUp(id));
+    Ok(id)
+}
+
+fn derive(
+    cx: &Cx<'_>,
+    core: &SaCore,
+    chosen: &Chosen,
+    ni: &[u8],
+    nr: &[u8],
+    shared: &[Secret],
+) -> Result<ChildKeys, Reason> {
+    let lengths = key_lengths(cx, chosen).ok_or(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported))?;
+    let suite = core.suite.as_ref().ok_or_else(|| configuration("no IKE keys"))?;
+    Ok(child_keys(suite.prf, &core.keys.d, shared, ni, nr, lengths)?)
+}
+
+/// Key lengths of the negotiated suite; `None` when the provider lacks a part of it.
+fn key_lengths(cx: &Cx<'_>, chosen: &Chosen) -> Option<ChildKeyLengths> {
+    match chosen.encr {
+        Some(encr) if encr.id != EncrId::NULL => {
+            let alg = SealAlg::resolve(cx.crypto, encr, chosen.integ)?;
+            Some(ChildKeyLengths { encr: alg.encr_len(), integ: alg.integ_len() })
+        }
+        _ => {
+            let integ = if chosen.integ == IntegId::NONE { 0 } else { cx.crypto.integ(chosen.integ)?.key_len() };
+            Some(ChildKeyLengths { encr: 0, integ })
+        }
+    }
+}
+
+/// Both halves as the data plane wants them.
+fn both_directions(
+    core: &SaCore,
+    plan: &Plan,
+    id: ravelin_sa_db::ChildId,
+    spi_out: Spi,
+    keys: ChildKeys,
+) -> (SaParams, SaParams) {
+    let ChildKeys { encr_i, integ_i, encr_r, integ_r } = keys;
+    let (out_keys, in_keys) =
+        if plan.initiator { ((encr_i, integ_i), (encr_r, integ_r)) } else { ((encr_r, integ_r), (encr_i, integ_i)) };
+    let encr = plan.chosen.encr.unwrap_or(ravelin_sa_db::EncrAlg { id: EncrId::NULL, key_bits: None });
+    let suite = |(encr_key, integ_key)| CipherSuite {
+        encr: encr.id,
+        key_bits: encr.key_bits,
+        integ: plan.chosen.integ,
+        encr_key,
+        integ_key,
+    };
+    let protect = plan.policy.protect();
+    let make = |direction, spi, keys| SaParams {
+        child: id,
+        spi,
+        direction,
+        protocol: protect.map_or_else(Default::default, |p| p.protocol),
+        mode: plan.mode,
+        path: core.child_path(),
+        encapsulation: core.encapsulation(),
+        suite: suite(keys),
+        esn: plan.chosen.sn == Some(SnId::PARTIAL_64),
+        replay_window: protect.map_or(64, |p| p.replay_window),
+        local_ts: plan.narrowed.local.clone(),
+        remote_ts: plan.narrowed.remote.clone(),
+        policy: plan.policy.id,
+        lifetime: protect.map_or_else(Default::default, |p| p.lifetime),
+        tfc_padding: plan.tfc,
+        if_id: plan.policy.if_id,
+        mark: plan.policy.mark.value,
+        resource: Vec::new(),
+    };
+    (make(Direction::Inbound, plan.spi_in, in_keys), make(Direction::Outbound, spi_out, out_keys))
+}
+
+/// Selectors as a TS payload.
+fn to_wire(list: &[TrafficSelector]) -> TrafficSelectors {
+    TrafficSelectors::new(list.iter().take(255).map(one_to_wire).collect())
+}
+
+fn one_to_wire(ts: &TrafficSelector) -> Ts {
+    let protocol = ts.protocol;
+    let (start_port, end_port) = match ts.ports {
+        PortRange::Range(a, b) => (a, b),
+        PortRange::Opaque => (u16::MAX, 0),
+    };
+    match ts.addrs {
+        AddrRange::V4(start, end) => Ts::Ipv4Range { protocol, start_port, end_port, start, end },
+        AddrRange::V6(start, end) => Ts::Ipv6Range { protocol, start_port, end_port, start, end },
+    }
+}
+
+/// A TS payload as selectors; unknown types and impossible ranges are left out, so that they never match.
+fn from_wire(ts: &TrafficSelectors) -> Vec<TrafficSelector> {
+    ts.selectors.iter().filter_map(one_from_wire).collect()
+}
+
+fn one_from_wire(ts: &Ts) -> Option<TrafficSelector> {
+    let ports = |a: u16, b: u16| if a == u16::MAX && b == 0 { Some(PortRange::Opaque) } else { PortRange::new(a, b) };
+    match ts {
+        Ts::Ipv4Range { protocol, start_port, end_port, start, end } => Some(TrafficSelector {
+            addrs: AddrRange::new((*start).into(), (*end).into())?,
+            protocol: *protocol,
+            ports: ports(*start_port, *end_port)?,
+        }),
+        Ts::Ipv6Range { protocol, start_port, end_port, start, end } => Some(TrafficSelector {
+            addrs: AddrRange::new((*start).into(), (*end).into())?,
+            protocol: *protocol,
+            ports: ports(*start_port, *end_port)?,
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,209 @@
+//! The facts of one IKE SA that exchanges read and write: SPIs, keys, what both sides agreed on, its Child SAs.
+//! The machinery around it (windows, timers, queue) is in `sa/`. Each feature keeps what it agreed in one field of
+//! [`Agreed`].
+
+use super::IkeSuite;
+use crate::config::Config;
+use crate::ext::natd::NatState;
+use crate::ids::{IkeSaId, Role};
+use crate::keys::SkKeys;
+use crate::seal::DirectionKeys;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use ravelin_crypto::AuthHashId;
+use ravelin_sa_db::pad::{Identity, NatTraversal, Peer};
+use ravelin_sa_db::proposal::Proposal;
+use ravelin_sa_db::{ChildId, Encapsulation, Instant, Mode, Path, PeerId, PolicyId, Protocol, Spi, TrafficSelector};
+
+/// What both sides agreed on, one field per feature.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Agreed {
+    /// RFC 7296 §2.23.
+    pub nat: NatState,
+    /// RFC 7383: both sent IKE_FRAGMENTATION_SUPPORTED.
+    pub fragmentation: bool,
+    /// RFC 7427: hash algorithms that the peer takes; empty when it does not speak method 14.
+    pub signature_hashes: Vec<AuthHashId>,
+    /// RFC 4555: both sent MOBIKE_SUPPORTED.
+    pub mobike: bool,
+    /// RFC 6023: the responder sent CHILDLESS_IKEV2_SUPPORTED.
+    pub childless: bool,
+}
+
+/// Nonces and IKE_SA_INIT messages, kept until AUTH is made and checked.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Opening {
+    /// Initiator's nonce.
+    pub ni: Vec<u8>,
+    /// Responder's nonce.
+    pub nr: Vec<u8>,
+    /// IKE_SA_INIT request as it went over the wire.
+    pub message1: Vec<u8>,
+    /// IKE_SA_INIT response as it went over the wire.
+    pub message2: Vec<u8>,
+    /// Proposals that the peer offered (responder only), to check against the PAD entry that it turns out to be.
+    pub offered: Vec<Proposal>,
+}
+
+/// Where a Child SA stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChildState {
+    /// Carries traffic.
+    Installed,
+    /// A rekeyed successor is up; its Delete is due or on the wire.
+    Replaced,
+    /// Our Delete is on the wire.
+    Deleting,
+}
+
+/// A Child SA pair, as IKE sees it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Child {
+    /// Local name.
+    pub id: ChildId,
+    /// The policy it serves.
+    pub policy: PolicyId,
+    /// ESP or AH.
+    pub protocol: Protocol,
+    /// Ours; the peer sends to it.
+    pub spi_in: Spi,
+    /// The peer's; we send to it.
+    pub spi_out: Spi,
+    /// The chosen proposal in words.
+    pub suite: alloc::string::String,
+    /// Tunnel, transport, BEET.
+    pub mode: Mode,
+    /// How it is carried now.
+    pub encapsulation: Encapsulation,
+    /// Our side.
+    pub local_ts: Vec<TrafficSelector>,
+    /// The peer's side.
+    pub remote_ts: Vec<TrafficSelector>,
+    /// State.
+    pub state: ChildState,
+    /// When it was installed.
+    pub since: Instant,
+}
+
+/// Facts of one IKE SA.
+#[derive(Debug)]
+pub struct SaCore {
+    /// Local name.
+    pub id: IkeSaId,
+    /// Our role in the IKE SA (not in an exchange).
+    pub role: Role,
+    /// The PAD entry; as responder known only from IKE_AUTH on.
+    pub peer: Option<PeerId>,
+    /// The PAD entry itself; as responder a candidate by address until IKE_AUTH.
+    pub profile: Arc<Peer>,
+    /// Original initiator's SPI.
+    pub spi_i: u64,
+    /// Original responder's SPI; 0 until it answered.
+    pub spi_r: u64,
+    /// Where the peer is.
+    pub path: Path,
+    /// Algorithms; none before IKE_SA_INIT is done.
+    pub suite: Option<IkeSuite>,
+    /// Keys; empty before IKE_SA_INIT is done.
+    pub keys: SkKeys,
+    /// Messages sealed so far: the IV of counter-mode ciphers.
+    pub sealed: u64,
+    /// What both sides agreed on.
+    pub agreed: Agreed,
+    /// Kept until authentication is done.
+    pub opening: Opening,
+    /// Who we said we are.
+    pub local_id: Option<Identity>,
+    /// Who the peer proved to be.
+    pub remote_id: Option<Identity>,
+    /// The Child SAs.
+    pub children: Vec<Child>,
+    /// When the attempt began.
+    pub created: Instant,
+    /// When authentication was done.
+    pub established: Option<Instant>,
+}
+
+impl SaCore {
+    /// Our SPI.
+    #[must_use]
+    pub fn spi_local(&self) -> u64 {
+        match self.role {
+            Role::Initiator => self.spi_i,
+            Role::Responder => self.spi_r,
+        }
+    }
+
+    /// The peer's SPI.
+    #[must_use]
+    pub fn spi_remote(&self) -> u64 {
+        match self.role {
+            Role::Initiator => self.spi_r,
+            Role::Responder => self.spi_i,
+        }
+    }
+
+    /// Keys of what `role` sends.
+    fn keys_of(&self, role: Role) -> DirectionKeys<'_> {
+        match role {
+            Role::Initiator => DirectionKeys { encr: &self.keys.ei, integ: &self.keys.ai },
+            Role::Responder => DirectionKeys { encr: &self.keys.er, integ: &self.keys.ar },
+        }
+    }
+
+    /// Keys for sealing.
+    #[must_use]
+    pub fn keys_out(&self) -> DirectionKeys<'_> {
+        self.keys_of(self.role)
+    }
+
+    /// Keys for opening.
+    #[must_use]
+    pub fn keys_in(&self) -> DirectionKeys<'_> {
+        self.keys_of(match self.role {
+            Role::Initiator => Role::Responder,
+            Role::Responder => Role::Initiator,
+        })
+    }
+
+    /// The Child SA with this local name.
+    #[must_use]
+    pub fn child(&self, id: ChildId) -> Option<&Child> {
+        self.children.iter().find(|c| c.id == id)
+    }
+
+    /// The same, writable.
+    pub fn child_mut(&mut self, id: ChildId) -> Option<&mut Child> {
+        self.children.iter_mut().find(|c| c.id == id)
+    }
+
+    /// How Child SAs are carried now: in UDP when a NAT is there or the PAD entry forces it (RFC 7296 §2.23).
+    #[must_use]
+    pub fn encapsulation(&self) -> Encapsulation {
+        match self.profile.nat_traversal {
+            NatTraversal::Force => Encapsulation::Udp,
+            NatTraversal::Auto if self.agreed.nat.any() => Encapsulation::Udp,
+            NatTraversal::Auto | NatTraversal::Never => Encapsulation::None,
+        }
+    }
+
+    /// True when our NAT detection hashes are made to fail.
+    #[must_use]
+    pub fn forces_encapsulation(&self) -> bool {
+        self.profile.nat_traversal == NatTraversal::Force
+    }
+
+    /// The outer path of Child SAs.
+    #[must_use]
+    pub fn child_path(&self) -> Path {
+        match self.encapsulation() {
+            Encapsulation::None => self.path.with_ports(0, 0),
+            Encapsulation::Udp | Encapsulation::Tcp => self.path,
+        }
+    }
+
+    /// Moves to the NAT traversal ports (RFC 7296 §2.23).
+    pub fn float(&mut self, config: &Config) {
+        self.path = self.path.with_ports(config.ports.nat_t, config.ports.remote_nat_t);
+    }
+}

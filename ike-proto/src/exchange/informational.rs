@@ -1,0 +1,104 @@
+//! INFORMATIONAL (RFC 7296 §1.4): deletes, liveness, error notifies of an established IKE SA.
+//!
+//! Delete of an IKE SA is answered with an empty message and takes everything with it; Delete of ESP or AH names the
+//! sender's inbound SPIs and is answered with ours of the same pairs (§1.4.1).
+
+use super::{After, ChildState, Cx, Draft, Effect, Inbound, Reply, SaCore};
+use crate::error::Reason;
+use crate::event::Event;
+use crate::registry::{NotifyType, ProtocolId};
+use crate::wire::payload::{Delete, Payload};
+use alloc::vec::Vec;
+use ravelin_sa_db::{Change, ChildId, Direction, Protocol, SaRef, Spi};
+
+/// Answers a request.
+pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
+    let mut draft = Draft::new();
+    let mut after = After::Stay;
+    for payload in &msg.payloads {
+        match payload {
+            Payload::Delete(d) if d.protocol == ProtocolId::IKE => after = After::Close(Reason::PeerDeleted),
+            Payload::Delete(d) => draft.extend(delete_children(cx, core, d)),
+            Payload::Notify(n)
+                if n.kind == NotifyType::AUTHENTICATION_FAILED || n.kind == NotifyType::INVALID_SYNTAX =>
+            {
+                // The peer gave up on us after our last message (RFC 7296 §2.21.2).
+                after =
+                    After::Close(Reason::PeerRefused { notify: n.kind, authenticated: true, during: "INFORMATIONAL" });
+            }
+            Payload::Notify(n) if n.kind.is_error() => {
+                let reason = Reason::PeerRefused { notify: n.kind, authenticated: true, during: "INFORMATIONAL" };
+                cx.out.event(Event::Noted { sa: Some(core.id), path: msg.path, reason });
+            }
+            _ => {}
+        }
+    }
+    Reply { draft, after }
+}
+
+/// Deletes the pairs whose outbound SPI the peer names; answers with our inbound SPIs of those that we were not
+/// deleting ourselves (RFC 7296 §1.4.1: in a crossing both sides answer without the SPIs they already named).
+fn delete_children(cx: &mut Cx<'_>, core: &mut SaCore, delete: &Delete) -> Option<Payload> {
+    let protocol = match delete.protocol {
+        ProtocolId::ESP => Protocol::Esp,
+        ProtocolId::AH => Protocol::Ah,
+        _ => return None,
+    };
+    let mut answer = Vec::new();
+    for spi in delete.child_spis().map(Spi) {
+        let found = core
+            .children
+            .iter()
+            .find(|c| c.protocol == protocol && c.spi_out == spi)
+            .map(|c| (c.id, c.state, c.spi_in));
+        let Some((id, state, spi_in)) = found else { continue };
+        if state != ChildState::Deleting {
+            answer.push(spi_in.0);
+        }
+        let reason = if state == ChildState::Replaced { Reason::Replaced } else { Reason::PeerDeleted };
+        remove_child(cx, core, id, reason);
+    }
+    if answer.is_empty() {
+        return None;
+    }
+    Delete::child(delete.protocol, &answer).ok().map(Payload::Delete)
+}
+
+/// The payload of our own Delete of a Child SA; `None` when it is gone already.
+#[must_use]
+pub fn delete_child_request(core: &mut SaCore, id: ChildId) -> Option<Draft> {
+    let child = core.child_mut(id)?;
+    child.state = ChildState::Deleting;
+    let protocol = match child.protocol {
+        Protocol::Esp => ProtocolId::ESP,
+        Protocol::Ah => ProtocolId::AH,
+    };
+    let delete = Delete::child(protocol, &[child.spi_in.0]).ok()?;
+    Some(alloc::vec![Payload::Delete(delete)])
+}
+
+/// The payload of our own Delete of the IKE SA.
+#[must_use]
+pub fn delete_ike_request() -> Draft {
+    alloc::vec![Payload::Delete(Delete::ike())]
+}
+
+/// Takes a Child SA out of the data plane and out of the IKE SA, frees its SPI, and says so.
+pub fn remove_child(cx: &mut Cx<'_>, core: &mut SaCore, id: ChildId, reason: Reason) {
+    let Some(at) = core.children.iter().position(|c| c.id == id) else { return };
+    let child = core.children.remove(at);
+    let path = core.child_path();
+    for (direction, spi) in [(Direction::Outbound, child.spi_out), (Direction::Inbound, child.spi_in)] {
+        cx.out.change(Change::Remove(SaRef { child: id, direction, spi, path }));
+    }
+    cx.db.spis.release(child.spi_in);
+    cx.effects.push(Effect::ChildDown(id));
+    cx.out.event(Event::ChildClosed { sa: core.id, child: id, reason });
+}
+
+/// Takes all Child SAs down with their IKE SA.
+pub fn remove_children(cx: &mut Cx<'_>, core: &mut SaCore, reason: &Reason) {
+    while let Some(id) = core.children.first().map(|c| c.id) {
+        remove_child(cx, core, id, reason.clone());
+    }
+}

@@ -1,0 +1,216 @@
+//! The exchanges of IKEv2, one room each. An exchange reads and writes the facts of its IKE SA ([`SaCore`]), borrows
+//! the world as a [`Cx`], and says what comes next as a [`Step`] or [`Reply`]. Windows, timers and encryption are in
+//! `sa/`. To add an exchange: one file here, one variant of [`InFlight`]; the compiler then names every place.
+
+pub mod auth;
+pub mod child;
+pub mod child_create;
+pub mod core;
+pub mod informational;
+pub mod sa_init;
+pub mod suite;
+
+pub use self::core::{Agreed, Child, ChildState, Opening, SaCore};
+pub use suite::IkeSuite;
+
+use crate::config::Config;
+use crate::error::Reason;
+use crate::ids::IkeSaId;
+use crate::output::Outbox;
+use crate::registry::{ExchangeType, NotifyType};
+use crate::wire::payload::{Notify, Payload};
+use crate::wire::{Header, IkeSpi, Payloads};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use ravelin_crypto::{CryptoRng, Provider};
+use ravelin_sa_db::{ChildId, Db, Now, Path, PeerId};
+
+/// The world, lent to whatever runs.
+pub struct Cx<'a> {
+    /// The time of this call.
+    pub now: Now,
+    /// What the endpoint was told.
+    pub config: &'a Config,
+    /// PAD, SPD and SPI space.
+    pub db: &'a Db,
+    /// The algorithms.
+    pub crypto: &'a Provider,
+    /// The endpoint's generator.
+    pub rng: &'a mut (dyn CryptoRng + Send),
+    /// Where outputs go.
+    pub out: &'a mut Outbox,
+    /// Next local name of a Child SA.
+    pub next_child: &'a mut u64,
+    /// What the endpoint must do after this call.
+    pub effects: &'a mut Vec<Effect>,
+    /// Established IKE SAs per peer.
+    pub peers_up: &'a BTreeMap<PeerId, BTreeSet<IkeSaId>>,
+}
+
+impl Cx<'_> {
+    /// `len` random octets.
+    pub fn random(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = alloc::vec![0; len];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    /// True when no IKE SA with this peer is established: INITIAL_CONTACT is true then (RFC 7296 §2.4).
+    #[must_use]
+    pub fn initial_contact(&self, peer: PeerId) -> bool {
+        !self.peers_up.contains_key(&peer)
+    }
+
+    /// A fresh local name for a Child SA.
+    pub fn child_id(&mut self) -> ChildId {
+        let id = *self.next_child;
+        *self.next_child = id.saturating_add(1);
+        ChildId(id)
+    }
+}
+
+/// Something that concerns more than one IKE SA, left for the endpoint.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Effect {
+    /// A Child SA was installed.
+    ChildUp(ChildId),
+    /// A Child SA is gone.
+    ChildDown(ChildId),
+    /// This SA became established; the peer said INITIAL_CONTACT (RFC 7296 §2.4).
+    Established {
+        /// The peer knows of no other SA with us.
+        initial_contact: bool,
+    },
+}
+
+/// A request of ours, and what its answer will be given to.
+#[derive(Debug)]
+pub enum InFlight {
+    /// IKE_SA_INIT.
+    SaInit(Box<sa_init::SaInit>),
+    /// IKE_AUTH.
+    Auth(Box<auth::Auth>),
+    /// CREATE_CHILD_SA for a new Child SA.
+    CreateChild(Box<child_create::CreateChild>),
+    /// INFORMATIONAL that deletes the IKE SA.
+    DeleteIke(Reason),
+    /// INFORMATIONAL that deletes a Child SA.
+    DeleteChild(ChildId, Reason),
+    /// INFORMATIONAL that asks whether the peer is alive.
+    Liveness {
+        /// The answer is wanted as an event.
+        asked: bool,
+    },
+}
+
+impl InFlight {
+    /// For the operator, when no answer comes.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SaInit(_) => "the IKE_SA_INIT response",
+            Self::Auth(_) => "the IKE_AUTH response",
+            Self::CreateChild(_) => "the CREATE_CHILD_SA response",
+            Self::DeleteIke(_) => "the answer to our Delete of the IKE SA",
+            Self::DeleteChild(..) => "the answer to our Delete of a Child SA",
+            Self::Liveness { .. } => "the answer to a liveness check",
+        }
+    }
+
+    /// The exchange it rides on.
+    #[must_use]
+    pub fn exchange(&self) -> ExchangeType {
+        match self {
+            Self::SaInit(_) => ExchangeType::IKE_SA_INIT,
+            Self::Auth(_) => ExchangeType::IKE_AUTH,
+            Self::CreateChild(_) => ExchangeType::CREATE_CHILD_SA,
+            Self::DeleteIke(_) | Self::DeleteChild(..) | Self::Liveness { .. } => ExchangeType::INFORMATIONAL,
+        }
+    }
+}
+
+/// The payloads of a message of ours, in any order; they are sorted when it is encoded.
+pub type Draft = Vec<Payload>;
+
+/// A message of the peer, decoded and checked by the rule table; for protected ones also decrypted.
+#[derive(Clone, Debug)]
+pub struct Inbound<'a> {
+    /// Its header.
+    pub header: Header,
+    /// Its payloads, inner ones included.
+    pub payloads: Payloads,
+    /// Its octets from the SPIs on (unprotected messages only).
+    pub raw: &'a [u8],
+    /// Where it came on.
+    pub path: Path,
+}
+
+impl Inbound<'_> {
+    /// The first notify of this kind.
+    #[must_use]
+    pub fn notify(&self, kind: NotifyType) -> Option<&Notify> {
+        self.payloads.notify(kind)
+    }
+}
+
+/// A notify without SPI.
+#[must_use]
+pub fn notify(kind: NotifyType, data: Vec<u8>) -> Payload {
+    Payload::Notify(Notify::new(kind, data))
+}
+
+/// What a response leads to.
+#[derive(Debug)]
+pub enum Step {
+    /// The exchange is over.
+    Done,
+    /// The next request of the same conversation.
+    Next(InFlight, Draft),
+    /// Not the answer that was waited for; go on waiting.
+    Ignore(InFlight),
+    /// An unauthenticated error: go on waiting for a better answer, but not for long, and do not send again.
+    Doubt(InFlight, Reason),
+    /// The IKE SA ends; nothing more is sent.
+    Fail(Reason),
+    /// The IKE SA ends; the peer is told by an INFORMATIONAL with this notify, or by a Delete (RFC 7296 §2.21.2).
+    FailAndTell(Reason, Option<NotifyType>),
+}
+
+/// What a request is answered with.
+#[derive(Debug)]
+pub struct Reply {
+    /// The payloads of the response.
+    pub draft: Draft,
+    /// What happens to the IKE SA then.
+    pub after: After,
+}
+
+/// What happens to an IKE SA after its response is sent.
+#[derive(Clone, PartialEq, Debug)]
+pub enum After {
+    /// It lives on.
+    Stay,
+    /// It ends.
+    Close(Reason),
+}
+
+impl Reply {
+    /// An answer after which the SA lives on.
+    #[must_use]
+    pub fn stay(draft: Draft) -> Self {
+        Self { draft, after: After::Stay }
+    }
+
+    /// An error notify, and the end of the SA.
+    #[must_use]
+    pub fn refuse(kind: NotifyType, reason: Reason) -> Self {
+        Self { draft: alloc::vec![notify(kind, Vec::new())], after: After::Close(reason) }
+    }
+}
+
+/// Both SPIs of an IKE SA as they stand in headers.
+#[must_use]
+pub fn header_spis(core: &SaCore) -> (IkeSpi, IkeSpi) {
+    (IkeSpi(core.spi_i), IkeSpi(core.spi_r))
+}

@@ -1,0 +1,331 @@
+//! IKE_SA_INIT (RFC 7296 §1.2, §2.6, §2.7, §3.4): proposals, key exchange, nonces; with COOKIE and INVALID_KE_PAYLOAD
+//! retries, NAT detection (§2.23) and the notifies of the extensions that begin here.
+//!
+//! Nothing in this exchange is authenticated. An error answer never ends an attempt at once (§2.21.1).
+
+use super::{Agreed, Cx, Draft, IkeSuite, InFlight, Inbound, Opening, SaCore, Step, notify};
+use crate::error::Reason;
+use crate::ext::{natd, sighash};
+use crate::keys::sk_schedule::{Seeds, SkKeys, skeyseed};
+use crate::negotiate::{self, Chosen};
+use crate::registry::NotifyType;
+use crate::wire::payload::{KeyExchange, Nonce, Payload, SecurityAssociation};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use ravelin_crypto::ke::KeSecret;
+use ravelin_crypto::{AuthHashId, KeId, Secret};
+use ravelin_sa_db::proposal::Proposal;
+use ravelin_sa_db::{PacketKey, PolicyId};
+
+/// Octets of our nonces: at least half the key size of any PRF (RFC 7296 §2.10).
+pub const NONCE_LEN: usize = 32;
+/// Retries with a cookie or another group before the attempt is given up.
+const MAX_RETRIES: u8 = 8;
+
+/// Our IKE_SA_INIT request on the wire.
+#[derive(Debug)]
+pub struct SaInit {
+    /// What was offered.
+    offered: Vec<Proposal>,
+    /// The group whose public value was sent.
+    group: KeId,
+    /// Its private half.
+    secret: SecretHalf,
+    /// Public value.
+    public: Vec<u8>,
+    /// Our nonce.
+    ni: Vec<u8>,
+    /// Cookie to be repeated.
+    cookie: Option<Vec<u8>>,
+    /// Retries so far.
+    retries: u8,
+    /// The Child SA that this attempt is for.
+    first: Option<(PolicyId, Option<PacketKey>)>,
+}
+
+/// A private half whose `Debug` says nothing.
+pub struct SecretHalf(pub Box<dyn KeSecret>);
+
+impl ::core::fmt::Debug for SecretHalf {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        write!(f, "SecretHalf({})", self.0.id())
+    }
+}
+
+impl SaInit {
+    /// Begins an attempt.
+    ///
+    /// # Errors
+    /// When no configured proposal is usable with the provider.
+    pub fn request(
+        cx: &mut Cx<'_>,
+        core: &SaCore,
+        first: Option<(PolicyId, Option<PacketKey>)>,
+    ) -> Result<(InFlight, Draft), Reason> {
+        let offered = usable(cx, &core.profile.proposals);
+        let group = offered.iter().flat_map(|p| p.ke.iter().copied()).find(|k| *k != KeId::NONE);
+        let group = group.ok_or_else(|| Reason::Configuration {
+            detail: "no IKE proposal is usable with this provider".to_string(),
+        })?;
+        let (secret, public) = key_pair(cx, group)?;
+        let ni = cx.random(NONCE_LEN);
+        let init = Self { offered, group, secret, public, ni, cookie: None, retries: 0, first };
+        let draft = init.draft(cx, core);
+        Ok((InFlight::SaInit(Box::new(init)), draft))
+    }
+
+    /// The policy of the Child SA that this attempt is for.
+    #[must_use]
+    pub fn first_policy(&self) -> Option<PolicyId> {
+        self.first.as_ref().map(|(policy, _)| *policy)
+    }
+
+    fn draft(&self, cx: &Cx<'_>, core: &SaCore) -> Draft {
+        let mut draft = Draft::new();
+        draft.extend(self.cookie.as_ref().map(|c| notify(NotifyType::COOKIE, c.clone())));
+        draft.push(Payload::Sa(negotiate::offer(&self.offered, &[])));
+        draft.push(Payload::Ke(KeyExchange::new(self.group, self.public.clone())));
+        draft.push(Payload::Nonce(Nonce { data: self.ni.clone() }));
+        extensions(cx, core, 0, &mut draft);
+        draft
+    }
+
+    /// Takes what may be the answer. `sent` is our request as it went over the wire.
+    pub fn response(mut self: Box<Self>, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>, sent: &[u8]) -> Step {
+        if let Some(cookie) = msg.notify(NotifyType::COOKIE) {
+            let data = cookie.data.clone();
+            return self.with_cookie(cx, core, data);
+        }
+        if let Some(wanted) = msg.notify(NotifyType::INVALID_KE_PAYLOAD) {
+            let group = wanted.data.as_slice().try_into().map(u16::from_be_bytes).map(KeId);
+            return self.with_group(cx, core, group.ok());
+        }
+        if let Some(error) = msg.payloads.error() {
+            let notify = error.kind;
+            return Step::Doubt(
+                InFlight::SaInit(self),
+                Reason::PeerRefused { notify, authenticated: false, during: "IKE_SA_INIT" },
+            );
+        }
+        match self.accept(cx, core, msg, sent) {
+            Ok(()) => {
+                core.float_if_due(cx);
+                match super::auth::Auth::request(cx, core, self.first) {
+                    Ok((inflight, draft)) => Step::Next(inflight, draft),
+                    Err(reason) => Step::Fail(reason),
+                }
+            }
+            Err(reason) => Step::Doubt(InFlight::SaInit(self), reason),
+        }
+    }
+
+    fn with_cookie(mut self: Box<Self>, cx: &mut Cx<'_>, core: &SaCore, cookie: Vec<u8>) -> Step {
+        if cookie.is_empty()
+            || cookie.len() > 64
+            || self.retries >= MAX_RETRIES
+            || self.cookie.as_ref() == Some(&cookie)
+        {
+            return Step::Ignore(InFlight::SaInit(self));
+        }
+        self.retries = self.retries.saturating_add(1);
+        self.cookie = Some(cookie);
+        let draft = self.draft(cx, core);
+        Step::Next(InFlight::SaInit(self), draft)
+    }
+
+    fn with_group(mut self: Box<Self>, cx: &mut Cx<'_>, core: &SaCore, group: Option<KeId>) -> Step {
+        let offered = |g: &KeId| self.offered.iter().any(|p| p.ke.contains(g));
+        let Some(group) = group.filter(offered).filter(|g| *g != self.group && self.retries < MAX_RETRIES) else {
+            let reason = Reason::PeerRefused {
+                notify: NotifyType::INVALID_KE_PAYLOAD,
+                authenticated: false,
+                during: "IKE_SA_INIT",
+            };
+            return Step::Doubt(InFlight::SaInit(self), reason);
+        };
+        match key_pair(cx, group) {
+            Ok((secret, public)) => {
+                self.retries = self.retries.saturating_add(1);
+                (self.group, self.secret, self.public) = (group, secret, public);
+                let draft = self.draft(cx, core);
+                Step::Next(InFlight::SaInit(self), draft)
+            }
+            Err(reason) => Step::Fail(reason),
+        }
+    }
+
+    /// Checks the answer and derives the keys. On an error nothing of `core` has changed, and the private half is
+    /// still there for a better answer unless the peer's public value itself was bad.
+    fn accept(&mut self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>, sent: &[u8]) -> Result<(), Reason> {
+        let parts = Parts::read(msg)?;
+        let spi_r = msg.header.responder_spi.0;
+        if spi_r == 0 {
+            return Err(Reason::Malformed {
+                detail: "IKE_SA_INIT response with responder SPI 0 (RFC 7296 section 3.1)".to_string(),
+            });
+        }
+        let chosen = negotiate::verify_answer(&self.offered, parts.sa)?;
+        let suite =
+            IkeSuite::resolve(cx.crypto, &chosen).ok_or(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported))?;
+        if chosen.ke != Some(self.group) || parts.ke.method != self.group {
+            let detail =
+                format!("expected method {}, the peer chose {:?} and sent {}", self.group, chosen.ke, parts.ke.method);
+            return Err(Reason::BadKeyExchange { detail });
+        }
+        // The private half can be used once: a fresh pair stands in for it, should the peer's value be refused.
+        let (spare, _) = key_pair(cx, self.group)?;
+        let secret = ::core::mem::replace(&mut self.secret, spare);
+        let shared = secret
+            .0
+            .finish(&parts.ke.data)
+            .map_err(|e| Reason::BadKeyExchange { detail: format!("{}: {e}", self.group) })?;
+        core.agreed = agreed(cx, core, msg, spi_r);
+        core.opening = Opening {
+            ni: self.ni.clone(),
+            nr: parts.nonce.to_vec(),
+            message1: sent.to_vec(),
+            message2: msg.raw.to_vec(),
+            offered: Vec::new(),
+        };
+        core.spi_r = spi_r;
+        derive(core, suite, &shared)
+    }
+}
+
+impl SaCore {
+    /// Moves to port 4500 when a NAT was found, is pretended, or MOBIKE may be used (RFC 4555 §3.3).
+    fn float_if_due(&mut self, cx: &Cx<'_>) {
+        if self.agreed.nat.any() || self.forces_encapsulation() || (self.profile.mobike && self.agreed.nat.supported) {
+            self.float(cx.config);
+        }
+    }
+}
+
+/// The three payloads that every IKE_SA_INIT message has.
+struct Parts<'m> {
+    sa: &'m SecurityAssociation,
+    ke: &'m KeyExchange,
+    nonce: &'m [u8],
+}
+
+impl<'m> Parts<'m> {
+    fn read(msg: &'m Inbound<'_>) -> Result<Self, Reason> {
+        let (sa, ke, nonce) = (msg.payloads.sa(), msg.payloads.ke(), msg.payloads.nonce());
+        match (sa, ke, nonce) {
+            (Some(sa), Some(ke), Some(nonce)) => Ok(Self { sa, ke, nonce: &nonce.data }),
+            _ => Err(Reason::Malformed {
+                detail: "IKE_SA_INIT without SA, KE or Nonce payload (RFC 7296 section 1.2)".to_string(),
+            }),
+        }
+    }
+}
+
+/// What the responder says to a request that it does not take. Nothing is kept of it.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The notify to answer with; none: silence.
+    pub notify: Option<Payload>,
+    /// For the operator.
+    pub reason: Reason,
+}
+
+impl Refusal {
+    fn new(kind: NotifyType, data: Vec<u8>, reason: Reason) -> Self {
+        Self { notify: Some(notify(kind, data)), reason }
+    }
+}
+
+/// Answers a request: negotiates, derives the keys, fills `core`. The caller encodes the draft and stores the octets
+/// in `core.opening.message2`.
+///
+/// # Errors
+/// A [`Refusal`]; `core` must then be thrown away.
+pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Draft, Refusal> {
+    let parts = Parts::read(msg)
+        .map_err(|reason| Refusal { notify: Some(notify(NotifyType::INVALID_SYNTAX, Vec::new())), reason })?;
+    let ours = usable(cx, &core.profile.proposals);
+    let chosen = match negotiate::choose(&ours, parts.sa, Some(parts.ke.method), cx.config.prefer_own) {
+        Ok(chosen) => chosen,
+        Err(reason) => return Err(Refusal::new(NotifyType::NO_PROPOSAL_CHOSEN, Vec::new(), reason)),
+    };
+    let group = chosen.ke.unwrap_or(KeId::NONE);
+    if parts.ke.method != group {
+        let reason = Reason::BadKeyExchange { detail: format!("asked for {group} instead of {}", parts.ke.method) };
+        return Err(Refusal::new(NotifyType::INVALID_KE_PAYLOAD, group.0.to_be_bytes().to_vec(), reason));
+    }
+    let refuse = |reason| Refusal::new(NotifyType::INVALID_SYNTAX, Vec::new(), reason);
+    let method = cx.crypto.ke(group).ok_or_else(|| refuse(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported)))?;
+    let suite = IkeSuite::resolve(cx.crypto, &chosen)
+        .ok_or_else(|| refuse(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported)))?;
+    let (public, shared) = method
+        .respond(cx.rng, &parts.ke.data)
+        .map_err(|e| refuse(Reason::BadKeyExchange { detail: format!("{group}: {e}") }))?;
+    let nr = cx.random(NONCE_LEN);
+    core.agreed = agreed(cx, core, msg, 0);
+    core.opening = Opening {
+        ni: parts.nonce.to_vec(),
+        nr: nr.clone(),
+        message1: msg.raw.to_vec(),
+        message2: Vec::new(),
+        offered: Vec::new(),
+    };
+    derive(core, suite, &shared).map_err(refuse)?;
+    let mut draft = alloc::vec![
+        answer_sa(&chosen),
+        Payload::Ke(KeyExchange::new(group, public)),
+        Payload::Nonce(Nonce { data: nr })
+    ];
+    extensions(cx, core, core.spi_r, &mut draft);
+    draft.push(notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED, Vec::new()));
+    Ok(draft)
+}
+
+fn answer_sa(chosen: &Chosen) -> Payload {
+    Payload::Sa(SecurityAssociation::new(alloc::vec![chosen.answer.clone()]))
+}
+
+/// Configured proposals reduced to what the provider has. Additional key exchanges are left out where they may be.
+fn usable(cx: &Cx<'_>, proposals: &[Proposal]) -> Vec<Proposal> {
+    proposals.iter().filter_map(|p| p.without_addke()?.supported_by(cx.crypto)).collect()
+}
+
+/// A fresh key pair of a method.
+pub(crate) fn key_pair(cx: &mut Cx<'_>, group: KeId) -> Result<(SecretHalf, Vec<u8>), Reason> {
+    let method = cx.crypto.ke(group).ok_or(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported))?;
+    let (secret, public) = method.initiate(cx.rng)?;
+    Ok((SecretHalf(secret), public))
+}
+
+/// The notifies that both roles send.
+fn extensions(cx: &Cx<'_>, core: &SaCore, spi_r: u64, draft: &mut Draft) {
+    draft.extend(natd::offer(cx.crypto, core.spi_i, spi_r, core.path, core.forces_encapsulation()));
+    if core.profile.fragmentation {
+        draft.push(notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, Vec::new()));
+    }
+    let hashes = [AuthHashId::SHA2_256, AuthHashId::SHA2_384, AuthHashId::SHA2_512, AuthHashId::IDENTITY];
+    let hashes = hashes.iter().flat_map(|h| h.0.to_be_bytes()).collect();
+    draft.push(notify(NotifyType::SIGNATURE_HASH_ALGORITHMS, hashes));
+}
+
+/// Reads the peer's notifies. `spi_r` is the responder's SPI as it stands in that message's hashes.
+fn agreed(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>, spi_r: u64) -> Agreed {
+    Agreed {
+        nat: natd::judge(cx.crypto, core.spi_i, spi_r, msg.path, msg.payloads.notifies()),
+        fragmentation: core.profile.fragmentation && msg.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some(),
+        signature_hashes: sighash::read(msg.payloads.notifies()),
+        mobike: false,
+        childless: msg.notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED).is_some(),
+    }
+}
+
+/// Derives SK_* of the initial IKE SA.
+fn derive(core: &mut SaCore, suite: IkeSuite, shared: &Secret) -> Result<(), Reason> {
+    let (ni, nr) = (&core.opening.ni, &core.opening.nr);
+    let seed = skeyseed(suite.prf, ni, nr, shared);
+    core.keys =
+        SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i: core.spi_i, spi_r: core.spi_r })?;
+    core.suite = Some(suite);
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! From payloads to datagrams and back, under the keys of one IKE SA: SK, and SKF where a message is too large for one
+//! datagram (RFC 7383).
+
+use super::IkeSa;
+use crate::exchange::{Cx, Draft, SaCore, header_spis};
+use crate::ids::Role;
+use crate::registry::{ExchangeType, PayloadType};
+use crate::seal::{self, Fragment as Opened, SealAlg};
+use crate::wire::message::{begin_protected, encode_clear, encode_payloads};
+use crate::wire::payload::Fragment;
+use crate::wire::{Envelope, Flags, Header};
+use alloc::vec::Vec;
+use ravelin_crypto::CryptoError;
+
+/// Octets of IPv4 or IPv6 and UDP header and non-ESP marker around an IKE message.
+fn outer_len(core: &SaCore) -> usize {
+    let ip = if core.path.remote.is_ipv4() { 20usize } else { 40 };
+    ip.saturating_add(12)
+}
+
+/// The header of a message of ours.
+#[must_use]
+pub fn header(core: &SaCore, exchange: ExchangeType, message_id: u32, response: bool) -> Header {
+    let (i, r) = header_spis(core);
+    Header::new(i, r, exchange, Flags::new(core.role == Role::Initiator, response), message_id)
+}
+
+/// An unprotected message; `None` when it does not fit the format, which no message of ours does.
+#[must_use]
+pub fn clear(header: &Header, draft: &Draft) -> Option<Vec<u8>> {
+    encode_clear(header, draft).ok()
+}
+
+/// A protected message as one datagram, or as several when both sides fragment and it is too large for one.
+#[must_use]
+pub fn protected(cx: &mut Cx<'_>, core: &mut SaCore, header: &Header, draft: &Draft) -> Option<Vec<Vec<u8>>> {
+    let alg = core.suite.as_ref()?.seal;
+    let (first, inner) = encode_payloads(draft).ok()?;
+    let limit = usize::from(cx.config.fragment_size).saturating_sub(outer_len(core));
+    let whole = seal::body_len(&alg, inner.len()).saturating_add(32);
+    if !core.agreed.fragmentation || whole <= limit {
+        return Some(alloc::vec![one(cx, core, &alg, header, first, None, &inner)?]);
+    }
+    let overhead = seal::body_len(&alg, 0).saturating_add(36).saturating_add(alg.block_len());
+    let room = limit.saturating_sub(overhead).max(64);
+    let total = u16::try_from(inner.len().div_ceil(room)).ok()?;
+    let mut out = Vec::with_capacity(usize::from(total));
+    for (number, chunk) in (1u16..).zip(inner.chunks(room)) {
+        let kind = if number == 1 { first } else { PayloadType::NONE };
+        out.push(one(cx, core, &alg, header, kind, Some(Fragment { number, total }), chunk)?);
+    }
+    Some(out)
+}
+
+fn one(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    alg: &SealAlg,
+    header: &Header,
+    first: PayloadType,
+    fragment: Option<Fragment>,
+    inner: &[u8],
+) -> Option<Vec<u8>> {
+    let mut message = begin_protected(header, &[], first, fragment, seal::body_len(alg, inner.len())).ok()?;
+    let iv = next_iv(cx, core, alg);
+    seal::seal(alg, core.keys_out(), &iv, &mut message, inner).ok()?;
+    Some(message)
+}
+
+/// Counter-mode ciphers get a counter that belongs to the keys, CBC gets random octets.
+fn next_iv(cx: &mut Cx<'_>, core: &mut SaCore, alg: &SealAlg) -> Vec<u8> {
+    if alg.random_iv() {
+        return cx.random(alg.iv_len());
+    }
+    core.sealed = core.sealed.saturating_add(1);
+    let counter = core.sealed.to_be_bytes();
+    counter.get(counter.len().saturating_sub(alg.iv_len())..).unwrap_or_default().to_vec()
+}
+
+/// What came out of a protected datagram.
+pub enum Unsealed {
+    /// A whole message: first payload type and plaintext.
+    Whole(PayloadType, Vec<u8>),
+    /// A fragment of one.
+    Piece(Opened),
+}
+
+/// Opens the protected part of a datagram with the peer's keys.
+///
+/// # Errors
+/// For anything that the peer did not seal.
+pub fn open(core: &SaCore, envelope: &Envelope, datagram: &mut [u8]) -> Result<Unsealed, CryptoError> {
+    let alg = core.suite.as_ref().ok_or(CryptoError::Unsupported)?.seal;
+    let part = envelope.protected.as_ref().ok_or(CryptoError::Length)?;
+    let plain = seal::open(&alg, core.keys_in(), datagram, part.body.start)?.to_vec();
+    Ok(match part.fragment {
+        None => Unsealed::Whole(part.first, plain),
+        Some(f) => Unsealed::Piece(Opened { number: f.number, total: f.total, first: part.first, data: plain }),
+    })
+}
+
+/// The last octets of a datagram: the end of its check value, which tells a retransmission from a new message.
+#[must_use]
+pub fn fingerprint(datagram: &[u8]) -> [u8; 8] {
+    datagram.last_chunk::<8>().copied().unwrap_or_default()
+}
+
+impl IkeSa {
+    /// Sends datagrams on the SA's path, with the non-ESP marker where the local port asks for it.
+    pub(super) fn transmit(&mut self, cx: &mut Cx<'_>, path: ravelin_sa_db::Path, datagrams: &[Vec<u8>]) {
+        for datagram in datagrams {
+            cx.out.transmit(path, with_marker(cx.config, path, datagram));
+        }
+        self.last_sent = cx.now.mono;
+    }
+}
+
+/// Prepends the non-ESP marker (RFC 3948 §2.2) on the NAT traversal port.
+#[must_use]
+pub fn with_marker(config: &crate::config::Config, path: ravelin_sa_db::Path, datagram: &[u8]) -> Vec<u8> {
+    if path.local.port() == config.ports.nat_t { [&[0; 4], datagram].concat() } else { datagram.to_vec() }
+}

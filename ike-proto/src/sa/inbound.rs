@@ -1,0 +1,258 @@
+//! Datagrams of the peer, from the window to the exchange (RFC 7296 §2.1 to §2.3, §2.5, §2.21).
+//!
+//! What does not open with the peer's keys is dropped without a trace on the wire. What opens and is broken is
+//! answered under protection and ends the SA.
+
+use super::codec::{self, Unsealed};
+use super::window::{Answered, Verdict};
+use super::{IkeSa, Lifecycle};
+use crate::error::Reason;
+use crate::event::Event;
+use crate::exchange::{After, Cx, InFlight, Inbound, Reply, Step, auth, child_create, informational, notify};
+use crate::registry::{ExchangeType, NotifyType, PayloadType};
+use crate::seal::Reassembly;
+use crate::wire::message::decode_payloads;
+use crate::wire::{Envelope, Header, Payloads, order, rules};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use ravelin_sa_db::Path;
+
+/// What became of a datagram, for counters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome {
+    /// A new request was answered, or a response taken.
+    Handled,
+    /// A fragment was kept.
+    Kept,
+    /// An answer was repeated.
+    Repeated,
+    /// Not in a window, or not of an exchange that may come now.
+    Unexpected,
+    /// It does not open with the keys of this SA.
+    NotAuthentic,
+}
+
+impl IkeSa {
+    /// Takes a protected datagram.
+    pub(crate) fn handle_protected(
+        &mut self,
+        cx: &mut Cx<'_>,
+        path: Path,
+        envelope: &Envelope,
+        datagram: &mut [u8],
+    ) -> Outcome {
+        let header = envelope.header;
+        let id = header.message_id;
+        let fingerprint = codec::fingerprint(datagram);
+        if header.is_response() {
+            let expected = self.send.get(id).is_some_and(|f| f.inflight.exchange() == header.exchange);
+            if !expected || header.exchange.is_unprotected() {
+                return Outcome::Unexpected;
+            }
+        } else {
+            match self.receive.judge(id) {
+                Verdict::New if self.may_come(header.exchange) => {}
+                Verdict::Repeat => return self.repeat(cx, path, envelope, id, fingerprint),
+                Verdict::New | Verdict::Drop => return Outcome::Unexpected,
+            }
+        }
+        let Ok(unsealed) = codec::open(&self.core, envelope, datagram) else { return Outcome::NotAuthentic };
+        self.last_heard = cx.now.mono;
+        let (first, plain) = match unsealed {
+            Unsealed::Whole(first, plain) => (first, plain),
+            Unsealed::Piece(piece) => match self.collect(cx, &header, piece) {
+                Some(whole) => whole,
+                None => return Outcome::Kept,
+            },
+        };
+        if header.is_response() {
+            self.take_response(cx, path, header, first, &plain);
+        } else {
+            self.take_request(cx, path, header, fingerprint, first, &plain);
+        }
+        self.pump(cx);
+        Outcome::Handled
+    }
+
+    /// Requests that may come in this part of life.
+    fn may_come(&self, exchange: ExchangeType) -> bool {
+        match self.life {
+            Lifecycle::Opening => self.is_half_open() && exchange == ExchangeType::IKE_AUTH,
+            Lifecycle::Established | Lifecycle::Replaced | Lifecycle::Closing => {
+                exchange == ExchangeType::CREATE_CHILD_SA || exchange == ExchangeType::INFORMATIONAL
+            }
+            Lifecycle::Closed => false,
+        }
+    }
+
+    /// A request that was answered before. Of a fragmented one only the first fragment brings the answer again
+    /// (RFC 7383 §2.6.1).
+    fn repeat(&mut self, cx: &mut Cx<'_>, path: Path, envelope: &Envelope, id: u32, fingerprint: [u8; 8]) -> Outcome {
+        let fragment = envelope.protected.as_ref().and_then(|p| p.fragment);
+        if fragment.is_some_and(|f| f.number != 1) {
+            return Outcome::Unexpected;
+        }
+        let Some(datagrams) = self.receive.answer(id, fingerprint).map(<[Vec<u8>]>::to_vec) else {
+            return Outcome::Unexpected;
+        };
+        self.transmit(cx, path, &datagrams);
+        Outcome::Repeated
+    }
+
+    fn collect(
+        &mut self,
+        cx: &Cx<'_>,
+        header: &Header,
+        piece: crate::seal::Fragment,
+    ) -> Option<(PayloadType, Vec<u8>)> {
+        if !self.core.agreed.fragmentation {
+            return None;
+        }
+        let slot = self.reassembly.get_mut(usize::from(header.is_response()))?;
+        let set = match slot {
+            Some(set) if set.message_id() == header.message_id => set,
+            _ => slot.insert(Reassembly::new(header.message_id, cx.now.mono)),
+        };
+        let whole = set.add(piece)?;
+        *slot = None;
+        Some(whole)
+    }
+
+    fn take_request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        path: Path,
+        header: Header,
+        fingerprint: [u8; 8],
+        first: PayloadType,
+        plain: &[u8],
+    ) {
+        let mut reply = match judge(&header, first, plain) {
+            Ok(payloads) => {
+                let msg = Inbound { header, payloads, raw: &[], path };
+                self.dispatch(cx, &msg)
+            }
+            Err(refusal) => refusal,
+        };
+        let established = self.core.established.is_some();
+        order::sort(header.exchange, true, &mut reply.draft);
+        let answer = codec::header(&self.core, header.exchange, header.message_id, true);
+        let Some(datagrams) = codec::protected(cx, &mut self.core, &answer, &reply.draft) else {
+            self.close(cx, Reason::Limit { what: "size of a message" });
+            return;
+        };
+        self.transmit(cx, path, &datagrams);
+        self.receive.keep(Answered { message_id: header.message_id, fingerprint, datagrams });
+        if self.life == Lifecycle::Opening && established {
+            self.life = Lifecycle::Established;
+        }
+        if let After::Close(reason) = reply.after {
+            self.close(cx, reason);
+        }
+    }
+
+    fn dispatch(&mut self, cx: &mut Cx<'_>, msg: &Inbound<'_>) -> Reply {
+        match msg.header.exchange {
+            ExchangeType::IKE_AUTH => auth::respond(cx, &mut self.core, msg),
+            ExchangeType::CREATE_CHILD_SA if self.life == Lifecycle::Established => {
+                child_create::respond(cx, &mut self.core, msg)
+            }
+            // A peer that asks for more while we say goodbye (RFC 7296 §2.25.2).
+            ExchangeType::CREATE_CHILD_SA => {
+                Reply::stay(alloc::vec![notify(NotifyType::TEMPORARY_FAILURE, Vec::new())])
+            }
+            _ => informational::respond(cx, &mut self.core, msg),
+        }
+    }
+
+    fn take_response(&mut self, cx: &mut Cx<'_>, path: Path, header: Header, first: PayloadType, plain: &[u8]) {
+        let Some(flying) = self.send.land(header.message_id) else { return };
+        let (inflight, answer) = flying.split();
+        let payloads = match judge(&header, first, plain) {
+            Ok(payloads) => payloads,
+            Err(Reply { after: After::Close(reason), .. }) => {
+                self.abandon(cx, inflight);
+                self.follow(cx, Step::FailAndTell(reason, Some(NotifyType::INVALID_SYNTAX)), answer);
+                return;
+            }
+            Err(_) => Payloads::default(),
+        };
+        let msg = Inbound { header, payloads, raw: &[], path };
+        let step = self.answered(cx, inflight, &msg);
+        if self.core.established.is_some() && self.life == Lifecycle::Opening {
+            self.life = Lifecycle::Established;
+        }
+        self.follow(cx, step, answer);
+    }
+
+    /// Frees what an exchange holds that will never be finished.
+    fn abandon(&mut self, cx: &mut Cx<'_>, inflight: InFlight) {
+        match inflight {
+            InFlight::Auth(a) => a.give_back(cx),
+            InFlight::CreateChild(c) => c.give_back(cx),
+            InFlight::SaInit(_) | InFlight::DeleteIke(_) | InFlight::DeleteChild(..) | InFlight::Liveness { .. } => {}
+        }
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, inflight: InFlight, msg: &Inbound<'_>) -> Step {
+        match inflight {
+            InFlight::SaInit(x) => Step::Ignore(InFlight::SaInit(x)),
+            InFlight::Auth(x) => x.response(cx, &mut self.core, msg),
+            InFlight::CreateChild(x) => x.response(cx, &mut self.core, msg),
+            InFlight::DeleteIke(reason) => Step::Fail(reason),
+            InFlight::DeleteChild(id, reason) => {
+                // The peer's answer names its half; both go whether it does or not (RFC 7296 §1.4.1).
+                informational::remove_child(cx, &mut self.core, id, reason);
+                Step::Done
+            }
+            InFlight::Liveness { asked } => {
+                if asked {
+                    cx.out.event(Event::Alive { sa: self.core.id });
+                }
+                Step::Done
+            }
+        }
+    }
+
+    /// Takes an unprotected IKE_SA_INIT response.
+    pub(crate) fn handle_init_response(
+        &mut self,
+        cx: &mut Cx<'_>,
+        path: Path,
+        envelope: Envelope,
+        raw: &[u8],
+    ) -> Outcome {
+        let expected = self.send.get(0).is_some_and(|f| f.inflight.exchange() == ExchangeType::IKE_SA_INIT);
+        if !expected || self.life != Lifecycle::Opening {
+            return Outcome::Unexpected;
+        }
+        let header = envelope.header;
+        if rules::check(header.exchange, true, &envelope.clear).is_err()
+            || envelope.clear.unsupported_critical().is_some()
+        {
+            return Outcome::Unexpected;
+        }
+        let Some(flying) = self.send.land(0) else { return Outcome::Unexpected };
+        let (inflight, answer) = flying.split();
+        let sent = answer.datagrams.first().cloned().unwrap_or_default();
+        let msg = Inbound { header, payloads: envelope.clear, raw, path };
+        let step = match inflight {
+            InFlight::SaInit(x) => x.response(cx, &mut self.core, &msg, &sent),
+            other => Step::Ignore(other),
+        };
+        self.follow(cx, step, answer);
+        Outcome::Handled
+    }
+}
+
+/// Decodes what was inside and checks it against the rule table; what is broken comes back as the answer to give.
+fn judge(header: &Header, first: PayloadType, plain: &[u8]) -> Result<Payloads, Reply> {
+    let refuse = |detail| Reply::refuse(NotifyType::INVALID_SYNTAX, Reason::Malformed { detail });
+    let payloads = decode_payloads(first, plain).map_err(|e| refuse(e.to_string()))?;
+    if let Some(kind) = payloads.unsupported_critical() {
+        // The exchange is refused, the SA lives on (RFC 7296 §2.5).
+        return Err(Reply::stay(alloc::vec![notify(NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, alloc::vec![kind.0])]));
+    }
+    rules::check(header.exchange, header.is_response(), &payloads).map_err(|e| refuse(e.to_string()))?;
+    Ok(payloads)
+}

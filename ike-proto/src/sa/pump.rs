@@ -1,0 +1,145 @@
+//! Starting exchanges of our own: from the queue of intents to requests on the wire.
+
+use super::codec;
+use super::window::Flying;
+use super::{IkeSa, Intent, Lifecycle};
+use crate::error::Reason;
+use crate::event::Event;
+use crate::exchange::child_create::CreateChild;
+use crate::exchange::{Cx, Draft, InFlight, Step, informational, notify};
+use crate::registry::ExchangeType;
+use crate::wire::order;
+use alloc::vec::Vec;
+
+impl IkeSa {
+    /// Sends a request of ours and keeps it until it is answered.
+    pub(super) fn request(&mut self, cx: &mut Cx<'_>, inflight: InFlight, mut draft: Draft) {
+        let exchange = inflight.exchange();
+        order::sort(exchange, false, &mut draft);
+        // A repeated IKE_SA_INIT keeps message id 0 (RFC 7296 §2.6, §2.7).
+        let init = exchange == ExchangeType::IKE_SA_INIT;
+        let message_id = if init { 0 } else { self.send.allot() };
+        let header = codec::header(&self.core, exchange, message_id, false);
+        let encoded = if init {
+            codec::clear(&header, &draft).map(|d| alloc::vec![d])
+        } else {
+            codec::protected(cx, &mut self.core, &header, &draft)
+        };
+        let Some(datagrams) = encoded else {
+            self.close(cx, Reason::Limit { what: "size of a message" });
+            return;
+        };
+        if let InFlight::SaInit(_) = inflight
+            && let Some(first) = datagrams.first()
+        {
+            self.core.opening.message1.clone_from(first);
+        }
+        let path = self.core.path;
+        self.transmit(cx, path, &datagrams);
+        let next_at = cx.now.mono + self.wait(cx, 0);
+        self.send.launch(Flying { message_id, datagrams, sent: 1, next_at, resend: true, inflight });
+    }
+
+    /// Puts an intent into the queue and starts it if there is room.
+    pub(crate) fn want(&mut self, cx: &mut Cx<'_>, intent: Intent) {
+        self.queue.push(intent);
+        self.pump(cx);
+    }
+
+    /// Starts what waits, while the window has room.
+    pub(crate) fn pump(&mut self, cx: &mut Cx<'_>) {
+        while self.life.may_start() && self.send.has_room() {
+            let Some(intent) = self.queue.pop() else { return };
+            self.start(cx, intent);
+        }
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>, intent: Intent) {
+        match intent {
+            Intent::DeleteIke(reason) => self.delete(cx, reason, informational::delete_ike_request()),
+            Intent::DeleteChild(id, reason) => {
+                if let Some(draft) = informational::delete_child_request(&mut self.core, id) {
+                    self.request(cx, InFlight::DeleteChild(id, reason), draft);
+                }
+            }
+            Intent::CreateChild { policy, packet } => match CreateChild::request(cx, &self.core, policy, packet) {
+                Ok((inflight, draft)) => self.request(cx, inflight, draft),
+                Err(reason) => cx.out.event(Event::ChildRefused { sa: self.core.id, policy: Some(policy), reason }),
+            },
+            Intent::Liveness { asked } => self.request(cx, InFlight::Liveness { asked }, Vec::new()),
+            Intent::RekeyIke | Intent::RekeyChild(_) | Intent::UpdateAddresses => {}
+        }
+    }
+
+    /// Says goodbye: Child SAs stop at once, the IKE SA when the peer answered or does not.
+    fn delete(&mut self, cx: &mut Cx<'_>, reason: Reason, draft: Draft) {
+        self.life = Lifecycle::Closing;
+        self.queue.retain(|_| false);
+        informational::remove_children(cx, &mut self.core, &reason);
+        self.request(cx, InFlight::DeleteIke(reason), draft);
+    }
+
+    /// The operator wants the SA gone; an attempt that is not established ends at once.
+    pub(crate) fn shut(&mut self, cx: &mut Cx<'_>, reason: Reason) {
+        match self.life {
+            Lifecycle::Opening => self.close(cx, reason),
+            Lifecycle::Established | Lifecycle::Replaced => {
+                // The Delete does not wait for answers that may never come: the window has one place for it.
+                if self.send.has_room() {
+                    self.delete(cx, reason, informational::delete_ike_request())
+                } else {
+                    self.want(cx, Intent::DeleteIke(reason))
+                }
+            }
+            Lifecycle::Closing | Lifecycle::Closed => {}
+        }
+    }
+
+    /// Does what the end of an exchange asks for. `flying` is the request that was answered, its exchange taken out.
+    pub(super) fn follow(&mut self, cx: &mut Cx<'_>, step: Step, mut flying: Answer) {
+        match step {
+            Step::Done => {}
+            Step::Next(inflight, draft) => self.request(cx, inflight, draft),
+            Step::Ignore(inflight) => self.send.launch(flying.back(inflight)),
+            Step::Doubt(inflight, reason) => {
+                cx.out.event(Event::Noted { sa: Some(self.core.id), path: self.core.path, reason: reason.clone() });
+                self.doubt = Some(reason);
+                let grace = cx.now.mono + cx.config.error_grace;
+                flying.resend = false;
+                flying.next_at = if flying.sent == 0 { grace } else { flying.next_at.min(grace) };
+                self.send.launch(flying.back(inflight));
+            }
+            Step::Fail(reason) => self.close(cx, reason),
+            Step::FailAndTell(reason, kind) => {
+                let draft = kind.map_or_else(informational::delete_ike_request, |k| alloc::vec![notify(k, Vec::new())]);
+                self.delete(cx, reason, draft);
+            }
+        }
+    }
+}
+
+/// A request that was on the wire, without what its answer goes to.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) message_id: u32,
+    pub(super) datagrams: Vec<Vec<u8>>,
+    pub(super) sent: u32,
+    pub(super) next_at: ravelin_sa_db::Instant,
+    pub(super) resend: bool,
+}
+
+impl Answer {
+    /// Puts the request back on the wire.
+    fn back(self, inflight: InFlight) -> Flying {
+        let Self { message_id, datagrams, sent, next_at, resend } = self;
+        Flying { message_id, datagrams, sent, next_at, resend, inflight }
+    }
+}
+
+impl Flying {
+    /// Takes the exchange out.
+    pub(super) fn split(self) -> (InFlight, Answer) {
+        let Self { message_id, datagrams, sent, next_at, resend, inflight } = self;
+        (inflight, Answer { message_id, datagrams, sent, next_at, resend })
+    }
+}

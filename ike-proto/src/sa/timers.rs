@@ -1,0 +1,143 @@
+//! Time: retransmission, giving up, liveness checks, NAT keepalives (RFC 7296 §2.1, §2.4; RFC 3948 §4).
+//! Every timer is a moment computed from the facts, so that a clock that jumps makes no timer fire twice.
+
+use super::{IkeSa, Intent, Lifecycle};
+use crate::error::Reason;
+use crate::exchange::{Cx, InFlight};
+use core::time::Duration;
+use ravelin_crypto::CryptoRng;
+use ravelin_sa_db::Instant;
+
+/// Why a deadline exists.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Why {
+    /// Output waits to be taken.
+    Output,
+    /// A request of ours is to be sent again or given up.
+    Retransmit,
+    /// A half-open SA is to be given up.
+    HalfOpen,
+    /// The peer was silent: ask whether it lives.
+    Liveness,
+    /// A NAT mapping is to be kept alive.
+    Keepalive,
+    /// Fragments of a message are to be thrown away.
+    Reassembly,
+    /// An SA is to be rekeyed or reauthenticated.
+    Rekey,
+    /// A hard lifetime ends.
+    Expire,
+    /// Nothing is waited for.
+    Nothing,
+}
+
+/// How long fragments of one message are kept.
+const REASSEMBLY_TIME: Duration = Duration::from_secs(30);
+
+impl IkeSa {
+    /// The wait after transmission number `sent` (0: the first), jitter included.
+    pub(super) fn wait(&self, cx: &mut Cx<'_>, sent: u32) -> Duration {
+        let r = cx.config.retransmit;
+        let wait = r.wait(sent);
+        let percent = r.jitter_percent.min(100);
+        if percent == 0 {
+            return wait;
+        }
+        let cut = below(cx.rng, percent.saturating_add(1));
+        wait.saturating_mul(100u32.saturating_sub(cut)) / 100
+    }
+
+    /// The next moment at which [`IkeSa::handle_timeout`] has something to do, and why.
+    #[must_use]
+    pub fn deadline(&self, config: &crate::config::Config) -> (Instant, Why) {
+        let _ = config;
+        let half_open = if self.life == Lifecycle::Opening { self.open_until } else { Instant::NEVER };
+        let reassembly =
+            self.reassembly.iter().flatten().map(|r| r.started + REASSEMBLY_TIME).min().unwrap_or(Instant::NEVER);
+        let all = [
+            (self.send.next_at(), Why::Retransmit),
+            (half_open, Why::HalfOpen),
+            (self.liveness_at(), Why::Liveness),
+            (self.keepalive_at(), Why::Keepalive),
+            (reassembly, Why::Reassembly),
+        ];
+        all.into_iter().min().filter(|(at, _)| *at != Instant::NEVER).unwrap_or((Instant::NEVER, Why::Nothing))
+    }
+
+    fn liveness_at(&self) -> Instant {
+        let delay = self.core.profile.times.dpd;
+        let due =
+            self.life == Lifecycle::Established && !delay.is_zero() && self.send.is_idle() && self.queue.is_empty();
+        if due { self.last_heard + delay } else { Instant::NEVER }
+    }
+
+    fn keepalive_at(&self) -> Instant {
+        let delay = self.core.profile.times.keepalive;
+        let due = self.life == Lifecycle::Established && self.core.agreed.nat.local && !delay.is_zero();
+        if due { self.last_sent + delay } else { Instant::NEVER }
+    }
+
+    /// Does everything that is due.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        if self.life == Lifecycle::Opening && self.open_until <= now {
+            self.close(cx, Reason::HalfOpenExpired);
+            return;
+        }
+        for set in &mut self.reassembly {
+            if set.as_ref().is_some_and(|r| r.started + REASSEMBLY_TIME <= now) {
+                *set = None;
+            }
+        }
+        self.retransmit(cx);
+        if self.life == Lifecycle::Closed {
+            return;
+        }
+        if self.keepalive_at() <= now {
+            // One octet 0xFF, never marked, never answered (RFC 3948 §2.3).
+            cx.out.transmit(self.core.path, alloc::vec![0xFF]);
+            self.last_sent = now;
+        }
+        if self.liveness_at() <= now {
+            self.want(cx, Intent::Liveness { asked: false });
+        }
+        self.pump(cx);
+    }
+
+    fn retransmit(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        let due: alloc::vec::Vec<u32> = self.send.iter().filter(|f| f.next_at <= now).map(|f| f.message_id).collect();
+        for message_id in due {
+            let Some(flying) = self.send.get(message_id) else { continue };
+            let sent = flying.sent;
+            if !flying.resend || sent > cx.config.retransmit.tries {
+                self.give_up(cx, message_id);
+                return;
+            }
+            let datagrams = flying.datagrams.clone();
+            let path = self.core.path;
+            self.transmit(cx, path, &datagrams);
+            let wait = self.wait(cx, sent);
+            if let Some(flying) = self.send.get_mut(message_id) {
+                flying.sent = sent.saturating_add(1);
+                flying.next_at = now + wait;
+            }
+        }
+    }
+
+    /// No answer came: the peer is taken for dead (RFC 7296 §2.4).
+    fn give_up(&mut self, cx: &mut Cx<'_>, message_id: u32) {
+        let Some(flying) = self.send.get(message_id) else { return };
+        let reason = match (&flying.inflight, self.doubt.take()) {
+            (InFlight::DeleteIke(reason), _) => reason.clone(),
+            (_, Some(doubt)) => doubt,
+            (inflight, None) => Reason::Silent { tries: flying.sent, waiting_for: inflight.name() },
+        };
+        self.close(cx, reason);
+    }
+}
+
+/// A number from 0 to `n` - 1. The bias of the modulus does not matter for jitter.
+pub(crate) fn below(rng: &mut (dyn CryptoRng + Send), n: u32) -> u32 {
+    rng.next_u32().checked_rem(n).unwrap_or(0)
+}
