@@ -88,6 +88,10 @@ causes! {
     Reassembly = 28, "reassembly", "fragments overlap or the bounded reassembly table is full (RFC 4301 §7)";
     /// Hop limit or TTL ran out at tunnel entry.
     HopLimit = 29, "hop-limit", "TTL or hop limit is zero (RFC 4301 §5.1.2)";
+    /// No policy of the SPD matches.
+    NoPolicy = 30, "no-policy", "no policy of the SPD matches (RFC 4301 §5.1 step 2: discard)";
+    /// The matching policy says discard.
+    PolicyDiscard = 31, "policy-discard", "the matching policy of the SPD says discard (RFC 4301 §5.1)";
 }
 
 impl DropReason {

@@ -1,4 +1,5 @@
 //! Two endpoints joined by memory: the shortest way from configuration to a Child SA, by PSK.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use ravelin_crypto::Secret;

@@ -149,6 +149,17 @@ impl Endpoint {
         }
     }
 
+    /// Child SAs of the IKE SAs that are about to ask whether their peer lives. The driver of a data plane reports
+    /// their last traffic first ([`Report::Traffic`]); a peer whose ESP arrives is alive (RFC 7296 §2.4).
+    #[must_use]
+    pub fn children_to_vouch(&self, now: Now) -> Vec<ChildId> {
+        let due = self.index.due_for(now.mono, crate::sa::Why::Liveness);
+        due.filter_map(|id| self.index.get(id))
+            .flat_map(|sa| sa.core.children.iter().map(|c| c.id))
+            .take(4096)
+            .collect()
+    }
+
     fn on_child(&mut self, now: Now, db: &Db, child: ChildId, intent: Intent) {
         if let Some(id) = self.index.by_child(child) {
             self.with(now, db, id, |sa, cx| sa.want(cx, intent));

@@ -143,6 +143,15 @@ impl Index {
         self.deadlines.first().filter(|(at, _, _)| *at <= now).map(|(_, _, id)| *id)
     }
 
+    /// SAs whose deadline has come for this reason.
+    pub(super) fn due_for(&self, now: Instant, why: Why) -> impl Iterator<Item = IkeSaId> {
+        self.deadlines
+            .iter()
+            .take_while(move |(at, _, _)| *at <= now)
+            .filter(move |(_, w, _)| *w == why)
+            .map(|(_, _, id)| *id)
+    }
+
     pub(super) fn next_deadline(&self) -> Option<(Instant, Why)> {
         self.deadlines.first().map(|(at, why, _)| (*at, *why))
     }
