@@ -3,7 +3,7 @@
 //!
 //! To add an action: a variant of [`Action`], and the planes that carry it out will not compile until they do.
 
-mod lookup;
+mod classify;
 pub mod order;
 mod policy;
 
@@ -15,11 +15,11 @@ use crate::{Direction, PacketKey, PeerId, PolicyId};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use classify::{Classifier, Entry};
 use core::fmt;
-use lookup::Linear;
-
-/// The whole order: rank, then the order of addition.
-type OrderKey = (u32, u64);
+use core::hash::BuildHasher;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 /// Why a policy was not taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,13 +53,19 @@ impl core::error::Error for SpdError {}
 /// The policies and the indexes over them.
 #[derive(Clone, Default)]
 pub struct Spd {
-    entries: Linear,
-    by_id: BTreeMap<PolicyId, (OrderKey, Arc<Policy>)>,
-    names: BTreeMap<String, PolicyId>,
+    classifier: Classifier,
+    free: Vec<u32>,
+    slots: HashMap<PolicyId, u32>,
+    /// Slots by name.
+    names: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     peers: BTreeMap<PeerId, BTreeSet<PolicyId>>,
     last_id: u32,
-    last_sequence: u64,
+    last_sequence: u32,
 }
+
+/// Packets that [`Spd::lookup_burst`] looks at together.
+pub const BURST: usize = classify::BURST;
 
 impl Spd {
     /// An SPD without policies: every packet is without a match, which RFC 4301 §5.1 has discarded.
@@ -75,6 +81,9 @@ impl Spd {
     pub fn add(&mut self, mut policy: Policy) -> Result<PolicyId, SpdError> {
         self.check(&policy, None)?;
         self.last_id = self.last_id.saturating_add(1);
+        if self.last_sequence == u32::MAX {
+            self.renumber();
+        }
         self.last_sequence = self.last_sequence.saturating_add(1);
         policy.id = PolicyId(self.last_id);
         self.put(self.last_sequence, Arc::new(policy));
@@ -88,56 +97,68 @@ impl Spd {
     /// As [`Spd::add`], and when `id` is not there.
     pub fn replace(&mut self, id: PolicyId, mut policy: Policy) -> Result<Arc<Policy>, SpdError> {
         self.check(&policy, Some(id))?;
-        let ((_, sequence), _) = *self.by_id.get(&id).ok_or(SpdError::NoSuchPolicy(id))?;
-        let old = self.remove(id).ok_or(SpdError::NoSuchPolicy(id))?;
+        let old = self.take(id).ok_or(SpdError::NoSuchPolicy(id))?;
         policy.id = id;
-        self.put(sequence, Arc::new(policy));
-        Ok(old)
+        self.put(old.key as u32, Arc::new(policy));
+        Ok(old.policy)
     }
 
     /// Removes a policy.
     pub fn remove(&mut self, id: PolicyId) -> Option<Arc<Policy>> {
-        let (key, policy) = self.by_id.remove(&id)?;
-        self.entries.remove(key);
-        self.names.remove(&policy.name);
-        if let Some(p) = policy.protect()
-            && let Some(set) = self.peers.get_mut(&p.peer)
-        {
-            set.remove(&id);
-            if set.is_empty() {
-                self.peers.remove(&p.peer);
-            }
-        }
-        Some(policy)
+        self.take(id).map(|e| e.policy)
     }
 
     /// The policy with this id.
     #[must_use]
     pub fn policy(&self, id: PolicyId) -> Option<&Arc<Policy>> {
-        self.by_id.get(&id).map(|(_, p)| p)
+        self.classifier.entry(*self.slots.get(&id)?).map(|e| &e.policy)
     }
 
     /// The policy with this name.
     #[must_use]
     pub fn find_by_name(&self, name: &str) -> Option<PolicyId> {
-        self.names.get(name).copied()
+        let found = self.names.find(self.hasher.hash_one(name), |slot| self.is_called(*slot, name));
+        found.and_then(|slot| self.classifier.entry(*slot)).map(|e| e.policy.id)
     }
 
     /// The first policy for a packet that leaves; `None` means discard (RFC 4301 §5.1).
     #[must_use]
     pub fn lookup_out(&self, packet: &PacketKey, scope: &Scope) -> Option<&Arc<Policy>> {
-        self.entries.lookup(Direction::Outbound, packet, scope)
+        self.lookup(Direction::Outbound, packet, scope)
     }
 
     /// The first policy for a packet that comes in; `None` means discard. `packet.local` is our side: the destination.
     #[must_use]
     pub fn lookup_in(&self, packet: &PacketKey, scope: &Scope) -> Option<&Arc<Policy>> {
-        self.entries.lookup(Direction::Inbound, packet, scope)
+        self.lookup(Direction::Inbound, packet, scope)
     }
 
-    /// All policies in the order in which they are judged.
+    /// [`Spd::lookup_out`] or [`Spd::lookup_in`].
+    #[must_use]
+    pub fn lookup(&self, direction: Direction, packet: &PacketKey, scope: &Scope) -> Option<&Arc<Policy>> {
+        let slot = self.classifier.lookup(direction, packet, scope)?;
+        self.classifier.entry(slot).map(|e| &e.policy)
+    }
+
+    /// [`Spd::lookup`] for packets of one scope that arrived together; `each` is called once per packet, in order.
+    /// Memory latencies overlap, so this is the faster way when there are [`BURST`] packets or more.
+    pub fn lookup_burst<'a>(
+        &'a self,
+        direction: Direction,
+        packets: &[PacketKey],
+        scope: &Scope,
+        mut each: impl FnMut(Option<&'a Arc<Policy>>),
+    ) {
+        self.classifier.lookup_burst(direction, packets, scope, |slot| {
+            each(slot.and_then(|s| self.classifier.entry(s)).map(|e| &e.policy));
+        });
+    }
+
+    /// All policies in the order in which they are judged. Sorts; not for the path of packets.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Policy>> {
-        self.entries.iter()
+        let mut all: Vec<&Entry> = self.classifier.entries().collect();
+        all.sort_unstable_by_key(|e| e.key);
+        all.into_iter().map(|e| &e.policy)
     }
 
     /// The policies that protect traffic with a peer, by rising id.
@@ -148,18 +169,30 @@ impl Spd {
     /// Number of policies.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.slots.len()
     }
 
     /// True without policies.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.slots.is_empty()
+    }
+
+    /// Octets that the lookup structure takes, without the policies themselves.
+    #[must_use]
+    pub fn lookup_memory(&self) -> usize {
+        self.classifier.memory()
+    }
+
+    /// For people: how the lookup structure is made up.
+    #[must_use]
+    pub fn describe_lookup(&self) -> String {
+        self.classifier.describe()
     }
 
     fn check(&self, policy: &Policy, replaces: Option<PolicyId>) -> Result<(), SpdError> {
-        match self.names.get(&policy.name) {
-            Some(owner) if Some(*owner) != replaces => return Err(SpdError::DuplicateName(policy.name.clone())),
+        match self.find_by_name(&policy.name) {
+            Some(owner) if Some(owner) != replaces => return Err(SpdError::DuplicateName(policy.name.clone())),
             _ => {}
         }
         let Some(protect) = policy.protect() else { return Ok(()) };
@@ -169,14 +202,51 @@ impl Spd {
         protect.proposals.iter().try_for_each(|p| p.check().map_err(SpdError::Proposal))
     }
 
-    fn put(&mut self, sequence: u64, policy: Arc<Policy>) {
-        let key = (order::rank(&policy), sequence);
-        self.names.insert(policy.name.clone(), policy.id);
+    fn is_called(&self, slot: u32, name: &str) -> bool {
+        self.classifier.entry(slot).is_some_and(|e| e.policy.name == name)
+    }
+
+    fn put(&mut self, sequence: u32, policy: Arc<Policy>) {
+        let key = (u64::from(order::rank(&policy)) << 32) | u64::from(sequence);
         if let Some(p) = policy.protect() {
             self.peers.entry(p.peer).or_default().insert(policy.id);
         }
-        self.entries.insert(key, Arc::clone(&policy));
-        self.by_id.insert(policy.id, (key, policy));
+        let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+        self.slots.insert(policy.id, slot);
+        self.classifier.insert(slot, key, &policy);
+        let (classifier, hasher) = (&self.classifier, &self.hasher);
+        let name_of = |slot: &u32| hasher.hash_one(classifier.entry(*slot).map_or("", |e| e.policy.name.as_str()));
+        self.names.insert_unique(hasher.hash_one(policy.name.as_str()), slot, name_of);
+    }
+
+    fn take(&mut self, id: PolicyId) -> Option<Entry> {
+        let slot = self.slots.remove(&id)?;
+        let entry = self.classifier.remove(slot)?;
+        if let Ok(found) = self.names.find_entry(self.hasher.hash_one(entry.policy.name.as_str()), |s| *s == slot) {
+            found.remove();
+        }
+        if let Some(p) = entry.policy.protect()
+            && let Some(set) = self.peers.get_mut(&p.peer)
+        {
+            set.remove(&id);
+            if set.is_empty() {
+                self.peers.remove(&p.peer);
+            }
+        }
+        self.free.push(slot);
+        Some(entry)
+    }
+
+    /// Numbers the policies anew in their order: once in four thousand million additions.
+    fn renumber(&mut self) {
+        let policies: Vec<Arc<Policy>> = self.iter().cloned().collect();
+        let last_id = self.last_id;
+        *self = Self::new();
+        self.last_id = last_id;
+        for policy in policies {
+            self.last_sequence = self.last_sequence.saturating_add(1);
+            self.put(self.last_sequence, policy);
+        }
     }
 }
 

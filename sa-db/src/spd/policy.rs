@@ -3,6 +3,7 @@
 use crate::proposal::Proposal;
 use crate::{Direction, Lifetime, Mode, PacketKey, PeerId, PolicyId, Protocol, TrafficSelector};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -77,8 +78,14 @@ pub enum Action {
     Bypass,
     /// Drop it.
     Discard,
-    /// Protect it as said.
-    Protect(Protect),
+    /// Protect it as said. Policies of one kind may share one.
+    Protect(Arc<Protect>),
+}
+
+impl From<Protect> for Action {
+    fn from(protect: Protect) -> Self {
+        Self::Protect(Arc::new(protect))
+    }
 }
 
 /// Populate-from-packet flags (RFC 4301 §4.4.1.2): a new SA takes these from the packet that called for it, not from

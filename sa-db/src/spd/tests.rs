@@ -13,7 +13,7 @@ fn packet(local: &str, remote: &str, protocol: u8, ports: Option<(u16, u16)>) ->
     PacketKey { local, remote, protocol, local_port: ports.map(|p| p.0), remote_port: ports.map(|p| p.1) }
 }
 fn protect() -> Action {
-    Action::Protect(Protect::new(PeerId(1)))
+    Protect::new(PeerId(1)).into()
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn replacement_keeps_id_and_place() {
 fn populate_from_packet_narrows_the_new_sa() {
     let mut p = Protect::new(PeerId(1));
     p.pfp = Pfp { remote_addr: true, protocol: true, remote_port: true, ..Pfp::NONE };
-    let policy = Policy::new("p", [ts("10.0.0.0/8")], [ts("192.168.0.0/16"), ts("172.16.0.0/12")], Action::Protect(p));
+    let policy = Policy::new("p", [ts("10.0.0.0/8")], [ts("192.168.0.0/16"), ts("172.16.0.0/12")], Action::from(p));
     let (local, remote) = policy.selectors_for(&packet("10.1.1.1", "192.168.3.4", 6, Some((1025, 443))));
     assert_eq!(local, [ts("10.0.0.0/8[tcp]")]);
     assert_eq!(remote, [ts("192.168.3.4[tcp/443]")]);

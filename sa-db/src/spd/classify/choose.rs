@@ -1,0 +1,256 @@
+//! Which bits of which fields separate a set of rules best: the shape of the next table, by a cost model over a
+//! sample. Figures of the model are nanoseconds on the machine of `docs/spd.md`; only their ratios matter.
+
+use super::rule::{Addr, PORT_WIDTH, Point, Rule};
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+
+/// Bits dropped at the low end of every field before hashing. A field dropped wholly does not count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Shape {
+    pub l: u8,
+    pub r: u8,
+    pub lp: u8,
+    pub rp: u8,
+    /// True when the protocol is hashed.
+    pub protocol: bool,
+}
+
+const K1: u64 = 0x9E37_79B9_7F4A_7C15;
+const K2: u64 = 0xD1B5_4A32_D192_ED03;
+const K3: u64 = 0x8CB9_2BA7_2F3D_8DD7;
+
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+impl Shape {
+    /// Everything dropped: one bucket.
+    fn nothing<A: Addr>() -> Self {
+        Self { l: A::WIDTH, r: A::WIDTH, lp: PORT_WIDTH, rp: PORT_WIDTH, protocol: false }
+    }
+
+    #[inline(always)]
+    fn hash<A: Addr>(&self, l: A, r: A, lp: u32, rp: u32, protocol: u8) -> u32 {
+        let ports = (u64::from(lp) << 32) | (u64::from(rp) << 8) | if self.protocol { u64::from(protocol) } else { 0 };
+        let ((l0, l1), (r0, r1)) = (l.halves(), r.halves());
+        let mut h = fold(l0.wrapping_add(r0.rotate_left(32)) ^ K1, ports ^ K2);
+        if A::WIDTH > 32 {
+            h = fold(h ^ r0 ^ K3, l0 ^ K1) ^ fold(l1 ^ K2, r1.wrapping_add(K3));
+        }
+        (fold(h ^ K3, K1) >> 32) as u32
+    }
+
+    /// The bucket of a packet.
+    #[inline(always)]
+    pub(super) fn bucket<A: Addr>(&self, p: &Point<A>) -> u32 {
+        self.hash(p.l.shr(self.l), p.r.shr(self.r), p.lp >> self.lp, p.rp >> self.rp, p.protocol)
+    }
+
+    /// True when the rule covers at most two blocks in every field, so that it goes into at most 16 buckets.
+    pub(super) fn accepts<A: Addr>(&self, rule: &Rule<A>) -> bool {
+        fn two<A: Addr>(range: [A; 2], shift: u8) -> bool {
+            let (a, b) = (range[0].shr(shift), range[1].shr(shift));
+            a == b || a.next() == Some(b)
+        }
+        (!self.protocol || rule.protocol != 0)
+            && two(rule.l, self.l)
+            && two(rule.r, self.r)
+            && two(rule.lp, self.lp)
+            && two(rule.rp, self.rp)
+    }
+
+    /// The buckets of an accepted rule: 1 in most cases, at most 16, without repetition.
+    pub(super) fn buckets<A: Addr>(&self, rule: &Rule<A>, mut each: impl FnMut(u32)) {
+        fn ends<A: Addr>(range: [A; 2], shift: u8) -> ([A; 2], usize) {
+            let (a, b) = (range[0].shr(shift), range[1].shr(shift));
+            ([a, b], if a == b { 1 } else { 2 })
+        }
+        let (l, ln) = ends(rule.l, self.l);
+        let (r, rn) = ends(rule.r, self.r);
+        let (lp, lpn) = ends(rule.lp, self.lp);
+        let (rp, rpn) = ends(rule.rp, self.rp);
+        let mut seen = [0u32; 16];
+        let mut count = 0usize;
+        for l in l.iter().take(ln) {
+            for r in r.iter().take(rn) {
+                for lp in lp.iter().take(lpn) {
+                    for rp in rp.iter().take(rpn) {
+                        let h = self.hash(*l, *r, *lp, *rp, rule.protocol);
+                        if seen.iter().take(count).any(|s| *s == h) {
+                            continue;
+                        }
+                        if let Some(place) = seen.get_mut(count) {
+                            *place = h;
+                        }
+                        count = count.saturating_add(1);
+                        each(h);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The smallest shift at which a range covers at most two blocks.
+fn fit<A: Addr>(range: [A; 2]) -> u8 {
+    let top = range[0].differ(range[1]);
+    // Below the highest differing bit the range is two blocks only if it hugs that border from both sides.
+    let mut shift = top;
+    while let Some(lower) = shift.checked_sub(1) {
+        let (a, b) = (range[0].shr(lower), range[1].shr(lower));
+        if a != b && a.next() != Some(b) {
+            break;
+        }
+        shift = lower;
+    }
+    // An aligned block is one bucket at its own size; cutting it in two gains little.
+    let aligned = top;
+    if range[0].shr(aligned) == range[1].shr(aligned) && shift.saturating_add(1) >= aligned { aligned } else { shift }
+}
+
+/// How many rules a sample has.
+const SAMPLE: usize = 1024;
+
+/// Estimated time of a lookup in a list of `n` rules.
+pub(super) fn list_cost(n: f32) -> f32 {
+    2.0 + 1.6 * n
+}
+
+/// Estimated time of a lookup behind bit vectors.
+pub(super) fn vector_cost(n: usize) -> f32 {
+    let groups = n.div_ceil(super::vectors::MAX_GROUP);
+    let one = n.min(super::vectors::MAX_GROUP) as f32;
+    groups as f32 * (40.0 + 4.0 * log2(one) + one / 12.0)
+}
+
+/// A coarse base-2 logarithm; `core` has no floating-point functions.
+fn log2(x: f32) -> f32 {
+    let n = x.max(1.0) as u32;
+    let whole = n.ilog2();
+    whole as f32 + (x / (1u64 << whole) as f32 - 1.0)
+}
+
+fn bucket_cost(size: f32) -> f32 {
+    if size <= 10.0 { list_cost(size) } else { list_cost(10.0) + 9.0 * log2(size / 10.0) }
+}
+
+fn rest_cost(n: f32) -> f32 {
+    match n {
+        n if n < 0.5 => 0.0,
+        n if n <= 10.0 => list_cost(n),
+        n => list_cost(10.0) + 5.0 * log2(n / 10.0),
+    }
+}
+
+struct Sampled<'a, A> {
+    rules: Vec<&'a Rule<A>>,
+    /// Of all rules.
+    total: f32,
+    counts: HashMap<u32, u32>,
+}
+
+impl<A: Addr> Sampled<'_, A> {
+    /// Estimated time of a lookup when the next table has this shape.
+    fn cost(&mut self, shape: &Shape) -> f32 {
+        self.counts.clear();
+        let (mut accepted, mut copies) = (0u32, 0u32);
+        for rule in &self.rules {
+            if shape.accepts(rule) {
+                accepted = accepted.saturating_add(1);
+                shape.buckets(rule, |h| {
+                    copies = copies.saturating_add(1);
+                    let n = self.counts.entry(h).or_insert(0);
+                    *n = n.saturating_add(1);
+                });
+            }
+        }
+        let sampled = self.rules.len() as f32;
+        // A table that takes less than one rule in sixteen is not worth its probe.
+        if accepted == 0 || (accepted as f32) < sampled / 16.0 {
+            return f32::INFINITY;
+        }
+        let fraction = sampled / self.total;
+        let mut pairs = 0f32;
+        #[allow(clippy::iter_over_hash_type, reason = "a sum of whole numbers does not depend on the order")]
+        for n in self.counts.values() {
+            pairs += *n as f32 * n.saturating_sub(1) as f32;
+        }
+        let size = 1.0 + pairs / copies as f32 / fraction;
+        let spread = copies as f32 / accepted as f32;
+        let rest = self.total * (1.0 - accepted as f32 / sampled);
+        14.0 + bucket_cost(size) + rest_cost(rest) + 3.0 * (spread - 1.0)
+    }
+}
+
+/// Up to five values of a sorted list that stand for it, and the largest.
+fn quantiles(mut values: Vec<u8>) -> Vec<u8> {
+    values.sort_unstable();
+    let last = values.len().saturating_sub(1);
+    let mut out: Vec<u8> = [0, 25, 50, 75, 90, 100]
+        .iter()
+        .filter_map(|q| values.get(last.saturating_mul(*q).div_euclid(100)).copied())
+        .collect();
+    out.dedup();
+    out
+}
+
+/// The best next table for `rules`, with its estimated cost; `None` when nothing separates them.
+pub(super) fn best<A: Addr>(rules: &[Rule<A>]) -> Option<(Shape, f32)> {
+    let step = rules.len().div_ceil(SAMPLE).max(1);
+    // An odd stride, so that a pattern in the order of the rules does not decide the sample.
+    let step = if step > 1 { step | 1 } else { 1 };
+    let sample: Vec<&Rule<A>> = rules.iter().step_by(step).collect();
+    let nothing = Shape::nothing::<A>();
+    let l = quantiles(sample.iter().map(|r| fit(r.l)).collect());
+    let r = quantiles(sample.iter().map(|r| fit(r.r)).collect());
+    let lp = quantiles(sample.iter().map(|r| fit(r.lp)).collect());
+    let rp = quantiles(sample.iter().map(|r| fit(r.rp)).collect());
+    let mut sampled = Sampled { rules: sample, total: rules.len() as f32, counts: HashMap::with_capacity(SAMPLE) };
+    let middle = |v: &[u8], width: u8| {
+        let narrow = v.iter().copied().filter(|s| *s < width);
+        narrow.max().unwrap_or(width)
+    };
+    let starts = [
+        nothing,
+        Shape { l: middle(&l, A::WIDTH), r: middle(&r, A::WIDTH), ..nothing },
+        Shape { l: middle(&l, A::WIDTH), ..nothing },
+        Shape { r: middle(&r, A::WIDTH), ..nothing },
+    ];
+    let mut best: Option<(Shape, f32)> = None;
+    for start in starts {
+        let mut here = start;
+        let mut cost = sampled.cost(&here);
+        for _ in 0..2 {
+            let before = cost;
+            let mut consider = |candidate: Shape, here: &mut Shape, cost: &mut f32| {
+                let c = sampled.cost(&candidate);
+                if c < *cost {
+                    (*here, *cost) = (candidate, c);
+                }
+            };
+            for s in l.iter().copied().chain([A::WIDTH]) {
+                consider(Shape { l: s, ..here }, &mut here, &mut cost);
+            }
+            for s in r.iter().copied().chain([A::WIDTH]) {
+                consider(Shape { r: s, ..here }, &mut here, &mut cost);
+            }
+            for s in rp.iter().copied().chain([PORT_WIDTH]) {
+                consider(Shape { rp: s, ..here }, &mut here, &mut cost);
+            }
+            for s in lp.iter().copied().chain([PORT_WIDTH]) {
+                consider(Shape { lp: s, ..here }, &mut here, &mut cost);
+            }
+            consider(Shape { protocol: !here.protocol, ..here }, &mut here, &mut cost);
+            if cost >= before {
+                break;
+            }
+        }
+        if best.is_none_or(|(_, c)| cost < c) {
+            best = Some((here, cost));
+        }
+    }
+    best.filter(|(shape, cost)| *shape != nothing && cost.is_finite())
+}

@@ -1,0 +1,235 @@
+//! The classifier: from a packet to the first policy that matches, whatever the selectors are made of.
+//!
+//! Policies become boxes: one per pair of a local and a remote selector (`rule.rs`). Boxes of one address family live
+//! in a tree (`tree.rs`). A *table* hashes some bits of some fields, chosen by a cost model so that they separate the
+//! rules (`choose.rs`); a rule that spans a border is in both buckets (at most 16), a rule too wide for these bits is
+//! in what follows the table. A bucket is a list, or a tree again. Rules that no bits separate stand behind *bit
+//! vectors* (`vectors.rs`). Nothing is decided by prefix lengths: ranges of addresses and of ports are fields like
+//! others.
+//!
+//! **Bounds.** A lookup visits at most 8 tables after each other (one probe each) and 6 below each other; a list has
+//! at most 32 rules; m rules that nothing separates cost ceil(m / 1024) groups of at most 5 binary searches over at
+//! most 2,049 borders and 16 words from 5 rows. Subtrees that cannot beat the best match so far are not entered.
+//! Memory: 48 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 8 octets per
+//! place of a table at least a quarter full; vectors: (2n + 1) * n / 8 octets per field for a group of n.
+//! An insertion or removal touches one path; a subtree is built anew when it has doubled or fallen to a quarter,
+//! which costs constant time per update on average.
+//!
+//! Interface id and VRF choose the tree; direction is a bit of the rule; marks are asked of the policy.
+
+mod arena;
+mod choose;
+mod rule;
+mod tree;
+mod vectors;
+
+use super::{Policy, Scope};
+use crate::{AddrRange, Direction, PacketKey};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use arena::Ref;
+use core::net::IpAddr;
+use hashbrown::HashMap;
+use rule::{Addr, INBOUND, MARKED, OUTBOUND, Point, Rule, flag};
+use tree::{Best, Tree};
+
+/// Packets looked at together in a burst.
+pub(super) const BURST: usize = 16;
+
+/// The trees of one interface id and VRF.
+#[derive(Clone, Copy)]
+struct Roots {
+    v4: Ref,
+    /// Local and remote IPv6; IPv4 and IPv6; IPv6 and IPv4.
+    v6: [Ref; 3],
+}
+
+const NO_ROOTS: Roots = Roots { v4: Ref::NONE, v6: [Ref::NONE; 3] };
+
+impl Roots {
+    fn is_empty(&self) -> bool {
+        self.v4 == Ref::NONE && self.v6.iter().all(|r| *r == Ref::NONE)
+    }
+}
+
+/// A policy with its place in the order.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub key: u64,
+    pub policy: Arc<Policy>,
+}
+
+/// All policies, found by packet. A plain value: cloning it makes an independent copy.
+#[derive(Clone)]
+pub(super) struct Classifier {
+    v4: Tree<u32>,
+    v6: Tree<u128>,
+    /// Interface id 0 in VRF 0, which most packets are in.
+    plain: Roots,
+    scopes: HashMap<(u32, u32), Roots>,
+    entries: Vec<Option<Entry>>,
+}
+
+impl Default for Classifier {
+    fn default() -> Self {
+        Self { v4: Tree::default(), v6: Tree::default(), plain: NO_ROOTS, scopes: HashMap::new(), entries: Vec::new() }
+    }
+}
+
+/// Which of the trees a pair of families is in: `None` is the IPv4 one.
+fn family(local_v6: bool, remote_v6: bool) -> Option<usize> {
+    match (local_v6, remote_v6) {
+        (false, false) => None,
+        (true, true) => Some(0),
+        (false, true) => Some(1),
+        (true, false) => Some(2),
+    }
+}
+
+fn is_v6(range: &AddrRange) -> bool {
+    matches!(range, AddrRange::V6(..))
+}
+
+impl Classifier {
+    /// The policy in a slot.
+    #[inline]
+    pub(super) fn entry(&self, slot: u32) -> Option<&Entry> {
+        self.entries.get(slot as usize)?.as_ref()
+    }
+
+    /// Every policy, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().flatten()
+    }
+
+    fn roots(&self, vrf: u32, if_id: u32) -> Roots {
+        if vrf == 0 && if_id == 0 {
+            return self.plain;
+        }
+        self.scopes.get(&(vrf, if_id)).copied().unwrap_or(NO_ROOTS)
+    }
+
+    /// The slot of the first policy for a packet.
+    #[inline]
+    pub(super) fn lookup(&self, direction: Direction, packet: &PacketKey, scope: &Scope) -> Option<u32> {
+        let roots = self.roots(scope.vrf, scope.if_id);
+        let mut best = Best::NONE;
+        match (packet.local, packet.remote) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => {
+                let p = Point::<u32>::new(packet, flag(direction));
+                self.v4.lookup(roots.v4, &p, &mut best, &|r| self.agrees(r, scope.mark));
+            }
+            (l, r) => {
+                let root = family(l.is_ipv6(), r.is_ipv6()).and_then(|f| roots.v6.get(f)).copied();
+                let p = Point::<u128>::new(packet, flag(direction));
+                self.v6.lookup(root.unwrap_or(Ref::NONE), &p, &mut best, &|r| self.agrees(r, scope.mark));
+            }
+        }
+        (best.slot != u32::MAX).then_some(best.slot)
+    }
+
+    /// As [`Classifier::lookup`] for packets of one scope; `u32::MAX`: none.
+    pub(super) fn lookup_burst(
+        &self,
+        direction: Direction,
+        packets: &[PacketKey],
+        scope: &Scope,
+        mut each: impl FnMut(Option<u32>),
+    ) {
+        let roots = self.roots(scope.vrf, scope.if_id);
+        let (chunks, tail) = packets.as_chunks::<BURST>();
+        for chunk in chunks {
+            if chunk.iter().all(|p| p.local.is_ipv4() && p.remote.is_ipv4()) {
+                let points = chunk.each_ref().map(|p| Point::<u32>::new(p, flag(direction)));
+                let mut best = [Best::NONE; BURST];
+                self.v4.lookup_burst(roots.v4, &points, &mut best, &|r| self.agrees(r, scope.mark));
+                best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));
+            } else {
+                chunk.iter().for_each(|p| each(self.lookup(direction, p, scope)));
+            }
+        }
+        tail.iter().for_each(|p| each(self.lookup(direction, p, scope)));
+    }
+
+    #[inline(always)]
+    fn agrees<A: Addr>(&self, rule: &Rule<A>, mark: u32) -> bool {
+        rule.flags & MARKED == 0 || self.entry(rule.slot).is_some_and(|e| e.policy.mark.matches(mark))
+    }
+
+    /// Puts a policy into `slot`.
+    pub(super) fn insert(&mut self, slot: u32, key: u64, policy: &Arc<Policy>) {
+        let at = slot as usize;
+        if self.entries.len() <= at {
+            self.entries.resize(at.saturating_add(1), None);
+        }
+        if let Some(place) = self.entries.get_mut(at) {
+            *place = Some(Entry { key, policy: Arc::clone(policy) });
+        }
+        self.update(slot, key, policy, true);
+    }
+
+    /// Takes the policy out of `slot`.
+    pub(super) fn remove(&mut self, slot: u32) -> Option<Entry> {
+        let entry = self.entries.get_mut(slot as usize)?.take()?;
+        self.update(slot, entry.key, &entry.policy, false);
+        Some(entry)
+    }
+
+    fn update(&mut self, slot: u32, key: u64, policy: &Policy, add: bool) {
+        let mut roots = self.roots(policy.vrf, policy.if_id);
+        let ways = |d: Direction| if policy.directions.covers(d) { flag(d) } else { 0 };
+        let marked = if policy.mark.mask == 0 { 0 } else { MARKED };
+        let flags = (ways(Direction::Inbound) & INBOUND) | (ways(Direction::Outbound) & OUTBOUND) | marked;
+        for (n, local) in policy.local.iter().enumerate() {
+            for (m, remote) in policy.remote.iter().enumerate() {
+                // Selectors given twice are one box.
+                let seen = |list: &[crate::TrafficSelector], n, ts| list.iter().take(n).any(|t| t == ts);
+                if seen(&policy.local, n, local) || seen(&policy.remote, m, remote) {
+                    continue;
+                }
+                match family(is_v6(&local.addrs), is_v6(&remote.addrs)) {
+                    None => {
+                        let rule = Rule::new(local, remote, key, slot, flags);
+                        apply(&mut self.v4, &mut roots.v4, rule, add);
+                    }
+                    Some(f) => {
+                        let rule = Rule::new(local, remote, key, slot, flags);
+                        roots.v6.get_mut(f).into_iter().for_each(|root| apply(&mut self.v6, root, rule, add));
+                    }
+                }
+            }
+        }
+        if policy.vrf == 0 && policy.if_id == 0 {
+            self.plain = roots;
+        } else if roots.is_empty() {
+            self.scopes.remove(&(policy.vrf, policy.if_id));
+        } else {
+            self.scopes.insert((policy.vrf, policy.if_id), roots);
+        }
+    }
+
+    /// Octets used for lookup, without the policies themselves.
+    pub(super) fn memory(&self) -> usize {
+        let entries = self.entries.capacity().saturating_mul(size_of::<Option<Entry>>());
+        let scopes = self.scopes.capacity().saturating_mul(size_of::<((u32, u32), Roots)>());
+        self.v4.memory().saturating_add(self.v6.memory()).saturating_add(entries).saturating_add(scopes)
+    }
+
+    /// For people: the shape of the trees of the default scope.
+    pub(super) fn describe(&self) -> String {
+        let mut out = String::new();
+        self.v4.describe(self.plain.v4, &mut out);
+        self.plain.v6.iter().for_each(|root| self.v6.describe(*root, &mut out));
+        out
+    }
+}
+
+fn apply<A: Addr>(tree: &mut Tree<A>, root: &mut Ref, rule: Option<Rule<A>>, add: bool) {
+    if let Some(rule) = rule {
+        *root = if add { tree.insert(*root, &rule) } else { tree.remove(*root, &rule) };
+    }
+}
+
+#[cfg(test)]
+mod tests;

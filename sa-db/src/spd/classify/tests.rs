@@ -1,0 +1,177 @@
+//! The classifier against a walk over the policies in order.
+
+use super::*;
+use crate::spd::{Action, Directions, Mark, Priority, Spd, order};
+use crate::{PolicyId, PortRange, TrafficSelector};
+use core::net::{Ipv4Addr, Ipv6Addr};
+use proptest::prelude::*;
+
+/// Selectors out of a small world, so that they overlap, nest and touch.
+fn selector() -> impl Strategy<Value = TrafficSelector> {
+    let v4 = (0u32..3, 0u32..64, 0u32..40, 0u8..33).prop_map(|(net, a, len, prefix)| {
+        let base = [0x0A00_0000, 0x0A00_FFE0, 0xFFFF_FFC0][net as usize];
+        let first = Ipv4Addr::from_bits(base + a);
+        match len {
+            0..4 => AddrRange::ANY_V4,
+            4..20 => AddrRange::prefix(first.into(), prefix).unwrap(),
+            _ => AddrRange::V4(first, Ipv4Addr::from_bits((base + a).saturating_add(len - 20))),
+        }
+    });
+    let v6 = (0u32..64, 0u32..30, 100u8..129).prop_map(|(a, len, prefix)| {
+        let first = Ipv6Addr::from_bits((0xFD00 << 112) + u128::from(a));
+        match len {
+            0..4 => AddrRange::ANY_V6,
+            4..20 => AddrRange::prefix(first.into(), prefix).unwrap(),
+            _ => AddrRange::V6(first, Ipv6Addr::from_bits(first.to_bits() + u128::from(len))),
+        }
+    });
+    let ports = prop_oneof![
+        3 => Just(PortRange::ANY),
+        1 => Just(PortRange::Opaque),
+        2 => (0u16..20, 0u16..20).prop_map(|(a, b)| PortRange::Range(a.min(b), a.max(b))),
+        1 => (0u16..20).prop_map(|a| PortRange::Range(a, u16::MAX)),
+        1 => (0u16..20).prop_map(|a| PortRange::Range(a, a)),
+    ];
+    let protocol = prop_oneof![2 => Just(0u8), 2 => Just(6), 1 => Just(17)];
+    (prop_oneof![5 => v4, 1 => v6], protocol, ports).prop_map(|(addrs, protocol, ports)| TrafficSelector {
+        addrs,
+        protocol,
+        ports,
+    })
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let side = || prop::collection::vec(selector(), 1..3);
+    let priority = prop_oneof![1 => (0u32..4).prop_map(Priority::At), 2 => Just(Priority::Specific)];
+    let directions =
+        prop_oneof![4 => Just(Directions::Both), 1 => Just(Directions::Inbound), 1 => Just(Directions::Outbound)];
+    let mark = prop_oneof![4 => Just(Mark::default()), 1 => (0u32..2).prop_map(|value| Mark { value, mask: 1 })];
+    let scope = prop_oneof![6 => Just((0, 0)), 1 => (0u32..2, 0u32..2)];
+    (side(), side(), priority, directions, mark, scope).prop_map(
+        |(local, remote, priority, directions, mark, (vrf, if_id))| {
+            let mut p = Policy::new("", local, remote, Action::Bypass);
+            (p.priority, p.directions, p.mark, p.vrf, p.if_id) = (priority, directions, mark, vrf, if_id);
+            p
+        },
+    )
+}
+
+fn packet() -> impl Strategy<Value = (PacketKey, Scope, Direction)> {
+    let v4 = (0usize..3, 0u32..70).prop_map(|(n, a)| {
+        IpAddr::from(Ipv4Addr::from_bits([0x0A00_0000u32, 0x0A00_FFE0, 0xFFFF_FFC0][n].saturating_add(a)))
+    });
+    let v6 = (0u32..80).prop_map(|a| IpAddr::from(Ipv6Addr::from_bits((0xFD00 << 112) + u128::from(a))));
+    let addr = || prop_oneof![5 => v4.clone(), 1 => v6.clone()];
+    let port = || prop_oneof![1 => Just(None), 6 => (0u16..24).prop_map(Some), 1 => Just(Some(u16::MAX))];
+    let protocol = prop_oneof![Just(6u8), Just(17), Just(0), Just(1)];
+    let scope = (prop_oneof![6 => Just((0u32, 0u32)), 1 => (0u32..2, 0u32..2)], 0u32..2);
+    (addr(), addr(), protocol, port(), port(), scope, any::<bool>()).prop_map(
+        |(local, remote, protocol, local_port, remote_port, ((vrf, if_id), mark), out)| {
+            (
+                PacketKey { local, remote, protocol, local_port, remote_port },
+                Scope { vrf, if_id, mark },
+                if out { Direction::Outbound } else { Direction::Inbound },
+            )
+        },
+    )
+}
+
+fn walk<'a>(
+    model: &'a [Arc<Policy>],
+    (packet, scope, direction): &(PacketKey, Scope, Direction),
+) -> Option<&'a Arc<Policy>> {
+    model.iter().filter(|p| p.matches(*direction, packet, scope)).min_by_key(|p| (order::rank(p), p.id))
+}
+
+fn check(ops: Vec<(Policy, u8)>, packets: Vec<(PacketKey, Scope, Direction)>) -> Result<(), TestCaseError> {
+    let mut spd = Spd::new();
+    let mut model: Vec<Arc<Policy>> = Vec::new();
+    for (n, (mut policy, op)) in ops.into_iter().enumerate() {
+        policy.name = alloc::format!("p{n}");
+        let at = (usize::from(op) * 7 + n) % model.len().max(1);
+        if op < 6 && !model.is_empty() {
+            let gone = model.swap_remove(at);
+            let removed = spd.remove(gone.id);
+            prop_assert_eq!(removed.as_ref(), Some(&gone));
+        } else if op < 9 && !model.is_empty() {
+            let id = model[at].id;
+            spd.replace(id, policy).unwrap();
+            model[at] = Arc::clone(spd.policy(id).unwrap());
+        } else {
+            let id = spd.add(policy).unwrap();
+            model.push(Arc::clone(spd.policy(id).unwrap()));
+        }
+        for p in packets.iter().skip(n % 3).step_by(3) {
+            prop_assert_eq!(spd.lookup(p.2, &p.0, &p.1), walk(&model, p), "{:?}\n{}", p, spd.describe_lookup());
+        }
+    }
+    for p in &packets {
+        prop_assert_eq!(spd.lookup(p.2, &p.0, &p.1), walk(&model, p), "{:?}\n{}", p, spd.describe_lookup());
+    }
+    let scope = Scope::default();
+    let keys: Vec<PacketKey> = packets.iter().map(|p| p.0).collect();
+    let mut burst = Vec::new();
+    spd.lookup_burst(Direction::Outbound, &keys, &scope, |p| burst.push(p.map(|p| p.id)));
+    let single: Vec<Option<PolicyId>> = keys.iter().map(|k| spd.lookup_out(k, &scope).map(|p| p.id)).collect();
+    prop_assert_eq!(burst, single);
+    while let Some(p) = model.pop() {
+        spd.remove(p.id);
+    }
+    prop_assert!(spd.is_empty() && packets.iter().all(|p| spd.lookup(p.2, &p.0, &p.1).is_none()));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn few_policies_agree_with_a_walk(ops in prop::collection::vec((policy(), 0u8..24), 1..30), packets in prop::collection::vec(packet(), 1..60)) {
+        check(ops, packets)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn many_policies_agree_with_a_walk(ops in prop::collection::vec((policy(), 0u8..30), 300..900), packets in prop::collection::vec(packet(), 40)) {
+        check(ops, packets)?;
+    }
+}
+
+/// Rules that differ in wide, overlapping port ranges only, more than one group of vectors holds.
+#[test]
+fn overlapping_port_ranges_in_several_groups() {
+    let mut spd = Spd::new();
+    let mut state = 7u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as u16
+    };
+    let mut model = Vec::new();
+    for n in 0..3000u32 {
+        let (a, b, c, d) = (draw(), draw(), draw(), draw());
+        let ts = |a: u16, b: u16| TrafficSelector {
+            addrs: AddrRange::ANY_V4,
+            protocol: 6,
+            ports: PortRange::Range(a.min(b), a.max(b)),
+        };
+        let mut p = Policy::new(alloc::format!("{n}"), [ts(a, b)], [ts(c, d)], Action::Bypass);
+        p.priority = Priority::At(u32::from(draw()));
+        let id = spd.add(p).unwrap();
+        model.push(Arc::clone(spd.policy(id).unwrap()));
+    }
+    let ip = IpAddr::from(Ipv4Addr::LOCALHOST);
+    for round in 0..4 {
+        for _ in 0..300 {
+            let key =
+                PacketKey { local: ip, remote: ip, protocol: 6, local_port: Some(draw()), remote_port: Some(draw()) };
+            let p = (key, Scope::default(), Direction::Outbound);
+            assert_eq!(spd.lookup(p.2, &p.0, &p.1).map(|p| p.id), walk(&model, &p).map(|p| p.id), "round {round}");
+        }
+        for _ in 0..700 {
+            let gone = model.swap_remove(usize::from(draw()) % model.len());
+            assert!(spd.remove(gone.id).is_some());
+        }
+    }
+}
