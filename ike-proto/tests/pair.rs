@@ -5,7 +5,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use ravelin_crypto::Secret;
 use ravelin_ike_proto::{Config, Endpoint, Event, Output};
 use ravelin_sa_db::pad::{Identity, Peer};
-use ravelin_sa_db::spd::{Action, Policy, Protect};
+use ravelin_sa_db::spd::{Policy, Protect};
 use ravelin_sa_db::{AddrRange, Change, Db, Now, Path, PeerId, PolicyId, TrafficSelector};
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn side(me: u8, psk: &[u8]) -> Side {
     let peer = db.pad.add(peer).unwrap();
     db.pad.secrets.add_psk(None, None, Secret::new(psk.to_vec()));
     let ts = |n: u8| net(&format!("10.0.{n}.0"));
-    let policy = db.spd.add(Policy::new("net", [ts(me)], [ts(other)], Action::Protect(Protect::new(peer)))).unwrap();
+    let policy = db.spd.add(Policy::new("net", [ts(me)], [ts(other)], Protect::new(peer).into())).unwrap();
     let rng = Box::new(ChaCha20Rng::seed_from_u64(u64::from(me)));
     let crypto = Arc::new(ravelin_crypto::rustcrypto::provider());
     Side {

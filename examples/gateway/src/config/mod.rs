@@ -12,7 +12,7 @@ use ravelin_crypto::{Provider, Secret};
 use ravelin_sa_db::pad::NatTraversal;
 use ravelin_sa_db::proposal::{Proposal, ProposalProtocol};
 use ravelin_sa_db::spd::StartAction;
-use ravelin_sa_db::{Action, AddrRange, Db, IdPattern, Identity, Peer, PeerId, Policy, Protect, TrafficSelector};
+use ravelin_sa_db::{AddrRange, Db, IdPattern, Identity, Peer, PeerId, Policy, Protect, TrafficSelector};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -207,7 +207,7 @@ fn child(
     if let (false, Some(field), true) = (has_address, &start, protect.start != StartAction::None) {
         return Err(field.error("the peer's remote is \"any\", so only it can start; expected \"none\""));
     }
-    let policy = Policy::new(full, selectors(&s, "local_ts")?, selectors(&s, "remote_ts")?, Action::Protect(protect));
+    let policy = Policy::new(full, selectors(&s, "local_ts")?, selectors(&s, "remote_ts")?, protect.into());
     s.finish()?;
     db.spd.add(policy).map(drop).map_err(|e| name.error(e.to_string()))
 }
