@@ -6,6 +6,7 @@
 //! To add a payload: one file in `payload/`, one variant and one arm each in `payload/mod.rs`, one row in [`rules`].
 
 pub mod chain;
+mod dump;
 pub mod error;
 pub mod header;
 pub mod message;
