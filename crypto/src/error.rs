@@ -13,6 +13,8 @@ pub enum CryptoError {
     Length,
     /// The peer's public value is not acceptable (RFC 6989, RFC 7748 §6, FIPS 203 §7.2).
     PublicValue,
+    /// A public or private key is of the wrong type, of a refused size or badly encoded.
+    Key,
     /// The algorithm is not offered by this provider.
     Unsupported,
     /// The algorithm failed for a reason of its own (for instance a signing key that cannot be used).
@@ -25,6 +27,7 @@ impl fmt::Display for CryptoError {
             Self::Integrity => "integrity check failed",
             Self::Length => "wrong length of key, nonce, tag or buffer",
             Self::PublicValue => "public value refused (RFC 6989)",
+            Self::Key => "key of the wrong type, of a refused size or badly encoded",
             Self::Unsupported => "algorithm not offered by this provider",
             Self::Internal => "algorithm failed internally",
         })

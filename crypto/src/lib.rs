@@ -25,9 +25,11 @@ pub mod registry;
 #[cfg(feature = "portable")]
 pub mod rustcrypto;
 pub mod secret;
+pub mod sign;
 
 pub use error::CryptoError;
 pub use provider::Provider;
 pub use rand_core::CryptoRng;
 pub use registry::{AuthHashId, EncrId, IntegId, KeId, PrfId, SnId, TransformType};
 pub use secret::Secret;
+pub use sign::SignatureScheme;

@@ -7,7 +7,9 @@ use crate::hash::Hash;
 use crate::integ::Integ;
 use crate::ke::KeyExchange;
 use crate::prf::Prf;
-use crate::{AuthHashId, EncrId, IntegId, KeId, PrfId};
+use crate::sign::{SignatureFamily, SignatureScheme, SigningKey};
+use crate::{AuthHashId, CryptoError, EncrId, IntegId, KeId, PrfId};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -28,6 +30,8 @@ pub struct Provider {
     pub kes: Vec<&'static dyn KeyExchange>,
     /// Hash functions.
     pub hashes: Vec<&'static dyn Hash>,
+    /// Signature families.
+    pub signatures: Vec<&'static dyn SignatureFamily>,
 }
 
 impl Provider {
@@ -67,6 +71,36 @@ impl Provider {
         self.hashes.iter().copied().find(|h| h.id() == id)
     }
 
+    /// True when [`Provider::verify`] knows the scheme.
+    #[must_use]
+    pub fn verifies(&self, scheme: SignatureScheme) -> bool {
+        self.signatures.iter().any(|f| f.schemes().contains(&scheme))
+    }
+
+    /// Checks a signature over the concatenation of `message` with the public key in `spki` (DER).
+    ///
+    /// # Errors
+    /// As [`SignatureFamily::verify`]; [`CryptoError::Unsupported`] when no family has the scheme.
+    pub fn verify(
+        &self,
+        scheme: SignatureScheme,
+        spki: &[u8],
+        message: &[&[u8]],
+        signature: &[u8],
+    ) -> Result<(), CryptoError> {
+        let family = self.signatures.iter().find(|f| f.schemes().contains(&scheme));
+        family.ok_or(CryptoError::Unsupported)?.verify(scheme, spki, message, signature)
+    }
+
+    /// A signing key from a PKCS#8 PrivateKeyInfo (DER, not encrypted).
+    ///
+    /// # Errors
+    /// [`CryptoError::Key`] when the key is refused, [`CryptoError::Unsupported`] when no family signs with its type.
+    pub fn signing_key(&self, pkcs8: &[u8]) -> Result<Box<dyn SigningKey>, CryptoError> {
+        let mut keys = self.signatures.iter().map(|f| f.signing_key(pkcs8));
+        keys.find(|k| !matches!(k, Err(CryptoError::Unsupported))).unwrap_or(Err(CryptoError::Unsupported))
+    }
+
     /// This provider first, `fallback` for every algorithm that it lacks.
     #[must_use]
     pub fn or(mut self, name: &'static str, fallback: &Provider) -> Provider {
@@ -77,6 +111,7 @@ impl Provider {
         self.prfs.extend(&fallback.prfs);
         self.kes.extend(&fallback.kes);
         self.hashes.extend(&fallback.hashes);
+        self.signatures.extend(&fallback.signatures);
         self
     }
 }

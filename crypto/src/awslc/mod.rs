@@ -10,6 +10,7 @@
 
 mod aead;
 mod ke;
+mod sign;
 
 use crate::{Provider, rustcrypto};
 use alloc::vec;
@@ -40,6 +41,7 @@ fn own() -> Provider {
             &aead::CHACHA20_POLY1305_IIV,
         ],
         kes: vec![&ke::CURVE25519, &ke::ECP_256, &ke::ECP_384, &ke::ECP_521],
+        signatures: vec![&sign::RSA, &sign::ECDSA],
         ..Provider::default()
     }
 }

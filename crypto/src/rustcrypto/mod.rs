@@ -7,6 +7,7 @@ mod hash;
 mod integ;
 mod ke;
 mod prf;
+pub(crate) mod sign;
 mod xcbc;
 
 use crate::Provider;
@@ -88,16 +89,29 @@ pub fn provider() -> Provider {
             &ke::ml_kem::ML_KEM_1024,
         ],
         hashes: vec![&hash::SHA1, &hash::SHA2_256, &hash::SHA2_384, &hash::SHA2_512],
+        signatures: vec![
+            &sign::rsa::RSA,
+            &sign::ecdsa::ECDSA,
+            &sign::ed25519::ED25519,
+            #[cfg(feature = "pqc-sign")]
+            &sign::ml_dsa::ML_DSA_44,
+            #[cfg(feature = "pqc-sign")]
+            &sign::ml_dsa::ML_DSA_65,
+            #[cfg(feature = "pqc-sign")]
+            &sign::ml_dsa::ML_DSA_87,
+        ],
     }
 }
 
-/// The portable provider with what RFC 8247, 8221 and 9395 advise against: 3DES, MODP 1024 and 1536.
+/// The portable provider with what RFC 8247, 8221 and 9395 advise against: 3DES, MODP 1024 and 1536,
+/// and RSA signatures with SHA-1.
 /// Only for peers that can do nothing better.
 #[must_use]
 pub fn provider_with_legacy() -> Provider {
     let legacy = Provider {
         ciphers: vec![&cipher::triple_des::TRIPLE_DES],
         kes: vec![&ke::modp::MODP_1536, &ke::modp::MODP_1024],
+        signatures: vec![&sign::rsa::RSA_SHA1],
         ..Provider::default()
     };
     provider().or("portable with legacy algorithms", &legacy)

@@ -15,6 +15,7 @@ mod known;
 mod rfc;
 mod secrets;
 mod shared;
+mod signatures;
 mod wycheproof;
 
 use rand_chacha::ChaCha20Rng;
