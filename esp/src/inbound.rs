@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Range;
 use ravelin_crypto::Provider;
+use ravelin_crypto::integ::IntegKey;
 use ravelin_sa_db::{Direction, Protocol, SaParams};
 
 /// The keyed inbound half of a Child SA.
@@ -38,13 +39,13 @@ impl InboundSa {
         if params.direction != Direction::Inbound {
             return Err(PlaneError::Direction);
         }
-        if params.protocol != Protocol::Esp {
-            return Err(PlaneError::Mode);
-        }
         if !ReplayWindow::size_is_valid(params.replay_window) {
             return Err(PlaneError::ReplayWindow);
         }
         let transform = Transform::new(provider, &params.suite, params.esn, params.spi.0, None)?;
+        if params.protocol == Protocol::Ah && transform.integ_key().is_none() {
+            return Err(PlaneError::Mode);
+        }
         let window = ReplayWindow::new(params.replay_window, params.esn);
         Ok(Self { params, transform, window })
     }
@@ -61,6 +62,15 @@ impl InboundSa {
         &self.window
     }
 
+    /// The MAC of AH; `None` for ESP suites that encrypt.
+    pub(crate) fn integ(&self) -> Option<&dyn IntegKey> {
+        self.transform.integ_key()
+    }
+
+    pub(crate) fn icv_len(&self) -> usize {
+        self.transform.icv_len()
+    }
+
     pub(crate) fn has_integrity(&self) -> bool {
         self.transform.has_integrity()
     }
@@ -71,15 +81,33 @@ impl InboundSa {
     /// The cause; the window is as before unless the ICV was good. The content of `esp` is then of no use.
     #[inline]
     pub fn open(&self, esp: &mut [u8]) -> Result<Opened, DropReason> {
+        let number = self.begin(esp)?;
+        self.transform.open(number, esp)?;
+        self.finish(number, esp)
+    }
+
+    /// Before the ICV: is there enough, and is the number new?
+    #[inline]
+    pub(crate) fn begin(&self, esp: &[u8]) -> Result<u64, DropReason> {
         let head = esp.first_chunk::<HEADER>().ok_or(DropReason::Runt)?;
         let [_, _, _, _, a, b, c, d] = *head;
         let number = self.window.infer(u32::from_be_bytes([a, b, c, d]))?;
         self.window.check(number)?;
-        let inside = self.transform.open(number, esp)?;
+        Ok(number)
+    }
+
+    /// After the ICV was good: the window moves, the trailer is read.
+    #[inline]
+    pub(crate) fn finish(&self, number: u64, esp: &[u8]) -> Result<Opened, DropReason> {
+        let inside = self.transform.inside(esp.len())?;
         self.window.commit(number)?;
         let (payload_len, next_header) = trailer(esp.get(inside.clone()).ok_or(DropReason::Runt)?)?;
         let payload = inside.start..inside.start.saturating_add(payload_len);
         Ok(Opened { payload, next_header, number })
+    }
+
+    pub(crate) fn transform(&self) -> &Transform {
+        &self.transform
     }
 }
 

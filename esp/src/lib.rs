@@ -7,6 +7,7 @@
 //! | [`sequence`], [`replay`] | numbers out, window in |
 //! | `nonce`, `transform` | IVs, the cryptographic part of a packet |
 //! | [`outbound`], [`inbound`] | one keyed direction: seal, open |
+//! | [`ah`] | the Authentication Header |
 //! | [`mode`], [`encap`] | tunnel, transport, BEET; UDP, TCP |
 //! | [`plane`] | SAs by SPI and policy, ingress, egress, bursts, reports, counters |
 //!
@@ -17,12 +18,16 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod ah;
 pub mod checksum;
 pub mod encap;
 pub mod error;
+pub mod fragment;
+pub mod icmp;
 pub mod inbound;
 pub mod lifetime;
 pub mod mode;
+pub mod mss;
 mod nonce;
 pub mod outbound;
 pub mod packet;
@@ -40,4 +45,6 @@ pub use error::{DropReason, PlaneError};
 pub use inbound::{InboundSa, Opened};
 pub use outbound::OutboundSa;
 pub use packet::IpPacket;
-pub use plane::{Egress, Ingress, OuterInfo, OutputForm, PacketSink, Plane, PlaneConfig, Target, TransmitMeta};
+pub use plane::{
+    Egress, Fragmentation, Ingress, OuterInfo, OutputForm, PacketSink, Plane, PlaneConfig, Target, TransmitMeta,
+};

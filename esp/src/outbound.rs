@@ -7,6 +7,7 @@ use crate::{DropReason, PlaneError};
 use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Range;
+use ravelin_crypto::integ::IntegKey;
 use ravelin_crypto::{Provider, Secret};
 use ravelin_sa_db::{Direction, Protocol, SaParams};
 
@@ -54,10 +55,10 @@ impl OutboundSa {
         if params.direction != Direction::Outbound {
             return Err(PlaneError::Direction);
         }
-        if params.protocol != Protocol::Esp {
+        let transform = Transform::new(provider, &params.suite, params.esn, params.spi.0, Some(seed))?;
+        if params.protocol == Protocol::Ah && transform.integ_key().is_none() {
             return Err(PlaneError::Mode);
         }
-        let transform = Transform::new(provider, &params.suite, params.esn, params.spi.0, Some(seed))?;
         let sequence = Sequence::starting_after(params.esn, used);
         Ok(Self { params, transform, sequence })
     }
@@ -72,6 +73,15 @@ impl OutboundSa {
     #[must_use]
     pub fn sequence(&self) -> &Sequence {
         &self.sequence
+    }
+
+    /// The MAC of AH; `None` for ESP suites that encrypt.
+    pub(crate) fn integ(&self) -> Option<&dyn IntegKey> {
+        self.transform.integ_key()
+    }
+
+    pub(crate) fn icv_len(&self) -> usize {
+        self.transform.icv_len()
     }
 
     pub(crate) fn has_integrity(&self) -> bool {
@@ -145,6 +155,26 @@ impl OutboundSa {
         tfc: usize,
         next_header: u8,
     ) -> Result<Range<usize>, DropReason> {
+        let range = self.frame(number, buf, payload, tfc, next_header)?;
+        let esp = buf.get_mut(range.clone()).ok_or(DropReason::NoRoom)?;
+        self.transform.seal(number, esp).map_err(|_| DropReason::Provider)?;
+        Ok(range)
+    }
+
+    pub(crate) fn transform(&self) -> &Transform {
+        &self.transform
+    }
+
+    /// Writes header, TFC padding, padding and trailer around the payload: all but the cryptography.
+    #[inline]
+    pub(crate) fn frame(
+        &self,
+        number: u64,
+        buf: &mut [u8],
+        payload: Range<usize>,
+        tfc: usize,
+        next_header: u8,
+    ) -> Result<Range<usize>, DropReason> {
         let len = payload.len().saturating_add(tfc);
         let start = payload.start.checked_sub(self.headroom()).ok_or(DropReason::NoRoom)?;
         let end = start.saturating_add(self.sealed_len(len));
@@ -166,7 +196,6 @@ impl OutboundSa {
         }
         let trailer = trailer.first_chunk_mut::<TRAILER>().ok_or(DropReason::NoRoom)?;
         *trailer = [u8::try_from(pad_len).map_err(|_| DropReason::Padding)?, next_header];
-        self.transform.seal(number, esp).map_err(|_| DropReason::Provider)?;
         Ok(start..end)
     }
 }

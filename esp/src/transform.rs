@@ -7,7 +7,7 @@ use crate::nonce::{CbcIv, nonce};
 use crate::{DropReason, PlaneError};
 use alloc::boxed::Box;
 use core::ops::Range;
-use ravelin_crypto::aead::{Aead, AeadKey};
+use ravelin_crypto::aead::{Aead, AeadJob, AeadKey};
 use ravelin_crypto::cipher::CipherKey;
 use ravelin_crypto::integ::IntegKey;
 use ravelin_crypto::{CryptoError, EncrId, IntegId, Provider, Secret};
@@ -116,6 +116,14 @@ impl Transform {
         self.icv_len != 0
     }
 
+    /// The MAC of a transform without encryption, for AH.
+    pub(crate) fn integ_key(&self) -> Option<&dyn IntegKey> {
+        match &self.kind {
+            Kind::Split { cipher: None, integ: Some(key), .. } => Some(key.as_ref()),
+            _ => None,
+        }
+    }
+
     /// Where the payload starts in the ESP packet.
     #[inline]
     pub(crate) fn payload_at(&self) -> usize {
@@ -133,6 +141,49 @@ impl Transform {
     pub(crate) fn padded(&self, payload: usize) -> usize {
         let mask = self.align.wrapping_sub(1);
         payload.saturating_add(TRAILER).saturating_add(mask) & !mask
+    }
+
+    /// The key, when many packets can go to it at once.
+    #[inline]
+    pub(crate) fn batch(&self) -> Option<&dyn AeadKey> {
+        match &self.kind {
+            Kind::Aead { key, salt_len: 4, .. } => Some(key.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// One packet of a batch: what [`Transform::seal`] or [`Transform::open`] would hand to the key. `room` holds the AAD.
+    #[inline]
+    pub(crate) fn job<'a>(
+        &self,
+        number: u64,
+        esp: &'a mut [u8],
+        room: &'a mut [u8; 12],
+        sealing: bool,
+    ) -> Result<AeadJob<'a>, CryptoError> {
+        let Kind::Aead { salt, .. } = &self.kind else { return Err(CryptoError::Unsupported) };
+        let (head, iv, data, tag) = self.parts(esp)?;
+        let counter = number.to_be_bytes();
+        let iv = match iv.first_chunk_mut::<8>() {
+            Some(iv) if sealing => {
+                *iv = counter;
+                counter
+            }
+            Some(iv) => *iv,
+            None => counter,
+        };
+        let len;
+        (*room, len) = aad(head, number, self.esn);
+        let aad = room.get(..len).ok_or(CryptoError::Length)?;
+        Ok(AeadJob { nonce: nonce(*salt, 4, iv), aad, data, tag, result: Ok(()) })
+    }
+
+    /// Where payload and trailer are in a packet of this length.
+    #[inline]
+    pub(crate) fn inside(&self, len: usize) -> Result<Range<usize>, DropReason> {
+        let end = len.checked_sub(self.icv_len).ok_or(DropReason::Runt)?;
+        let start = self.payload_at();
+        if end < start.saturating_add(TRAILER) { Err(DropReason::Runt) } else { Ok(start..end) }
     }
 
     /// Seals `esp` in place: header, payload and trailer are there, IV and ICV are written. `number` is the full
@@ -182,17 +233,9 @@ impl Transform {
     /// Verifies and decrypts `esp` in place; returns where payload and trailer are.
     #[inline]
     pub(crate) fn open(&self, number: u64, esp: &mut [u8]) -> Result<Range<usize>, DropReason> {
-        let end = esp.len().checked_sub(self.icv_len).ok_or(DropReason::Runt)?;
-        let start = self.payload_at();
-        if end < start.saturating_add(TRAILER) {
-            return Err(DropReason::Runt);
-        }
-        self.open_parts(number, esp).map_err(|e| match e {
-            CryptoError::Integrity => DropReason::Integrity,
-            CryptoError::Length => DropReason::Decrypt,
-            _ => DropReason::Provider,
-        })?;
-        Ok(start..end)
+        let inside = self.inside(esp.len())?;
+        self.open_parts(number, esp).map_err(reason)?;
+        Ok(inside)
     }
 
     #[inline]
@@ -260,6 +303,15 @@ impl Transform {
         let result = esp.get(..end.wrapping_add(4)).ok_or(CryptoError::Length).and_then(run);
         esp.copy_within(8..end.wrapping_add(4), 4);
         result
+    }
+}
+
+/// What a failed opening is called.
+pub(crate) fn reason(e: CryptoError) -> DropReason {
+    match e {
+        CryptoError::Integrity => DropReason::Integrity,
+        CryptoError::Length => DropReason::Decrypt,
+        _ => DropReason::Provider,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Tunnel mode (RFC 4301 §5.1.2, §5.2; RFC 4303 §3.1.2): a whole IP packet, IPv4 or IPv6, inside either.
 
+use crate::DropReason;
 use crate::mode::header;
 use crate::packet::{IpPacket, protocol};
-use crate::{DropReason, Opened};
 use core::ops::Range;
 use ravelin_sa_db::{Direction, SaParams};
 
@@ -21,17 +21,17 @@ pub fn next_header(inner: &IpPacket) -> u8 {
 #[inline]
 pub fn decapsulate(
     params: &SaParams,
-    opened: &Opened,
+    payload: Range<usize>,
+    next_header: u8,
     buf: &mut [u8],
     outer_traffic_class: u8,
 ) -> Result<Range<usize>, DropReason> {
-    let version = match opened.next_header {
+    let version = match next_header {
         protocol::IPV4 => 4,
         protocol::IPV6 => 6,
-        protocol::NO_NEXT => return Err(DropReason::Dummy),
         _ => return Err(DropReason::NextHeader),
     };
-    let ip = buf.get_mut(opened.payload.clone()).ok_or(DropReason::InnerHeader)?;
+    let ip = buf.get_mut(payload.clone()).ok_or(DropReason::InnerHeader)?;
     if ip.first().is_none_or(|b| b >> 4 != version) {
         return Err(DropReason::InnerHeader);
     }
@@ -40,5 +40,5 @@ pub fn decapsulate(
         return Err(DropReason::Selectors);
     }
     header::decapsulate_ecn(ip, outer_traffic_class)?;
-    Ok(opened.payload.start..opened.payload.start.saturating_add(inner.len))
+    Ok(payload.start..payload.start.saturating_add(inner.len))
 }

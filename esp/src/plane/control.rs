@@ -6,13 +6,16 @@ use super::Plane;
 use super::entry::{Entry, Inbound, Outbound};
 use super::routes::PolicyRecord;
 use crate::lifetime::flag;
+use crate::mode::transport::single_host;
 use crate::{InboundSa, OutboundSa, PlaneError};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use hashbrown::HashSet;
 use ravelin_crypto::PrfId;
-use ravelin_sa_db::{Change, ChildId, Direction, Encapsulation, Instant, Path, PolicyId, SaParams, SaRef, Spi};
+use ravelin_sa_db::{
+    Change, ChildId, Direction, Encapsulation, Instant, Mode, Path, PolicyId, Protocol, SaParams, SaRef, Spi,
+};
 
 /// How many outbound keys are remembered, so that none is installed twice.
 const REMEMBERED_KEYS: usize = 1 << 16;
@@ -28,6 +31,8 @@ pub(crate) struct ChildRecord {
 pub(crate) struct Control {
     pub(crate) children: BTreeMap<ChildId, ChildRecord>,
     policies: BTreeMap<PolicyId, PolicyState>,
+    /// Outbound SAs by SPI: two peers may have chosen the same.
+    pub(crate) by_spi: BTreeMap<(Spi, ChildId), ()>,
     used_keys: HashSet<[u8; 16]>,
     used_order: VecDeque<[u8; 16]>,
 }
@@ -84,10 +89,16 @@ impl Plane {
         if params.local_ts.is_empty() || params.remote_ts.is_empty() {
             return Err(PlaneError::Selectors);
         }
-        if params.path.local.is_ipv6() != params.path.remote.is_ipv6() {
-            return Err(PlaneError::Mode);
-        }
-        Ok(())
+        let mixed = params.path.local.is_ipv6() != params.path.remote.is_ipv6();
+        let hosts = single_host(&params.local_ts).is_some() && single_host(&params.remote_ts).is_some();
+        let fits = match (params.protocol, params.mode) {
+            // AH has no UDP encapsulation (RFC 3948 §1), and BEET no AH.
+            (Protocol::Ah, Mode::Beet) => false,
+            (Protocol::Ah, _) => params.encapsulation == Encapsulation::None,
+            (Protocol::Esp, Mode::Beet) => hosts,
+            (Protocol::Esp, _) => true,
+        };
+        if mixed || !fits { Err(PlaneError::Mode) } else { Ok(()) }
     }
 
     fn install_inbound(&self, now: Instant, params: &Arc<SaParams>) -> Result<(), PlaneError> {
@@ -129,6 +140,7 @@ impl Plane {
         let entry = Arc::new(Entry::new(sa, Arc::clone(params), now));
         control.children.entry(params.child).or_default().outbound = Some(Arc::clone(&entry));
         self.outbound.insert(params.child, Arc::clone(&entry));
+        control.by_spi.insert((params.spi, params.child), ());
         let state = control.policies.entry(params.policy).or_default();
         if state.sending.has_equal(&entry) {
             state.standby.push(params.child);
@@ -175,17 +187,20 @@ impl Plane {
         if let Some(old) = &record.inbound {
             let new = Arc::new(old.moved(path, encapsulation));
             self.inbound.insert(new.params.spi, Arc::clone(&new));
+            old.retire();
             record.inbound = Some(new);
         }
         if let Some(old) = &record.outbound {
             let new = Arc::new(old.moved(path, encapsulation));
             self.outbound.insert(child, Arc::clone(&new));
+            let old = Arc::clone(old);
             if let Some(state) = control.policies.get_mut(&new.params.policy)
                 && state.sending.is_active(&new)
             {
                 state.sending.insert(&new, &self.routes);
             }
             record.outbound = Some(new);
+            old.retire();
         }
         Ok(())
     }
@@ -199,6 +214,7 @@ impl Plane {
                 let old = record.inbound.take_if(|e| e.params.spi == sa.spi).ok_or(PlaneError::UnknownChild)?;
                 old.core.usage.raise(flag::REMOVED);
                 self.inbound.remove(&sa.spi);
+                old.retire();
             }
             Direction::Outbound => {
                 let old = record.outbound.take_if(|e| e.params.spi == sa.spi).ok_or(PlaneError::UnknownChild)?;
@@ -216,6 +232,8 @@ impl Plane {
                     }
                 }
                 self.outbound.remove(&sa.child);
+                control.by_spi.remove(&(sa.spi, sa.child));
+                old.retire();
             }
         }
         if control.children.get(&sa.child).is_some_and(|r| r.inbound.is_none() && r.outbound.is_none()) {

@@ -4,10 +4,11 @@
 use super::report::{HINT_INTERVAL, Reports};
 use super::stats::{DirectionStats, Drops};
 use crate::lifetime::{Crossed, Usage, flag};
+use crate::mode::transport::single_host;
 use crate::{DropReason, InboundSa, OutboundSa};
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
-use ravelin_sa_db::{ChildId, Encapsulation, Instant, Path, Report, SaParams};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use ravelin_sa_db::{ChildId, Encapsulation, Instant, Mode, PacketKey, Path, Report, SaParams};
 
 /// What never changes while an SA lives, `S` being [`InboundSa`] or [`OutboundSa`].
 pub(crate) struct Core<S> {
@@ -17,6 +18,8 @@ pub(crate) struct Core<S> {
     /// Hash of the last path reported, and when.
     path_hash: AtomicU64,
     path_at: AtomicU64,
+    /// Largest outer IP packet the path carries; 0: not known.
+    pub(crate) mtu: AtomicU32,
     /// Identification of outer IPv4 headers (RFC 6864).
     pub(crate) ip_id: AtomicU64,
 }
@@ -27,6 +30,8 @@ pub(crate) struct Entry<S> {
     pub(crate) params: Arc<SaParams>,
     pub(crate) path: Path,
     pub(crate) encapsulation: Encapsulation,
+    /// Moved or removed: whoever keeps this entry looks it up again.
+    pub(crate) stale: AtomicBool,
 }
 
 pub(crate) type Inbound = Entry<InboundSa>;
@@ -40,13 +45,31 @@ impl<S> Entry<S> {
             drops: Drops::new(),
             path_hash: AtomicU64::new(0),
             path_at: AtomicU64::new(0),
+            mtu: AtomicU32::new(0),
             ip_id: AtomicU64::new(u64::from(params.spi.0)),
         };
-        Self { core: Arc::new(core), path: params.path, encapsulation: params.encapsulation, params }
+        Self {
+            core: Arc::new(core),
+            path: params.path,
+            encapsulation: params.encapsulation,
+            params,
+            stale: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn moved(&self, path: Path, encapsulation: Encapsulation) -> Self {
-        Self { core: Arc::clone(&self.core), params: Arc::clone(&self.params), path, encapsulation }
+        let (core, params) = (Arc::clone(&self.core), Arc::clone(&self.params));
+        Self { core, params, path, encapsulation, stale: AtomicBool::new(false) }
+    }
+
+    /// The table has another entry, or none, in its place.
+    pub(crate) fn retire(&self) {
+        self.stale.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Acquire)
     }
 
     pub(crate) fn child(&self) -> ChildId {
@@ -120,6 +143,23 @@ impl Outbound {
             reports.push(Report::SequenceLow(self.child()));
         }
     }
+}
+
+/// Is the packet inside the SA's selectors? Behind a NAT, transport mode shows other addresses than were negotiated;
+/// there the SA itself stands for them, where each is one address (RFC 7296 §2.23.1).
+#[inline]
+pub(crate) fn selectors_hold(params: &SaParams, encapsulation: Encapsulation, key: &PacketKey) -> bool {
+    key.matches_any(&params.local_ts, &params.remote_ts) || translated_hold(params, encapsulation, key)
+}
+
+fn translated_hold(params: &SaParams, encapsulation: Encapsulation, key: &PacketKey) -> bool {
+    if params.mode != Mode::Transport || encapsulation != Encapsulation::Udp {
+        return false;
+    }
+    let (Some(local), Some(remote)) = (single_host(&params.local_ts), single_host(&params.remote_ts)) else {
+        return false;
+    };
+    PacketKey { local, remote, ..*key }.matches_any(&params.local_ts, &params.remote_ts)
 }
 
 fn hash_path(path: &Path) -> u64 {

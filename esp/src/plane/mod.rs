@@ -7,18 +7,23 @@
 //!
 //! To add a kind of change: an arm in `control.rs`. To add a mode: `ingress.rs` and `egress.rs`.
 
+mod burst;
 mod control;
 mod egress;
 mod entry;
 mod ingress;
+mod mtu;
 mod report;
 mod routes;
 mod stats;
 mod table;
+mod worker;
 
-pub use egress::{Egress, OutputForm, PacketSink, Target, TransmitMeta};
+pub use burst::{BURST, OpenJob, SealJob};
+pub use egress::{Egress, Fragmentation, OutputForm, PacketSink, Target, TransmitMeta};
 pub use ingress::{Ingress, OuterInfo};
 pub use stats::{ChildStats, DirectionStats, DropCounts};
+pub use worker::Worker;
 
 use crate::lifetime::flag;
 use crate::mode::HeaderPolicy;
@@ -48,6 +53,10 @@ pub struct PlaneConfig {
     /// Tunnel payloads shorter than this are filled up with TFC padding (RFC 4303 §2.7) where the peer allows it;
     /// 0: off.
     pub tfc_min: usize,
+    /// Largest TCP MSS to let pass through tunnels, both ways, in octets; 0: leave it alone.
+    pub mss_clamp: u16,
+    /// What to do with a packet that is too large for a known path MTU and may be fragmented.
+    pub fragmentation: Fragmentation,
 }
 
 /// The shared data plane.
@@ -173,4 +182,8 @@ impl fmt::Debug for Plane {
 }
 
 #[cfg(test)]
+mod mode_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod worker_tests;

@@ -9,7 +9,8 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use ravelin_sa_db::{AddrRange, PacketKey, PolicyId};
+use core::sync::atomic::{AtomicU64, Ordering};
+use ravelin_sa_db::{AddrRange, Encapsulation, Mode, PacketKey, PolicyId};
 
 /// Up to this many sending SAs of one policy are kept as a list.
 const SMALL: usize = 4;
@@ -38,8 +39,10 @@ pub(crate) struct Bucket(Vec<Arc<Outbound>>);
 
 /// Readers' side.
 pub(crate) struct Routes {
-    pub(crate) policies: Table<PolicyId, PolicyRoutes>,
+    policies: Table<PolicyId, PolicyRoutes>,
     buckets: Table<RouteKey, Bucket>,
+    /// Changes so far: what a worker remembers of a route holds while this stays the same.
+    version: AtomicU64,
 }
 
 /// Writers' side of one policy.
@@ -71,7 +74,19 @@ fn route_key(policy: PolicyId, addrs: &AddrRange) -> RouteKey {
 }
 
 fn covers(sa: &Outbound, key: &PacketKey) -> bool {
-    key.matches_any(&sa.params.local_ts, &sa.params.remote_ts)
+    super::entry::selectors_hold(&sa.params, sa.encapsulation, key)
+}
+
+/// Where an SA is found: by its remote selectors, and in transport mode behind a NAT by the address that is seen.
+fn keys_of(sa: &Outbound) -> Vec<RouteKey> {
+    let policy = sa.params.policy;
+    let mut keys: Vec<_> = sa.params.remote_ts.iter().map(|t| route_key(policy, &t.addrs)).collect();
+    if sa.params.mode == Mode::Transport && sa.encapsulation == Encapsulation::Udp {
+        keys.push(route_key(policy, &AddrRange::host(sa.path.remote.ip())));
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 impl PolicyRoutes {
@@ -100,18 +115,17 @@ impl PolicyRoutes {
 
 impl Routes {
     pub(crate) fn new() -> Self {
-        Self { policies: Table::new(), buckets: Table::new() }
+        Self { policies: Table::new(), buckets: Table::new(), version: AtomicU64::new(0) }
     }
 
     #[inline]
     pub(crate) fn find(&self, policy: PolicyId, key: &PacketKey) -> Option<Arc<Outbound>> {
-        let routes = self.policies.get(&policy)?;
-        self.find_in(&routes, policy, key)
+        self.policies.get(&policy)?.find(policy, key, |k| self.buckets.get(k))
     }
 
     #[inline]
-    pub(crate) fn find_in(&self, routes: &PolicyRoutes, policy: PolicyId, key: &PacketKey) -> Option<Arc<Outbound>> {
-        routes.find(policy, key, |k| self.buckets.get(k))
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 }
 
@@ -135,17 +149,18 @@ impl PolicyRecord {
 
     /// Lets `sa` send, or replaces the entry of the same child; published at once.
     pub(crate) fn insert(&mut self, sa: &Arc<Outbound>, routes: &Routes) {
-        let policy = sa.params.policy;
+        let mut stale = Vec::new();
         match self.active.binary_search_by_key(&sa.child(), |o| o.child()) {
             Ok(at) => {
                 if let Some(slot) = self.active.get_mut(at) {
+                    stale = keys_of(slot);
                     *slot = Arc::clone(sa);
                 }
             }
             Err(at) => self.active.insert(at, Arc::clone(sa)),
         }
-        for ts in &sa.params.remote_ts {
-            let key = route_key(policy, &ts.addrs);
+        let keys = keys_of(sa);
+        for &key in &keys {
             let bucket = self.buckets.entry(key).or_insert_with(|| {
                 let n = self.lens.entry((key.v6, key.len)).or_insert(0);
                 *n = n.saturating_add(1);
@@ -157,18 +172,23 @@ impl PolicyRecord {
             }
             routes.buckets.insert(key, Arc::new(Bucket(bucket.clone())));
         }
-        self.publish(policy, routes);
+        stale.retain(|k| !keys.contains(k));
+        self.forget(&stale, sa, routes);
+        self.publish(sa.params.policy, routes);
     }
 
     /// Stops `sa` sending.
     pub(crate) fn remove(&mut self, sa: &Outbound, routes: &Routes) {
-        let policy = sa.params.policy;
         if let Ok(at) = self.active.binary_search_by_key(&sa.child(), |o| o.child()) {
             self.active.remove(at);
         }
-        self.publish(policy, routes);
-        for ts in &sa.params.remote_ts {
-            let key = route_key(policy, &ts.addrs);
+        self.publish(sa.params.policy, routes);
+        self.forget(&keys_of(sa), sa, routes);
+        self.publish(sa.params.policy, routes);
+    }
+
+    fn forget(&mut self, keys: &[RouteKey], sa: &Outbound, routes: &Routes) {
+        for &key in keys {
             let Some(bucket) = self.buckets.get_mut(&key) else { continue };
             bucket.retain(|o| o.child() != sa.child());
             if !bucket.is_empty() {
@@ -184,11 +204,15 @@ impl PolicyRecord {
                 }
             }
         }
-        self.publish(policy, routes);
     }
 
     /// Publishes the policy's own entry, which is small: the few SAs, or the prefix lengths.
     fn publish(&self, policy: PolicyId, routes: &Routes) {
+        self.publish_policy(policy, routes);
+        routes.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn publish_policy(&self, policy: PolicyId, routes: &Routes) {
         if self.active.is_empty() {
             routes.policies.remove(&policy);
             return;

@@ -1,11 +1,9 @@
 //! A map that many threads read and one writes: shards of a hash map behind short spin locks. Readers clone an `Arc`
-//! and let go; nobody holds a lock while a packet is worked on. Each shard counts its changes, so that a worker can
-//! keep what it looked up until the shard changes (see `worker.rs`).
+//! and let go; nobody holds a lock while a packet is worked on. Workers keep what they looked up (see `worker.rs`).
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::hash::{BuildHasherDefault, Hash, Hasher};
-use core::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashMap;
 use spin::RwLock;
 
@@ -53,17 +51,12 @@ struct Shard<K, V> {
 
 pub(crate) struct Table<K, V> {
     shards: Box<[Shard<K, V>]>,
-    /// Changes per shard, apart from the locks: read with every packet, written with every change.
-    changes: Box<[AtomicU64]>,
 }
 
 impl<K: Hash + Eq, V> Table<K, V> {
     pub(crate) fn new() -> Self {
         let shards = 0..1u32 << SHARDS;
-        Self {
-            changes: shards.clone().map(|_| AtomicU64::new(0)).collect(),
-            shards: shards.map(|_| Shard { map: RwLock::new(HashMap::default()) }).collect(),
-        }
+        Self { shards: shards.map(|_| Shard { map: RwLock::new(HashMap::default()) }).collect() }
     }
 
     /// Which shard a key is in.
@@ -75,13 +68,6 @@ impl<K: Hash + Eq, V> Table<K, V> {
         usize::try_from((h.finish() >> 40) & ((1 << SHARDS) - 1)).unwrap_or(0)
     }
 
-    /// How often this shard has changed.
-    #[inline]
-    #[allow(dead_code, reason = "for workers")]
-    pub(crate) fn changes(&self, shard: usize) -> u64 {
-        self.changes.get(shard).map_or(0, |c| c.load(Ordering::Acquire))
-    }
-
     #[inline]
     pub(crate) fn get(&self, key: &K) -> Option<Arc<V>> {
         self.shards.get(Self::shard(key))?.map.read().get(key).cloned()
@@ -91,19 +77,10 @@ impl<K: Hash + Eq, V> Table<K, V> {
         let at = Self::shard(&key);
         // What was there is dropped outside the lock: it may wipe keys.
         let _old = self.shards.get(at).and_then(|s| s.map.write().insert(key, value));
-        self.bump(at);
     }
 
     pub(crate) fn remove(&self, key: &K) -> Option<Arc<V>> {
         let at = Self::shard(key);
-        let old = self.shards.get(at).and_then(|s| s.map.write().remove(key));
-        self.bump(at);
-        old
-    }
-
-    fn bump(&self, at: usize) {
-        if let Some(c) = self.changes.get(at) {
-            c.fetch_add(1, Ordering::Release);
-        }
+        self.shards.get(at).and_then(|s| s.map.write().remove(key))
     }
 }
