@@ -1,6 +1,6 @@
 //! The clock: the only place of the daemon that reads time.
 
-use ravelin_sa_db::{Instant, Now, UnixTime};
+use ravelin::db::{Instant, Now, UnixTime};
 use std::time::{Duration, SystemTime};
 
 /// Reads both times; the origin of the monotonic one is the daemon's start.

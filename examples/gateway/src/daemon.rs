@@ -10,6 +10,7 @@ use crate::sockets::Sockets;
 use crate::tun::Tun;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use ravelin::crypto::Provider;
 use signal_hook_mio::v1_0::Signals;
 use std::io;
 use std::time::Duration;
@@ -25,7 +26,7 @@ const SIGNALS: Token = Token(101);
 const CONTROL: Token = Token(102);
 
 /// Runs until a signal says otherwise.
-pub(crate) fn run(config: Config, run: &Run) -> io::Result<()> {
+pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<()> {
     let clock = Clock::start();
     let mut poll = Poll::new()?;
     let registry = poll.registry().try_clone()?;
@@ -39,7 +40,7 @@ pub(crate) fn run(config: Config, run: &Run) -> io::Result<()> {
     let tun = Tun::open(&config)?;
     registry.register(&mut SourceFd(&tun.fd()), TUN, Interest::READABLE)?;
     let mut control = Control::open(&control_path, &registry, CONTROL)?;
-    let mut driver = Driver::new(config, run, sockets, tun, clock.now())?;
+    let mut driver = Driver::new(config, run, provider, sockets, tun)?;
     driver.start(clock.now());
     tracing::info!(control = %control_path.display(), "running");
 

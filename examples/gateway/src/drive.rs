@@ -1,55 +1,270 @@
-//! Between the daemon and [`ravelin::Node`]: the only file that calls the node.
+//! Between the daemon and [`ravelin::Node`]: the only file that calls the node. Every entry brings something in, then
+//! [`Driver::flush`] carries out what the node wants done, in its order.
 
 use crate::Run;
-use crate::config::Config;
+use crate::config::{Config, Gateway};
 use crate::control::Command;
-use crate::sockets::Sockets;
+use crate::keylog::{IkeKeys, KeyLog};
+use crate::report;
+use crate::sockets::{Carries, Sockets, local_address};
 use crate::tun::Tun;
-use ravelin_sa_db::{Instant, Now};
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use ravelin::crypto::{CryptoRng, Provider};
+use ravelin::db::spd::StartAction;
+use ravelin::db::{Encapsulation, Instant, Now, PeerId, PolicyId};
+use ravelin::ike::config::{Config as IkeConfig, Ports, Retransmit};
+use ravelin::{Egress, Event, IkeSaId, Ingress, Node, OuterInfo, Output, PacketSink, TransmitMeta};
 use std::io;
+use std::sync::Arc;
 
 /// The node and what it drives.
 pub(crate) struct Driver {
+    node: Node,
     sockets: Sockets,
     tun: Tun,
+    keylog: Option<KeyLog>,
+    sealed: Vec<u8>,
+}
+
+/// Where the node seals packets: they leave as soon as they are whole.
+struct Wire<'a> {
+    sockets: &'a Sockets,
+    buf: &'a mut Vec<u8>,
+}
+
+impl PacketSink for Wire<'_> {
+    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
+        if self.buf.len() < len {
+            self.buf.resize(len, 0);
+        }
+        self.buf.get_mut(..len)
+    }
+
+    fn commit(&mut self, meta: TransmitMeta) {
+        if let Some(packet) = self.buf.get(..meta.len) {
+            send_esp(self.sockets, &meta, packet);
+        }
+    }
+}
+
+/// Sends a sealed packet: by UDP, or bare, which the sockets know by port 0.
+fn send_esp(sockets: &Sockets, meta: &TransmitMeta, packet: &[u8]) {
+    let path = match meta.encapsulation {
+        Encapsulation::None => meta.path.with_ports(0, 0),
+        _ => meta.path,
+    };
+    if let Err(e) = sockets.send(path, packet) {
+        tracing::debug!(child = %meta.child, "send: {e}");
+    }
 }
 
 impl Driver {
-    pub(crate) fn new(_config: Config, _run: &Run, sockets: Sockets, tun: Tun, _now: Now) -> io::Result<Self> {
-        Ok(Self { sockets, tun })
+    pub(crate) fn new(
+        mut config: Config,
+        run: &Run,
+        provider: Provider,
+        sockets: Sockets,
+        tun: Tun,
+    ) -> io::Result<Self> {
+        let keylog = run.keylog.as_deref().map(KeyLog::open).transpose()?;
+        give_local_addresses(&mut config)?;
+        let rng: Box<dyn CryptoRng + Send> = match run.seed {
+            Some(seed) => {
+                tracing::warn!("predictable keys: --seed is for tests only");
+                Box::new(ChaCha20Rng::seed_from_u64(seed))
+            }
+            None => Box::new(UnwrapErr(SysRng)),
+        };
+        let ike = ike_config(&config.gateway, keylog.is_some());
+        let node_config = ravelin::Config { ike, ..ravelin::Config::default() };
+        let node = Node::new(node_config, Arc::new(provider), config.db, rng);
+        Ok(Self { node, sockets, tun, keylog, sealed: Vec::new() })
     }
 
-    pub(crate) fn start(&mut self, _now: Now) {}
+    /// Brings up the children that want to be up at once.
+    pub(crate) fn start(&mut self, now: Now) {
+        let wanted: Vec<_> = self.policies(|_, start| start == StartAction::Start);
+        for (peer, policy, name) in wanted {
+            if let Err(e) = self.node.initiate(now, peer, Some(policy)) {
+                tracing::error!(child = name, "cannot start: {e}");
+            }
+        }
+        self.flush();
+    }
+
+    /// Policies whose name and start action are wanted.
+    fn policies(&self, wanted: impl Fn(&str, StartAction) -> bool) -> Vec<(PeerId, PolicyId, String)> {
+        let of = |p: &ravelin::db::Policy| {
+            let protect = p.protect().filter(|x| wanted(&p.name, x.start))?;
+            Some((protect.peer, p.id, p.name.clone()))
+        };
+        self.node.db().spd.iter().filter_map(|p| of(p)).collect()
+    }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        None
+        self.node.deadline().map(|d| d.at)
+    }
+
+    pub(crate) fn timeout(&mut self, now: Now) {
+        self.node.handle_timeout(now);
+        self.flush();
+    }
+
+    /// Deletes all SAs; [`Driver::is_closed`] when the peers have answered.
+    pub(crate) fn shut_down(&mut self, now: Now) {
+        self.node.shutdown(now);
+        self.flush();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        true
+        self.node.is_idle()
     }
 
-    pub(crate) fn shut_down(&mut self, _now: Now) {}
+    /// One packet from the TUN device; false when none waits.
+    pub(crate) fn receive_tun(&mut self, now: Now, buf: &mut [u8]) -> io::Result<bool> {
+        let Some(packet) = self.tun.receive(buf)?.and_then(|len| buf.get(..len)) else { return Ok(false) };
+        let mut wire = Wire { sockets: &self.sockets, buf: &mut self.sealed };
+        match self.node.handle_packet(now, packet, &mut wire) {
+            Egress::Sent => {}
+            other => tracing::trace!(?other, "packet from the TUN device"),
+        }
+        self.flush();
+        Ok(true)
+    }
 
-    pub(crate) fn timeout(&mut self, _now: Now) {}
+    /// One packet from a socket; false when none waits.
+    pub(crate) fn receive_socket(&mut self, now: Now, index: usize, buf: &mut [u8]) -> io::Result<bool> {
+        let Some(socket) = self.sockets.at(index) else { return Ok(false) };
+        let Some((range, path)) = socket.receive(buf)? else { return Ok(false) };
+        let Some(payload) = buf.get_mut(range) else { return Ok(true) };
+        let became = match socket.carries {
+            Carries::Udp => self.node.handle_datagram(now, path, payload),
+            Carries::Esp => self.node.handle_esp(now, path, OuterInfo::default(), payload),
+        };
+        match became {
+            Ingress::Consumed => {}
+            Ingress::Deliver { packet, .. } => {
+                if let Err(e) = self.tun.send(packet) {
+                    tracing::debug!("TUN device: {e}");
+                }
+            }
+            Ingress::Dropped(reason) => tracing::debug!(%path, %reason, "dropped"),
+        }
+        self.flush();
+        Ok(true)
+    }
 
-    pub(crate) fn command(&mut self, _now: Now, line: &str) -> String {
-        match Command::parse(line) {
-            Ok(c) => format!("{c:?}\n"),
-            Err(e) => e,
+    /// Carries out what the node wants. The inline plane has taken its changes already.
+    fn flush(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Transmit(t) => {
+                    if let Err(e) = self.sockets.send(t.path, &t.bytes) {
+                        tracing::warn!(path = %t.path, "send: {e}");
+                    }
+                }
+                Output::Esp(p) => send_esp(&self.sockets, &p.meta, &p.bytes),
+                Output::Event(event) => {
+                    if let Some(keylog) = &mut self.keylog
+                        && let Err(e) = log_keys(keylog, &event)
+                    {
+                        tracing::error!("key log: {e}");
+                    }
+                    report::event(&event, self.node.db());
+                }
+                _ => {}
+            }
         }
     }
 
-    pub(crate) fn receive_tun(&mut self, _now: Now, buf: &mut [u8]) -> io::Result<bool> {
-        let got = self.tun.receive(buf)?;
-        tracing::debug!(?got, "from TUN");
-        Ok(got.is_some())
+    /// A line from the control socket.
+    pub(crate) fn command(&mut self, now: Now, line: &str) -> String {
+        let done = match Command::parse(line) {
+            Err(e) => Err(e),
+            Ok(Command::Show) => Ok(report::show(&self.node, now)),
+            Ok(Command::Initiate(name)) => self.initiate(now, &name),
+            Ok(Command::Terminate(name)) => self.each_sa(now, &name, "deleting", |node, id| node.delete(now, id)),
+            Ok(Command::Probe(name)) => self.each_sa(now, &name, "asking", |node, id| node.probe(now, id)),
+        };
+        self.flush();
+        done.unwrap_or_else(|e| format!("error: {e}\n"))
     }
 
-    pub(crate) fn receive_socket(&mut self, _now: Now, index: usize, buf: &mut [u8]) -> io::Result<bool> {
-        let Some(socket) = self.sockets.at(index) else { return Ok(false) };
-        let got = socket.receive(buf)?;
-        tracing::debug!(?got, carries = ?socket.carries, "from network");
-        Ok(got.is_some())
+    fn initiate(&mut self, now: Now, name: &str) -> Result<String, String> {
+        let fits = |full: &str| full == name || full.split('/').any(|part| part == name);
+        let wanted = self.policies(|full, _| fits(full));
+        if wanted.is_empty() {
+            return Err(format!("no peer or child \"{name}\" in the configuration"));
+        }
+        let mut said = String::new();
+        for (peer, policy, full) in wanted {
+            let id = self.node.initiate(now, peer, Some(policy)).map_err(|e| format!("{full}: {e}"))?;
+            said += &format!("bringing up {full} in {id}\n");
+        }
+        Ok(said)
+    }
+
+    fn each_sa<E: std::fmt::Display>(
+        &mut self,
+        now: Now,
+        name: &str,
+        doing: &str,
+        act: impl Fn(&mut Node, IkeSaId) -> Result<(), E>,
+    ) -> Result<String, String> {
+        let ids: Vec<_> =
+            self.node.snapshot(now.mono).into_iter().filter(|s| s.peer_name == name).map(|s| s.id).collect();
+        if ids.is_empty() {
+            return Err(format!("no IKE SA with a peer \"{name}\""));
+        }
+        let mut said = String::new();
+        for id in ids {
+            act(&mut self.node, id).map_err(|e| format!("{id}: {e}"))?;
+            said += &format!("{doing} {id}\n");
+        }
+        Ok(said)
+    }
+}
+
+/// An IKE SA needs both addresses from the start: where none is configured, the routing table says ours.
+fn give_local_addresses(config: &mut Config) -> io::Result<()> {
+    let open: Vec<_> = config.db.pad.iter().filter(|(_, p)| p.local.is_none() && p.remote.is_some()).collect();
+    let open: Vec<_> = open.into_iter().map(|(id, p)| (id, (**p).clone())).collect();
+    for (id, mut peer) in open {
+        let Some(remote) = peer.remote else { continue };
+        let told =
+            |e: io::Error| io::Error::new(e.kind(), format!("peer {}: no route to {}: {e}", peer.name, remote.ip()));
+        peer.local = Some(local_address(remote.ip(), config.gateway.mark).map_err(told)?);
+        config.db.pad.replace(id, peer).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+fn ike_config(g: &Gateway, export_keys: bool) -> IkeConfig {
+    IkeConfig {
+        ports: Ports { ike: g.ike_port, nat_t: g.nat_port, ..Ports::default() },
+        retransmit: Retransmit { timeout: g.retransmit, tries: g.retransmit_tries, ..Retransmit::default() },
+        export_keys,
+        ..IkeConfig::default()
+    }
+}
+
+fn log_keys(keylog: &mut KeyLog, event: &Event) -> io::Result<()> {
+    match event {
+        Event::IkeKeys(k) => keylog.ike(&IkeKeys {
+            spi_i: k.spis.0.to_be_bytes(),
+            spi_r: k.spis.1.to_be_bytes(),
+            encr: k.encr.id,
+            key_bits: k.encr.key_bits,
+            integ: k.integ,
+            sk_ei: k.sk_ei.expose(),
+            sk_er: k.sk_er.expose(),
+            sk_ai: k.sk_ai.expose(),
+            sk_ar: k.sk_ar.expose(),
+        }),
+        Event::ChildKeys { inbound, outbound } => keylog.esp(inbound).and_then(|()| keylog.esp(outbound)),
+        _ => Ok(()),
     }
 }

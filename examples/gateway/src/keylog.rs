@@ -2,8 +2,8 @@
 //! formats of Wireshark's user tables, so that `WIRESHARK_CONFIG_DIR=DIR tshark …` decrypts a capture. Whoever holds
 //! these files reads the traffic. To add an algorithm that Wireshark knows: one line in its table.
 
-use ravelin_crypto::{EncrId, IntegId};
-use ravelin_sa_db::{Direction, SaParams};
+use ravelin::crypto::{EncrId, IntegId};
+use ravelin::db::{Direction, SaParams};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

@@ -2,20 +2,19 @@
 //! randomness, and carries what they bring to `ravelin::Node` and back. All protocol logic is in the crates;
 //! `drive.rs` is the only file that talks to the node. Manual: docs/gateway.md.
 
-#![allow(dead_code, reason = "until drive.rs has a node to drive")]
-
 mod clock;
 mod config;
 mod control;
 mod daemon;
 mod drive;
 mod keylog;
+mod report;
 mod sockets;
 mod tun;
 
 use clap::{Parser, Subcommand};
 use config::Config;
-use ravelin_crypto::rustcrypto::provider;
+use ravelin::crypto::rustcrypto::provider;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -99,7 +98,7 @@ fn start(run: &Run) -> Result<(), String> {
     let config = Config::load(&run.config, &provider()).map_err(|e| e.to_string())?;
     let filter = tracing_subscriber::EnvFilter::try_new(&run.log).map_err(|e| format!("--log {}: {e}", run.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    daemon::run(config, run).map_err(|e| e.to_string())
+    daemon::run(config, run, provider()).map_err(|e| e.to_string())
 }
 
 fn ask(client: &Client, line: &str) -> Result<(), String> {

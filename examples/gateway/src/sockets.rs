@@ -9,7 +9,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage, recvmsg,
     sendmsg, setsockopt, sockopt,
 };
-use ravelin_sa_db::Path;
+use ravelin::db::Path;
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

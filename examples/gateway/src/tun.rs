@@ -2,7 +2,7 @@
 //! without our mark, so that protected traffic never leaves in the clear and our own packets never come back to us.
 
 use crate::config::{Config, Gateway};
-use ravelin_sa_db::{AddrRange, Policy};
+use ravelin::db::{AddrRange, Policy};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, RawFd};

@@ -6,9 +6,9 @@ use live::{GCM, Lab, SOON, config, wait};
 use std::process::Command;
 use std::time::Duration;
 
-fn tunnel(lab: &Lab, scenario: &str, from: &str, to: &str) -> live::Gateway {
+fn tunnel(lab: &Lab, scenario: &str) -> live::Gateway {
     lab.strongswan(scenario, "b", &GCM.env());
-    let gateway = lab.gateway("a", &config("a", "10.9.0.2", &GCM, "start").replace(from, to), &[]);
+    let gateway = lab.gateway("a", &config("a", "10.9.0.2", &GCM, "start"), &[]);
     gateway.wait("Child SA up");
     lab.ping("a");
     gateway
@@ -17,7 +17,7 @@ fn tunnel(lab: &Lab, scenario: &str, from: &str, to: &str) -> live::Gateway {
 #[test]
 fn strongswan_deletes_the_ike_sa() {
     let Some(lab) = Lab::up("they_delete_ike", "direct") else { return };
-    let gateway = tunnel(&lab, "psk", "start = \"start\"", "start = \"start\"");
+    let gateway = tunnel(&lab, "psk");
     lab.ok("strongswan-peer.sh", &["ctl", "b", "--terminate", "--ike", "t"], &[]);
     gateway.wait("IKE SA closed");
     gateway.wait_show(SOON, |s| !s.contains("established"));
@@ -26,7 +26,7 @@ fn strongswan_deletes_the_ike_sa() {
 #[test]
 fn strongswan_deletes_the_child_sa() {
     let Some(lab) = Lab::up("they_delete_child", "direct") else { return };
-    let gateway = tunnel(&lab, "psk", "", "");
+    let gateway = tunnel(&lab, "psk");
     lab.ok("strongswan-peer.sh", &["ctl", "b", "--terminate", "--child", "net"], &[]);
     gateway.wait("Child SA down");
     let show = gateway.wait_show(SOON, |s| !s.contains("child-"));
@@ -36,7 +36,7 @@ fn strongswan_deletes_the_child_sa() {
 #[test]
 fn we_delete_the_ike_sa() {
     let Some(lab) = Lab::up("we_delete", "direct") else { return };
-    let gateway = tunnel(&lab, "psk", "", "");
+    let gateway = tunnel(&lab, "psk");
     gateway.ask(&["terminate", "t"]);
     lab.wait_charon_log("b", "received DELETE for IKE_SA");
     gateway.wait("IKE SA closed");
@@ -50,7 +50,7 @@ fn we_delete_the_ike_sa() {
 #[test]
 fn clean_shutdown() {
     let Some(lab) = Lab::up("shutdown", "direct") else { return };
-    let gateway = tunnel(&lab, "psk", "", "");
+    let gateway = tunnel(&lab, "psk");
     let log = gateway.terminate();
     assert!(log.contains("IKE SA closed"), "{log}");
     lab.wait_charon_log("b", "received DELETE for IKE_SA");
@@ -64,7 +64,7 @@ fn clean_shutdown() {
 #[test]
 fn strongswan_finds_us_alive() {
     let Some(lab) = Lab::up("they_probe", "direct") else { return };
-    let gateway = tunnel(&lab, "dpd", "", "");
+    let gateway = tunnel(&lab, "dpd");
     let answers = |log: &str| log.matches("parsed INFORMATIONAL response").count();
     wait(SOON, || answers(&lab.charon_log("b")) >= 3).expect("three probes answered");
     assert!(!lab.charon_log("b").contains("retransmit"), "{}", lab.charon_log("b"));
@@ -76,8 +76,10 @@ fn strongswan_finds_us_alive() {
 #[test]
 fn we_find_strongswan_alive_then_dead() {
     let Some(lab) = Lab::up("we_probe", "direct") else { return };
-    let gateway =
-        tunnel(&lab, "psk", "dpd_delay = \"off\"", "dpd_delay = \"1s\"\nretransmit = \"500ms\"\nretransmit_tries = 3");
+    lab.strongswan("psk", "b", &GCM.env());
+    let text = config("a", "10.9.0.2", &GCM, "start").replace("dpd_delay = \"off\"", "dpd_delay = \"1s\"");
+    let gateway = lab.gateway("a", &format!("retransmit = \"300ms\"\nretransmit_tries = 3\n{text}"), &[]);
+    gateway.wait("Child SA up");
     let probes = |log: &str| log.matches("parsed INFORMATIONAL request").count();
     wait(SOON, || probes(&lab.charon_log("b")) >= 2).expect("two probes answered");
     assert!(gateway.ask(&["show"]).contains("established"));

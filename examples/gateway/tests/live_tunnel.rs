@@ -90,7 +90,7 @@ fn on_demand_with_inner_v6() {
 fn cookie_and_invalid_ke() {
     let Some(lab) = Lab::up("cookie", "direct") else { return };
     let env = [
-        ("LAB_IKE", "aes128gcm16-prfsha256-ecp384"),
+        ("LAB_IKE", "aes128gcm16-prfsha256-ecp384-ecp256"),
         ("LAB_ESP", "aes128gcm16"),
         ("LAB_CHARON", "cookie_threshold = 2"),
     ];

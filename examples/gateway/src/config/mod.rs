@@ -8,11 +8,11 @@ mod words;
 
 pub(crate) use document::ConfigError;
 use document::{Document, Field, Result, Section};
-use ravelin_crypto::{Provider, Secret};
-use ravelin_sa_db::pad::NatTraversal;
-use ravelin_sa_db::proposal::{Proposal, ProposalProtocol};
-use ravelin_sa_db::spd::StartAction;
-use ravelin_sa_db::{AddrRange, Db, IdPattern, Identity, Peer, PeerId, Policy, Protect, TrafficSelector};
+use ravelin::crypto::{Provider, Secret};
+use ravelin::db::pad::NatTraversal;
+use ravelin::db::proposal::{Proposal, ProposalProtocol};
+use ravelin::db::spd::StartAction;
+use ravelin::db::{AddrRange, Db, IdPattern, Identity, Peer, PeerId, Policy, Protect, TrafficSelector};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,6 +42,10 @@ pub(crate) struct Gateway {
     pub(crate) route_table: u32,
     /// Mark on our own packets, so that they never enter a tunnel.
     pub(crate) mark: u32,
+    /// Wait for the first answer; each further wait is 1.8 times the one before.
+    pub(crate) retransmit: Duration,
+    /// Retransmissions before the peer counts as dead.
+    pub(crate) retransmit_tries: u32,
 }
 
 const ADDRESS: &str = "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"";
@@ -101,6 +105,8 @@ fn gateway(section: Option<Section<'_>>) -> Result<Gateway> {
         nat_port: 4500,
         route_table: 220,
         mark: 0x7276,
+        retransmit: Duration::from_secs(4),
+        retransmit_tries: 5,
     };
     let Some(s) = section else { return Ok(g) };
     let path = |t: &str| (!t.is_empty()).then(|| PathBuf::from(t));
@@ -112,6 +118,9 @@ fn gateway(section: Option<Section<'_>>) -> Result<Gateway> {
     g.nat_port = s.integer("nat_port", 1..=65_535, g.nat_port)?;
     g.route_table = s.integer("route_table", 1..=i64::from(u32::MAX), g.route_table)?;
     g.mark = s.integer("mark", 1..=i64::from(u32::MAX), g.mark)?;
+    let wait = |t: &str| words::duration(t).filter(|d| !d.is_zero());
+    g.retransmit = s.parsed("retransmit", "a duration such as \"500ms\" or \"4s\"", g.retransmit, wait)?;
+    g.retransmit_tries = s.integer("retransmit_tries", 0..=64, g.retransmit_tries)?;
     if g.ike_port == g.nat_port {
         return Err(s.missing("nat_port", "another port than ike_port"));
     }

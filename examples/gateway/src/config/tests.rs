@@ -33,7 +33,7 @@ remote_ts = ["fd10:2::/64"]
 "#;
 
 fn parse(text: &str) -> Result<Config> {
-    Config::parse(Path::new("/etc/g.toml"), text, &ravelin_crypto::rustcrypto::provider())
+    Config::parse(Path::new("/etc/g.toml"), text, &ravelin::crypto::rustcrypto::provider())
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn errors_name_file_line_key_and_what_was_expected() {
         (
             "tun = \"tun7\"",
             "tum = \"tun7\"",
-            "/etc/g.toml:4:1: gateway.tum: unknown key; expected one of control, tun, mtu, ike_port, nat_port, route_table, mark",
+            "/etc/g.toml:4:1: gateway.tum: unknown key; expected one of control, tun, mtu, ike_port, nat_port, route_table, mark, retransmit, retransmit_tries",
         ),
         (
             "remote = \"10.9.0.2\"",

@@ -1,7 +1,7 @@
 //! The small languages inside the configuration's strings that the crates do not read themselves: durations, secrets.
 //! To add one: a function from text to value, `None` for "not that", and its tests.
 
-use ravelin_crypto::Secret;
+use ravelin::crypto::Secret;
 use std::time::Duration;
 
 pub(crate) const DURATION: &str = "a duration such as \"90s\", \"5m\", \"4h\", \"2d\" or \"off\"";

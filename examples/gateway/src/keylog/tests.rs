@@ -1,8 +1,8 @@
 //! The lines as Wireshark's own tables have them (lab/README.md, "Checkers").
 
 use super::*;
-use ravelin_crypto::Secret;
-use ravelin_sa_db::{
+use ravelin::crypto::Secret;
+use ravelin::db::{
     AddrRange, ChildId, CipherSuite, Encapsulation, Lifetime, Mode, Path as OuterPath, PolicyId, Protocol, Spi,
     TrafficSelector,
 };
