@@ -1,6 +1,7 @@
 //! The layer rule: `registry < wire < {keys, seal, negotiate, auth, eap, ext} < exchange < sa < endpoint`.
 //!
-//! `event`, `ask` and `error` are vocabulary that everything above `wire` may speak. Rooms of one rank may use each
+//! `event`, `ask`, `error`, `ids`, `output` and `config` are vocabulary that everything above `wire` may speak; it
+//! speaks of nothing above itself. Rooms of one rank may use each
 //! other, but never in a circle. The sources are read: every path that begins with `crate::`, and every `super::` that
 //! leaves its room. A new room gets its rank in [`RANKS`].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
@@ -15,6 +16,9 @@ const RANKS: &[(&str, u8)] = &[
     ("event", VOCABULARY),
     ("ask", VOCABULARY),
     ("error", VOCABULARY),
+    ("ids", VOCABULARY),
+    ("output", VOCABULARY),
+    ("config", VOCABULARY),
     ("keys", 3),
     ("seal", 3),
     ("negotiate", 3),
@@ -49,9 +53,12 @@ fn used(module: &[&str], source: &str) -> BTreeSet<String> {
         while let Some(t) = tail.strip_prefix("super::") {
             (tail, ups) = (t, ups + 1);
         }
-        // As many steps as the path has segments lead to the crate's root; fewer stay in the room.
+        // As many steps as the path has segments lead to the crate's root; fewer stay in the room. In a module inside
+        // the file the same steps lead to an item of the file, so only names of rooms count.
         if ups == module.len() {
-            heads(tail, &mut rooms);
+            let mut names = BTreeSet::new();
+            heads(tail, &mut names);
+            rooms.extend(names.into_iter().filter(|n| rank(n).is_some()));
         }
         rest = tail;
     }
@@ -160,6 +167,7 @@ fn the_reader_sees_what_it_must() {
         "use crate::registry::X;\nuse crate::{keys::{A, B}, sa,\n wire::Y};\nlet x = crate::ext::f();\n// crate::eap\n";
     assert_eq!(used(&["auth", "psk"], source), set(&["registry", "keys", "sa", "wire", "ext"]));
     assert_eq!(used(&["auth", "psk"], "super::x; super::super::endpoint::y"), set(&["endpoint"]));
+    assert_eq!(used(&["config"], "mod tests { use super::*; use super::Config; }"), set(&[]));
     assert_eq!(used(&["auth", "psk"], "$crate::a; mycrate::b"), set(&["a"]));
 }
 
