@@ -12,6 +12,9 @@ use ravelin_crypto::prf::Prf;
 pub struct SignedOctets<'a> {
     /// The signer's own IKE_SA_INIT message, from the SPIs on.
     pub real_message: &'a [u8],
+    /// Downgrade prevention: the other side's IKE_SA_INIT message; AUTH then covers both, with eight zero octets in
+    /// front (draft-ietf-ipsecme-ikev2-downgrade-prevention).
+    pub other_message: Option<&'a [u8]>,
     /// The other side's nonce.
     pub nonce: &'a [u8],
     /// The signer's SK_p.
@@ -27,6 +30,10 @@ impl SignedOctets<'_> {
     #[must_use]
     pub fn bytes(&self, prf: &dyn Prf) -> Vec<u8> {
         let maced_id = prf.prf(self.sk_p.expose(), &[self.rest_of_id]);
-        [self.real_message, self.nonce, maced_id.expose(), self.int_auth].concat()
+        let tail = [self.nonce, maced_id.expose(), self.int_auth].concat();
+        match self.other_message {
+            None => [self.real_message, &tail].concat(),
+            Some(other) => [&[0; 8][..], other, self.real_message, &tail].concat(),
+        }
     }
 }

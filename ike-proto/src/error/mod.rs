@@ -115,6 +115,12 @@ pub enum Reason {
         /// What came.
         came: String,
     },
+    /// Something that policy demands is missing from the peer's messages: it does not have it, or somebody on the way
+    /// took it out.
+    Downgrade {
+        /// Which notify or transform.
+        what: String,
+    },
     /// The peer's key exchange value was refused (RFC 6989).
     BadKeyExchange {
         /// Method and what is wrong.
@@ -166,6 +172,7 @@ impl Reason {
             Self::UnknownPeer { .. }
             | Self::WrongIdentity { .. }
             | Self::AuthenticationFailed { .. }
+            | Self::Downgrade { .. }
             | Self::WrongAuthMethod { .. } => Fault::Authentication,
             Self::Malformed { .. } => Fault::Malformed,
             Self::BadKeyExchange { .. } | Self::Unexpected { .. } => Fault::Misbehaved,
@@ -215,6 +222,12 @@ impl fmt::Display for Reason {
             }
             Self::WrongAuthMethod { expected, came } => {
                 write!(f, "wrong authentication method: expected {expected}, came {came}")
+            }
+            Self::Downgrade { what } => {
+                write!(
+                    f,
+                    "policy demands {what}, and the peer's IKE_SA_INIT does not have it: not supported there, or stripped on the way"
+                )
             }
             Self::BadKeyExchange { detail } => write!(f, "key exchange value refused (RFC 6989): {detail}"),
             Self::Malformed { detail } => write!(f, "malformed message: {detail}"),

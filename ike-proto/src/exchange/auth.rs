@@ -8,7 +8,9 @@ use super::{After, Cx, Draft, Effect, IkeSuite, InFlight, Inbound, Reply, SaCore
 use crate::auth::{psk, signed_octets::SignedOctets};
 use crate::error::Reason;
 use crate::event::{Established, Event, IkeKeyLog};
+use crate::ext::ppk::{self, PpkUse};
 use crate::ids::Role;
+use crate::keys::SkKeys;
 use crate::registry::{AuthMethod as WireMethod, NotifyType};
 use crate::wire::payload::{Authentication, Identification, Payload};
 use alloc::boxed::Box;
@@ -17,7 +19,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ravelin_crypto::Secret;
-use ravelin_sa_db::pad::{AuthMethod, IdKind, Identity, Peer};
+use ravelin_sa_db::pad::{AuthMethod, IdKind, Identity, Peer, TranscriptAuth};
 use ravelin_sa_db::{PacketKey, PeerId, PolicyId};
 
 /// Our IKE_AUTH request on the wire.
@@ -25,6 +27,8 @@ use ravelin_sa_db::{PacketKey, PeerId, PolicyId};
 pub struct Auth {
     /// The Child SA that was asked for; none for an IKE SA alone (RFC 6023).
     child: Option<ChildOffer>,
+    /// Keys with our PPK in them (RFC 8784), for the case that the responder has it too.
+    ppk_keys: Option<SkKeys>,
 }
 
 impl Auth {
@@ -40,11 +44,21 @@ impl Auth {
         let peer = Arc::clone(&core.profile);
         let idi = to_wire(&peer.local_id);
         let secret = shared_key(cx, &peer, peer.remote_id.exact())?;
-        let auth = sign(core, Role::Initiator, &idi, &secret)?;
+        let mixed = own_ppk(cx, core, &peer)?;
+        let auth = sign(core, mixed.as_ref().map_or(&core.keys, |(_, keys)| keys), Role::Initiator, &idi, &secret)?;
+        let plain = sign(core, &core.keys, Role::Initiator, &idi, &secret)?;
         core.local_id = Some(peer.local_id.clone());
         let mut draft = alloc::vec![Payload::IdInitiator(idi), auth];
         draft.extend(peer.remote_id.exact().map(|id| Payload::IdResponder(to_wire(id))));
         draft.extend(common_notifies(core));
+        if let Some((id, _)) = &mixed {
+            draft.push(notify(NotifyType::PPK_IDENTITY, id.clone()));
+            if !peer.ppk_required
+                && let Payload::Auth(plain) = plain
+            {
+                draft.push(notify(NotifyType::NO_PPK_AUTH, plain.data));
+            }
+        }
         if core.peer.is_some_and(|p| cx.initial_contact(p)) {
             draft.push(notify(NotifyType::INITIAL_CONTACT, Vec::new()));
         }
@@ -56,7 +70,7 @@ impl Auth {
             }
             None => None,
         };
-        Ok((InFlight::Auth(Box::new(Self { child })), draft))
+        Ok((InFlight::Auth(Box::new(Self { child, ppk_keys: mixed.map(|(_, keys)| keys) })), draft))
     }
 
     /// Verifies the responder and installs the Child SA.
@@ -65,7 +79,7 @@ impl Auth {
             self.give_back(cx);
             return refused(msg);
         };
-        if let Err(reason) = verify_responder(cx, core, idr, auth) {
+        if let Err(reason) = self.take_ppk(core, msg).and_then(|()| verify_responder(cx, core, idr, auth)) {
             self.give_back(cx);
             return Step::FailAndTell(reason, Some(NotifyType::AUTHENTICATION_FAILED));
         }
@@ -84,6 +98,18 @@ impl Auth {
         }
         core.opening = super::Opening::default();
         Step::Done
+    }
+
+    /// The responder says by PPK_IDENTITY that it used the PPK (RFC 8784 §3).
+    fn take_ppk(&self, core: &mut SaCore, msg: &Inbound<'_>) -> Result<(), Reason> {
+        match &self.ppk_keys {
+            Some(keys) if msg.notify(NotifyType::PPK_IDENTITY).is_some() => {
+                core.keys = keys.clone();
+                core.ppk_used = true;
+            }
+            _ => {}
+        }
+        ppk_satisfied(core, &core.profile)
     }
 
     /// The policy of the Child SA that was asked for.
@@ -129,7 +155,7 @@ fn verify_responder(
     if !peer.remote_id.matches(&remote) {
         return Err(Reason::WrongIdentity { expected: peer.remote_id.to_string(), came: remote.to_string() });
     }
-    verify(cx, core, &peer, Role::Responder, idr, auth)?;
+    verify(cx, core, &core.keys, &peer, Role::Responder, idr, auth)?;
     core.remote_id = Some(remote);
     Ok(())
 }
@@ -147,7 +173,11 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
         };
         return Reply::refuse(NotifyType::AUTHENTICATION_FAILED, reason);
     };
-    let (id, peer) = match authenticate_initiator(cx, core, idi, msg.payloads.id_responder(), auth) {
+    if !core.pending.ke.is_empty() {
+        let detail = "IKE_AUTH before the additional key exchanges are done (RFC 9370 section 2.2.2)".to_string();
+        return Reply::refuse(NotifyType::INVALID_SYNTAX, Reason::Unexpected { detail });
+    }
+    let (id, peer) = match authenticate_initiator(cx, core, msg, idi, auth) {
         Ok(found) => found,
         Err(reason) => return Reply::refuse(NotifyType::AUTHENTICATION_FAILED, reason),
     };
@@ -180,19 +210,62 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
 /// Finds the PAD entry for what the initiator claims and verifies its AUTH against it.
 fn authenticate_initiator(
     cx: &mut Cx<'_>,
-    core: &SaCore,
+    core: &mut SaCore,
+    msg: &Inbound<'_>,
     idi: &Identification,
-    idr: Option<&Identification>,
     auth: &Authentication,
 ) -> Result<(PeerId, Arc<Peer>), Reason> {
-    let (claimed, hint) = (from_wire(idi), idr.map(from_wire));
+    let (claimed, hint) = (from_wire(idi), msg.payloads.id_responder().map(from_wire));
     let found =
         cx.db.pad.find_all(hint.as_ref(), &claimed, core.path.remote.ip()).map(|(id, p)| (id, Arc::clone(p))).next();
     let (id, peer) = found
         .ok_or_else(|| Reason::UnknownPeer { claimed: claimed.to_string(), asked_for: hint.map(|h| h.to_string()) })?;
     check_suite(core, &peer)?;
-    verify(cx, core, &peer, Role::Initiator, idi, auth)?;
+    if peer.transcript_auth == TranscriptAuth::Require && !core.agreed.transcript {
+        return Err(Reason::Downgrade { what: "IKE_SA_INIT_FULL_TRANSCRIPT_AUTH".to_string() });
+    }
+    let mixed = peers_ppk(cx, core, msg)?;
+    match (&mixed, msg.notify(NotifyType::NO_PPK_AUTH)) {
+        (Some(keys), _) => verify(cx, core, keys, &peer, Role::Initiator, idi, auth)?,
+        (None, Some(plain)) if core.agreed.ppk == PpkUse::Auth && msg.notify(NotifyType::PPK_IDENTITY).is_some() => {
+            let plain = Authentication::new(auth.method, plain.data.clone());
+            verify(cx, core, &core.keys, &peer, Role::Initiator, idi, &plain)?;
+        }
+        (None, _) => verify(cx, core, &core.keys, &peer, Role::Initiator, idi, auth)?,
+    }
+    if let Some(keys) = mixed {
+        core.keys = keys;
+        core.ppk_used = true;
+    }
+    ppk_satisfied(core, &peer)?;
     Ok((id, peer))
+}
+
+/// Our PPK and the keys with it mixed in, when RFC 8784 was agreed on.
+fn own_ppk(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Option<(Vec<u8>, SkKeys)>, Reason> {
+    if core.agreed.ppk != PpkUse::Auth {
+        return Ok(None);
+    }
+    let Some((id, secret)) = ppk::own(peer, &cx.db.pad.secrets) else { return Ok(None) };
+    let suite = core.suite.as_ref().ok_or_else(no_keys)?;
+    Ok(Some((id, ppk::mix_auth(suite.prf, &secret, &core.keys)?)))
+}
+
+/// The keys with the PPK that the initiator names, when we have it (RFC 8784 §3).
+fn peers_ppk(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>) -> Result<Option<SkKeys>, Reason> {
+    let named = msg.notify(NotifyType::PPK_IDENTITY).filter(|_| core.agreed.ppk == PpkUse::Auth);
+    let Some(secret) = named.and_then(|n| cx.db.pad.secrets.ppk(&n.data)) else { return Ok(None) };
+    let suite = core.suite.as_ref().ok_or_else(no_keys)?;
+    Ok(Some(ppk::mix_auth(suite.prf, secret, &core.keys)?))
+}
+
+/// A mandatory PPK must be in the keys.
+fn ppk_satisfied(core: &SaCore, peer: &Peer) -> Result<(), Reason> {
+    if peer.ppk_required && !core.ppk_used {
+        let kind = "common post-quantum preshared key, which policy demands (RFC 8784, RFC 9867)";
+        return Err(Reason::NoCredential { kind, identity: peer.name.clone() });
+    }
+    Ok(())
 }
 
 /// The IKE suite was chosen for a candidate known by address alone; the entry it turned out to be must allow it too.
@@ -219,9 +292,13 @@ fn no_keys() -> Reason {
 fn answer_auth(cx: &mut Cx<'_>, core: &mut SaCore, peer: &Arc<Peer>) -> Result<Draft, Reason> {
     let idr = to_wire(&peer.local_id);
     let secret = shared_key(cx, peer, core.remote_id.as_ref().or(peer.remote_id.exact()))?;
-    let auth = sign(core, Role::Responder, &idr, &secret)?;
+    let auth = sign(core, &core.keys, Role::Responder, &idr, &secret)?;
     core.local_id = Some(peer.local_id.clone());
-    Ok(alloc::vec![Payload::IdResponder(idr), auth])
+    let mut draft = alloc::vec![Payload::IdResponder(idr), auth];
+    if core.ppk_used && core.agreed.ppk == PpkUse::Auth {
+        draft.push(notify(NotifyType::PPK_IDENTITY, Vec::new()));
+    }
+    Ok(draft)
 }
 
 /// Status notifies that both roles send in IKE_AUTH.
@@ -293,21 +370,30 @@ fn psk_between(cx: &Cx<'_>, local: &Identity, remote: &Identity) -> Result<Arc<S
 }
 
 /// What `role` signs in this IKE SA.
-fn octets(core: &SaCore, role: Role, id: &Identification) -> Result<Vec<u8>, Reason> {
+fn octets(core: &SaCore, keys: &SkKeys, role: Role, id: &Identification) -> Result<Vec<u8>, Reason> {
     let suite = core.suite.as_ref().ok_or_else(no_keys)?;
     let o = &core.opening;
     let mut rest_of_id = Vec::new();
     id.emit(&mut rest_of_id);
-    let (real_message, nonce, sk_p) = match role {
-        Role::Initiator => (&o.message1, &o.nr, &core.keys.pi),
-        Role::Responder => (&o.message2, &o.ni, &core.keys.pr),
+    let int_auth = core.int_auth.octets();
+    let (real_message, other, nonce, sk_p) = match role {
+        Role::Initiator => (&o.message1, &o.message2, &o.nr, &keys.pi),
+        Role::Responder => (&o.message2, &o.message1, &o.ni, &keys.pr),
     };
-    Ok(SignedOctets { real_message, nonce, sk_p, rest_of_id: &rest_of_id, int_auth: &[] }.bytes(suite.prf))
+    Ok(SignedOctets {
+        real_message,
+        other_message: core.agreed.transcript.then_some(other.as_slice()),
+        nonce,
+        sk_p,
+        rest_of_id: &rest_of_id,
+        int_auth: &int_auth,
+    }
+    .bytes(suite.prf))
 }
 
 /// Our AUTH payload.
-fn sign(core: &SaCore, role: Role, id: &Identification, secret: &Secret) -> Result<Payload, Reason> {
-    let octets = octets(core, role, id)?;
+fn sign(core: &SaCore, keys: &SkKeys, role: Role, id: &Identification, secret: &Secret) -> Result<Payload, Reason> {
+    let octets = octets(core, keys, role, id)?;
     let suite = core.suite.as_ref().ok_or_else(no_keys)?;
     let data = psk::sign(suite.prf, secret, &octets).expose().to_vec();
     Ok(Payload::Auth(Authentication::new(WireMethod::SHARED_KEY, data)))
@@ -317,6 +403,7 @@ fn sign(core: &SaCore, role: Role, id: &Identification, secret: &Secret) -> Resu
 fn verify(
     cx: &Cx<'_>,
     core: &SaCore,
+    keys: &SkKeys,
     peer: &Peer,
     role: Role,
     id: &Identification,
@@ -331,7 +418,7 @@ fn verify(
         return Err(wrong_method());
     }
     let secret = psk_between(cx, &peer.local_id, &identity)?;
-    let octets = octets(core, role, id)?;
+    let octets = octets(core, keys, role, id)?;
     let suite = core.suite.as_ref().ok_or_else(no_keys)?;
     if psk::verify(suite.prf, &secret, &octets, &auth.data) {
         return Ok(());

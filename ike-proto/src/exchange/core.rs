@@ -4,13 +4,17 @@
 
 use super::IkeSuite;
 use crate::config::Config;
+use crate::ext::int_auth::IntAuth;
 use crate::ext::natd::NatState;
+use crate::ext::ppk::PpkUse;
 use crate::ids::{IkeSaId, Role};
 use crate::keys::SkKeys;
+use crate::registry::{ExchangeType, PayloadType};
 use crate::seal::DirectionKeys;
+use crate::wire::Header;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ravelin_crypto::AuthHashId;
+use ravelin_crypto::{AuthHashId, KeId};
 use ravelin_sa_db::pad::{Identity, NatTraversal, Peer};
 use ravelin_sa_db::proposal::Proposal;
 use ravelin_sa_db::{ChildId, Encapsulation, Instant, Mode, Path, PeerId, PolicyId, Protocol, Spi, TrafficSelector};
@@ -28,6 +32,29 @@ pub struct Agreed {
     pub mobike: bool,
     /// RFC 6023: the responder sent CHILDLESS_IKEV2_SUPPORTED.
     pub childless: bool,
+    /// RFC 9242: both sent INTERMEDIATE_EXCHANGE_SUPPORTED.
+    pub intermediate: bool,
+    /// RFC 8784 or RFC 9867.
+    pub ppk: PpkUse,
+    /// Downgrade prevention: both sent IKE_SA_INIT_FULL_TRANSCRIPT_AUTH.
+    pub transcript: bool,
+}
+
+/// What is still to be done by IKE_INTERMEDIATE before IKE_AUTH may come.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Pending {
+    /// Additional key exchanges, in order (RFC 9370).
+    pub ke: Vec<KeId>,
+    /// Our PPK_ID is to be sent, or the peer's is awaited (RFC 9867).
+    pub ppk: bool,
+}
+
+impl Pending {
+    /// True when IKE_AUTH may come.
+    #[must_use]
+    pub fn is_done(&self, ppk_required: bool) -> bool {
+        self.ke.is_empty() && !(self.ppk && ppk_required)
+    }
 }
 
 /// Nonces and IKE_SA_INIT messages, kept until AUTH is made and checked.
@@ -106,10 +133,18 @@ pub struct SaCore {
     pub suite: Option<IkeSuite>,
     /// Keys; empty before IKE_SA_INIT is done.
     pub keys: SkKeys,
+    /// Keys that come into force once the answer is sealed with the old ones (IKE_INTERMEDIATE).
+    pub next_keys: Option<SkKeys>,
     /// Messages sealed so far: the IV of counter-mode ciphers.
     pub sealed: u64,
     /// What both sides agreed on.
     pub agreed: Agreed,
+    /// What IKE_INTERMEDIATE still has to do.
+    pub pending: Pending,
+    /// Transcript of IKE_INTERMEDIATE.
+    pub int_auth: IntAuth,
+    /// A post-quantum PSK is in the keys.
+    pub ppk_used: bool,
     /// Kept until authentication is done.
     pub opening: Opening,
     /// Who we said we are.
@@ -164,6 +199,19 @@ impl SaCore {
             Role::Initiator => Role::Responder,
             Role::Responder => Role::Initiator,
         })
+    }
+
+    /// Adds an IKE_INTERMEDIATE message of either side to the transcript (RFC 9242 §3.3.2).
+    pub fn transcribe(&mut self, header: &Header, first: PayloadType, plain: &[u8]) {
+        if header.exchange != ExchangeType::IKE_INTERMEDIATE {
+            return;
+        }
+        let Some(suite) = &self.suite else { return };
+        let (role, sk_p) = match header.flags.initiator() {
+            true => (Role::Initiator, &self.keys.pi),
+            false => (Role::Responder, &self.keys.pr),
+        };
+        self.int_auth.add(suite.prf, sk_p, role, header, first, plain);
     }
 
     /// The Child SA with this local name.

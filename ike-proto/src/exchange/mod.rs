@@ -7,10 +7,11 @@ pub mod child;
 pub mod child_create;
 pub mod core;
 pub mod informational;
+pub mod intermediate;
 pub mod sa_init;
 pub mod suite;
 
-pub use self::core::{Agreed, Child, ChildState, Opening, SaCore};
+pub use self::core::{Agreed, Child, ChildState, Opening, Pending, SaCore};
 pub use suite::IkeSuite;
 
 use crate::config::Config;
@@ -89,6 +90,8 @@ pub enum Effect {
 pub enum InFlight {
     /// IKE_SA_INIT.
     SaInit(Box<sa_init::SaInit>),
+    /// IKE_INTERMEDIATE.
+    Intermediate(Box<intermediate::Intermediate>),
     /// IKE_AUTH.
     Auth(Box<auth::Auth>),
     /// CREATE_CHILD_SA for a new Child SA.
@@ -110,6 +113,7 @@ impl InFlight {
     pub fn name(&self) -> &'static str {
         match self {
             Self::SaInit(_) => "the IKE_SA_INIT response",
+            Self::Intermediate(_) => "the IKE_INTERMEDIATE response",
             Self::Auth(_) => "the IKE_AUTH response",
             Self::CreateChild(_) => "the CREATE_CHILD_SA response",
             Self::DeleteIke(_) => "the answer to our Delete of the IKE SA",
@@ -123,6 +127,7 @@ impl InFlight {
     pub fn exchange(&self) -> ExchangeType {
         match self {
             Self::SaInit(_) => ExchangeType::IKE_SA_INIT,
+            Self::Intermediate(_) => ExchangeType::IKE_INTERMEDIATE,
             Self::Auth(_) => ExchangeType::IKE_AUTH,
             Self::CreateChild(_) => ExchangeType::CREATE_CHILD_SA,
             Self::DeleteIke(_) | Self::DeleteChild(..) | Self::Liveness { .. } => ExchangeType::INFORMATIONAL,

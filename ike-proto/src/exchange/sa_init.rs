@@ -3,9 +3,11 @@
 //!
 //! Nothing in this exchange is authenticated. An error answer never ends an attempt at once (§2.21.1).
 
-use super::{Agreed, Cx, Draft, IkeSuite, InFlight, Inbound, Opening, SaCore, Step, notify};
+use super::{Agreed, Cx, Draft, IkeSuite, InFlight, Inbound, Opening, Pending, SaCore, Step, notify};
 use crate::error::Reason;
+use crate::ext::ppk::{self, PpkUse};
 use crate::ext::{natd, sighash};
+use crate::ids::Role;
 use crate::keys::sk_schedule::{Seeds, SkKeys, skeyseed};
 use crate::negotiate::{self, Chosen};
 use crate::registry::NotifyType;
@@ -16,6 +18,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use ravelin_crypto::ke::KeSecret;
 use ravelin_crypto::{AuthHashId, KeId, Secret};
+use ravelin_sa_db::pad::TranscriptAuth;
 use ravelin_sa_db::proposal::Proposal;
 use ravelin_sa_db::{PacketKey, PolicyId};
 
@@ -64,7 +67,7 @@ impl SaInit {
         core: &SaCore,
         first: Option<(PolicyId, Option<PacketKey>)>,
     ) -> Result<(InFlight, Draft), Reason> {
-        let offered = usable(cx, &core.profile.proposals);
+        let offered = offers(cx, &core.profile.proposals);
         let group = offered.iter().flat_map(|p| p.ke.iter().copied()).find(|k| *k != KeId::NONE);
         let group = group.ok_or_else(|| Reason::Configuration {
             detail: "no IKE proposal is usable with this provider".to_string(),
@@ -89,6 +92,8 @@ impl SaInit {
         draft.push(Payload::Ke(KeyExchange::new(self.group, self.public.clone())));
         draft.push(Payload::Nonce(Nonce { data: self.ni.clone() }));
         extensions(cx, core, 0, &mut draft);
+        let wants = self.wants(cx, core);
+        draft.extend(wants.notifies());
         draft
     }
 
@@ -112,12 +117,25 @@ impl SaInit {
         match self.accept(cx, core, msg, sent) {
             Ok(()) => {
                 core.float_if_due(cx);
-                match super::auth::Auth::request(cx, core, self.first) {
+                match super::intermediate::next(cx, core, self.first) {
                     Ok((inflight, draft)) => Step::Next(inflight, draft),
                     Err(reason) => Step::Fail(reason),
                 }
             }
             Err(reason) => Step::Doubt(InFlight::SaInit(self), reason),
+        }
+    }
+
+    /// What we ask for beyond RFC 7296.
+    fn wants(&self, cx: &Cx<'_>, core: &SaCore) -> Beyond {
+        let own = ppk::own(&core.profile, &cx.db.pad.secrets).is_some();
+        let (auth, intermediate) = ppk::allowed(&core.profile);
+        let additional = self.offered.iter().any(Proposal::has_addke);
+        Beyond {
+            intermediate: additional || (own && intermediate),
+            ppk_auth: own && auth,
+            ppk_intermediate: own && intermediate,
+            transcript: core.profile.transcript_auth != TranscriptAuth::Off,
         }
     }
 
@@ -181,7 +199,9 @@ impl SaInit {
             .0
             .finish(&parts.ke.data)
             .map_err(|e| Reason::BadKeyExchange { detail: format!("{}: {e}", self.group) })?;
-        core.agreed = agreed(cx, core, msg, spi_r);
+        let agreed = agreed(cx, core, msg, spi_r, self.wants(cx, core));
+        check_required(core, &agreed, !chosen.addke.is_empty())?;
+        core.agreed = agreed;
         core.opening = Opening {
             ni: self.ni.clone(),
             nr: parts.nonce.to_vec(),
@@ -245,7 +265,8 @@ impl Refusal {
 pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Draft, Refusal> {
     let parts = Parts::read(msg)
         .map_err(|reason| Refusal { notify: Some(notify(NotifyType::INVALID_SYNTAX, Vec::new())), reason })?;
-    let ours = usable(cx, &core.profile.proposals);
+    let intermediate = msg.notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED).is_some();
+    let ours = acceptable(cx, &core.profile.proposals, intermediate);
     let chosen = match negotiate::choose(&ours, parts.sa, Some(parts.ke.method), cx.config.prefer_own) {
         Ok(chosen) => chosen,
         Err(reason) => return Err(Refusal::new(NotifyType::NO_PROPOSAL_CHOSEN, Vec::new(), reason)),
@@ -263,7 +284,9 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
         .respond(cx.rng, &parts.ke.data)
         .map_err(|e| refuse(Reason::BadKeyExchange { detail: format!("{group}: {e}") }))?;
     let nr = cx.random(NONCE_LEN);
-    core.agreed = agreed(cx, core, msg, 0);
+    let takes = takes(cx, core, msg);
+    core.agreed = agreed(cx, core, msg, 0, takes);
+    check_required(core, &core.agreed, !chosen.addke.is_empty()).map_err(refuse)?;
     core.opening = Opening {
         ni: parts.nonce.to_vec(),
         nr: nr.clone(),
@@ -278,6 +301,7 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
         Payload::Nonce(Nonce { data: nr })
     ];
     extensions(cx, core, core.spi_r, &mut draft);
+    draft.extend(takes.notifies());
     draft.push(notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED, Vec::new()));
     Ok(draft)
 }
@@ -286,9 +310,28 @@ fn answer_sa(chosen: &Chosen) -> Payload {
     Payload::Sa(SecurityAssociation::new(alloc::vec![chosen.answer.clone()]))
 }
 
-/// Configured proposals reduced to what the provider has. Additional key exchanges are left out where they may be.
-fn usable(cx: &Cx<'_>, proposals: &[Proposal]) -> Vec<Proposal> {
-    proposals.iter().filter_map(|p| p.without_addke()?.supported_by(cx.crypto)).collect()
+/// Our offer: what the provider has. A proposal with optional additional key exchanges stands twice, with them and
+/// without, since peers before RFC 9370 refuse transform types that they do not know.
+fn offers(cx: &Cx<'_>, proposals: &[Proposal]) -> Vec<Proposal> {
+    let mut out = Vec::new();
+    for p in proposals.iter().filter_map(|p| p.supported_by(cx.crypto)) {
+        let plain = p.without_addke();
+        if p.has_addke() {
+            let mut with = p;
+            with.addke.iter_mut().for_each(|list| list.retain(|k| *k != KeId::NONE));
+            out.push(with);
+        }
+        out.extend(plain);
+    }
+    out
+}
+
+/// What we take as responder; without IKE_INTERMEDIATE there are no additional key exchanges.
+fn acceptable(cx: &Cx<'_>, proposals: &[Proposal], intermediate: bool) -> Vec<Proposal> {
+    let keep = |p: &Proposal| {
+        if intermediate { p.supported_by(cx.crypto) } else { p.without_addke()?.supported_by(cx.crypto) }
+    };
+    proposals.iter().filter_map(keep).collect()
 }
 
 /// A fresh key pair of a method.
@@ -296,6 +339,82 @@ pub(crate) fn key_pair(cx: &mut Cx<'_>, group: KeId) -> Result<(SecretHalf, Vec<
     let method = cx.crypto.ke(group).ok_or(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported))?;
     let (secret, public) = method.initiate(cx.rng)?;
     Ok((SecretHalf(secret), public))
+}
+
+/// Extensions that are agreed on by a notify each way and change what AUTH covers or which keys there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Beyond {
+    /// RFC 9242.
+    intermediate: bool,
+    /// RFC 8784.
+    ppk_auth: bool,
+    /// RFC 9867.
+    ppk_intermediate: bool,
+    /// Downgrade prevention.
+    transcript: bool,
+}
+
+impl Beyond {
+    fn of(msg: &Inbound<'_>) -> Self {
+        let has = |kind| msg.notify(kind).is_some();
+        Self {
+            intermediate: has(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED),
+            ppk_auth: has(NotifyType::USE_PPK),
+            ppk_intermediate: has(NotifyType::USE_PPK_INT),
+            transcript: has(NotifyType::IKE_SA_INIT_FULL_TRANSCRIPT_AUTH),
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            intermediate: self.intermediate && other.intermediate,
+            ppk_auth: self.ppk_auth && other.ppk_auth,
+            ppk_intermediate: self.ppk_intermediate && other.ppk_intermediate,
+            transcript: self.transcript && other.transcript,
+        }
+    }
+
+    fn notifies(self) -> impl Iterator<Item = Payload> {
+        [
+            (self.intermediate, NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED),
+            (self.ppk_auth, NotifyType::USE_PPK),
+            (self.ppk_intermediate, NotifyType::USE_PPK_INT),
+            (self.transcript, NotifyType::IKE_SA_INIT_FULL_TRANSCRIPT_AUTH),
+        ]
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .map(|(_, kind)| notify(kind, Vec::new()))
+    }
+}
+
+/// What we answer as responder: of the two ways to a PPK one; the transcript notify whether it was asked for or not
+/// (draft-ietf-ipsecme-ikev2-downgrade-prevention).
+fn takes(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>) -> Beyond {
+    let asked = Beyond::of(msg);
+    let have = cx.db.pad.secrets.ppks().next().is_some();
+    let (auth, intermediate) = ppk::allowed(&core.profile);
+    let ppk_intermediate = have && intermediate && asked.ppk_intermediate && asked.intermediate;
+    Beyond {
+        intermediate: asked.intermediate,
+        ppk_auth: have && auth && asked.ppk_auth && !ppk_intermediate,
+        ppk_intermediate,
+        transcript: core.profile.transcript_auth != TranscriptAuth::Off,
+    }
+}
+
+/// What policy demands of IKE_SA_INIT. As responder the PAD entry is a candidate; IKE_AUTH checks again.
+fn check_required(core: &SaCore, agreed: &Agreed, additional: bool) -> Result<(), Reason> {
+    let missing = |what: &str| Err(Reason::Downgrade { what: what.to_string() });
+    if additional && !agreed.intermediate {
+        return missing("INTERMEDIATE_EXCHANGE_SUPPORTED (RFC 9242), which the chosen additional key exchange needs");
+    }
+    if core.role == Role::Initiator && core.profile.ppk_required && agreed.ppk == PpkUse::None {
+        return missing("USE_PPK (RFC 8784) or USE_PPK_INT (RFC 9867)");
+    }
+    if core.role == Role::Initiator && core.profile.transcript_auth == TranscriptAuth::Require && !agreed.transcript {
+        return missing("IKE_SA_INIT_FULL_TRANSCRIPT_AUTH");
+    }
+    Ok(())
 }
 
 /// The notifies that both roles send.
@@ -310,13 +429,21 @@ fn extensions(cx: &Cx<'_>, core: &SaCore, spi_r: u64, draft: &mut Draft) {
 }
 
 /// Reads the peer's notifies. `spi_r` is the responder's SPI as it stands in that message's hashes.
-fn agreed(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>, spi_r: u64) -> Agreed {
+fn agreed(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>, spi_r: u64, own: Beyond) -> Agreed {
+    let both = own.and(Beyond::of(msg));
     Agreed {
         nat: natd::judge(cx.crypto, core.spi_i, spi_r, msg.path, msg.payloads.notifies()),
         fragmentation: core.profile.fragmentation && msg.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some(),
         signature_hashes: sighash::read(msg.payloads.notifies()),
         mobike: false,
         childless: msg.notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED).is_some(),
+        intermediate: both.intermediate,
+        ppk: match (both.ppk_intermediate && both.intermediate, both.ppk_auth) {
+            (true, _) => PpkUse::Intermediate,
+            (false, true) => PpkUse::Auth,
+            (false, false) => PpkUse::None,
+        },
+        transcript: both.transcript,
     }
 }
 
@@ -326,6 +453,7 @@ fn derive(core: &mut SaCore, suite: IkeSuite, shared: &Secret) -> Result<(), Rea
     let seed = skeyseed(suite.prf, ni, nr, shared);
     core.keys =
         SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i: core.spi_i, spi_r: core.spi_r })?;
+    core.pending = Pending { ke: suite.addke.clone(), ppk: core.agreed.ppk == PpkUse::Intermediate };
     core.suite = Some(suite);
     Ok(())
 }

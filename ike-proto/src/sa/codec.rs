@@ -36,6 +36,7 @@ pub fn clear(header: &Header, draft: &Draft) -> Option<Vec<u8>> {
 pub fn protected(cx: &mut Cx<'_>, core: &mut SaCore, header: &Header, draft: &Draft) -> Option<Vec<Vec<u8>>> {
     let alg = core.suite.as_ref()?.seal;
     let (first, inner) = encode_payloads(draft).ok()?;
+    core.transcribe(header, first, &inner);
     let limit = usize::from(cx.config.fragment_size).saturating_sub(outer_len(core));
     let whole = seal::body_len(&alg, inner.len()).saturating_add(32);
     if !core.agreed.fragmentation || whole <= limit {

@@ -8,7 +8,9 @@ use super::window::{Answered, Verdict};
 use super::{IkeSa, Lifecycle};
 use crate::error::Reason;
 use crate::event::Event;
-use crate::exchange::{After, Cx, InFlight, Inbound, Reply, Step, auth, child_create, informational, notify};
+use crate::exchange::{
+    After, Cx, InFlight, Inbound, Reply, Step, auth, child_create, informational, intermediate, notify,
+};
 use crate::registry::{ExchangeType, NotifyType, PayloadType};
 use crate::seal::Reassembly;
 use crate::wire::message::decode_payloads;
@@ -65,6 +67,7 @@ impl IkeSa {
                 None => return Outcome::Kept,
             },
         };
+        self.core.transcribe(&header, first, &plain);
         if header.is_response() {
             self.take_response(cx, path, header, first, &plain);
         } else {
@@ -77,7 +80,10 @@ impl IkeSa {
     /// Requests that may come in this part of life.
     fn may_come(&self, exchange: ExchangeType) -> bool {
         match self.life {
-            Lifecycle::Opening => self.is_half_open() && exchange == ExchangeType::IKE_AUTH,
+            Lifecycle::Opening => {
+                let intermediate = exchange == ExchangeType::IKE_INTERMEDIATE && self.core.agreed.intermediate;
+                self.is_half_open() && (exchange == ExchangeType::IKE_AUTH || intermediate)
+            }
             Lifecycle::Established | Lifecycle::Replaced | Lifecycle::Closing => {
                 exchange == ExchangeType::CREATE_CHILD_SA || exchange == ExchangeType::INFORMATIONAL
             }
@@ -143,6 +149,9 @@ impl IkeSa {
         };
         self.transmit(cx, path, &datagrams);
         self.receive.keep(Answered { message_id: header.message_id, fingerprint, datagrams });
+        if let Some(keys) = self.core.next_keys.take() {
+            self.core.keys = keys;
+        }
         if self.life == Lifecycle::Opening && established {
             self.life = Lifecycle::Established;
         }
@@ -153,6 +162,7 @@ impl IkeSa {
 
     fn dispatch(&mut self, cx: &mut Cx<'_>, msg: &Inbound<'_>) -> Reply {
         match msg.header.exchange {
+            ExchangeType::IKE_INTERMEDIATE => intermediate::respond(cx, &mut self.core, msg),
             ExchangeType::IKE_AUTH => auth::respond(cx, &mut self.core, msg),
             ExchangeType::CREATE_CHILD_SA if self.life == Lifecycle::Established => {
                 child_create::respond(cx, &mut self.core, msg)
@@ -190,13 +200,18 @@ impl IkeSa {
         match inflight {
             InFlight::Auth(a) => a.give_back(cx),
             InFlight::CreateChild(c) => c.give_back(cx),
-            InFlight::SaInit(_) | InFlight::DeleteIke(_) | InFlight::DeleteChild(..) | InFlight::Liveness { .. } => {}
+            InFlight::SaInit(_)
+            | InFlight::Intermediate(_)
+            | InFlight::DeleteIke(_)
+            | InFlight::DeleteChild(..)
+            | InFlight::Liveness { .. } => {}
         }
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, inflight: InFlight, msg: &Inbound<'_>) -> Step {
         match inflight {
             InFlight::SaInit(x) => Step::Ignore(InFlight::SaInit(x)),
+            InFlight::Intermediate(x) => x.response(cx, &mut self.core, msg),
             InFlight::Auth(x) => x.response(cx, &mut self.core, msg),
             InFlight::CreateChild(x) => x.response(cx, &mut self.core, msg),
             InFlight::DeleteIke(reason) => Step::Fail(reason),

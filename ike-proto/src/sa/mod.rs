@@ -17,7 +17,8 @@ pub use timers::Why;
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::sa_init::{self, Refusal, SaInit};
-use crate::exchange::{Agreed, Cx, InFlight, Inbound, Opening, SaCore, informational};
+use crate::exchange::{Agreed, Cx, InFlight, Inbound, Opening, Pending, SaCore, informational};
+use crate::ext::int_auth::IntAuth;
 use crate::ids::{IkeSaId, Role};
 use crate::keys::SkKeys;
 use crate::registry::ExchangeType;
@@ -80,8 +81,12 @@ impl IkeSa {
             path: birth.path,
             suite: None,
             keys: SkKeys::default(),
+            next_keys: None,
             sealed: 0,
             agreed: Agreed::default(),
+            pending: Pending::default(),
+            int_auth: IntAuth::default(),
+            ppk_used: false,
             opening: Opening::default(),
             local_id: None,
             remote_id: None,
@@ -154,6 +159,7 @@ impl IkeSa {
                 InFlight::Auth(a) => a.give_back(cx),
                 InFlight::CreateChild(c) => c.give_back(cx),
                 InFlight::SaInit(_)
+                | InFlight::Intermediate(_)
                 | InFlight::DeleteIke(_)
                 | InFlight::DeleteChild(..)
                 | InFlight::Liveness { .. } => {}
@@ -173,6 +179,7 @@ impl IkeSa {
     pub(crate) fn is_making(&self, policy: PolicyId) -> bool {
         let flying = self.send.iter().any(|f| match &f.inflight {
             InFlight::SaInit(x) => x.first_policy() == Some(policy),
+            InFlight::Intermediate(x) => x.first_policy() == Some(policy),
             InFlight::Auth(x) => x.policy() == Some(policy),
             InFlight::CreateChild(x) => x.policy() == policy,
             InFlight::DeleteIke(_) | InFlight::DeleteChild(..) | InFlight::Liveness { .. } => false,

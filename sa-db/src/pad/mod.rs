@@ -14,7 +14,7 @@ mod peer;
 mod secrets;
 
 pub use identity::{IdKind, IdPattern, Identity, IdentityError};
-pub use peer::{AuthMethod, IkeTimes, NatTraversal, Peer, Uniqueness};
+pub use peer::{AuthMethod, IkeTimes, NatTraversal, Peer, PpkMethod, TranscriptAuth, Uniqueness};
 pub use secrets::Secrets;
 
 use crate::PeerId;

@@ -60,6 +60,30 @@ pub enum NatTraversal {
     Never,
 }
 
+/// How a post-quantum PSK is mixed in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum PpkMethod {
+    /// RFC 9867 where the peer has it, else RFC 8784.
+    #[default]
+    Either,
+    /// RFC 8784 only: in IKE_AUTH.
+    Auth,
+    /// RFC 9867 only: in IKE_INTERMEDIATE.
+    Intermediate,
+}
+
+/// Whether AUTH covers both IKE_SA_INIT messages in full (draft-ietf-ipsecme-ikev2-downgrade-prevention).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum TranscriptAuth {
+    /// Never.
+    Off,
+    /// When the peer has it too.
+    #[default]
+    Offer,
+    /// Refuse peers that have it not.
+    Require,
+}
+
 /// Times of the IKE SA. Zero: never.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct IkeTimes {
@@ -126,8 +150,12 @@ pub struct Peer {
     pub child_constraints: Vec<TrafficSelector>,
     /// A post-quantum PSK (RFC 8784): its PPK_ID.
     pub ppk: Option<Vec<u8>>,
+    /// Which way it is mixed in.
+    pub ppk_method: PpkMethod,
     /// Refuse the peer without a post-quantum PSK.
     pub ppk_required: bool,
+    /// AUTH over the whole of IKE_SA_INIT, against downgrades.
+    pub transcript_auth: TranscriptAuth,
     /// What to do when the same identities come again.
     pub uniqueness: Uniqueness,
     /// UDP encapsulation.
@@ -163,6 +191,8 @@ impl Peer {
             proposals: Proposal::default_ike(),
             child_constraints: Vec::new(),
             ppk: None,
+            ppk_method: PpkMethod::default(),
+            transcript_auth: TranscriptAuth::default(),
             ppk_required: false,
             uniqueness: Uniqueness::default(),
             nat_traversal: NatTraversal::default(),

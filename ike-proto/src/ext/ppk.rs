@@ -1,0 +1,92 @@
+//! Post-quantum preshared keys: RFC 8784 (mixed in at IKE_AUTH) and RFC 9867 (mixed in by IKE_INTERMEDIATE, so that
+//! the initial IKE SA is protected too). Key formulas and the choice between the two; the exchanges call it by name.
+
+use crate::keys::prf_plus;
+use crate::keys::sk_schedule::{Seeds, SkKeyLengths, SkKeys};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use ravelin_crypto::prf::Prf;
+use ravelin_crypto::{CryptoError, Secret};
+use ravelin_sa_db::pad::{Peer, PpkMethod, Secrets};
+use subtle::ConstantTimeEq;
+
+/// Octets of the PPK Confirmation (RFC 9867 §3.1).
+pub const CONFIRMATION_LEN: usize = 8;
+
+/// What was agreed on in IKE_SA_INIT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PpkUse {
+    /// No PPK.
+    #[default]
+    None,
+    /// RFC 8784.
+    Auth,
+    /// RFC 9867.
+    Intermediate,
+}
+
+/// What a side may use with this peer: (RFC 8784, RFC 9867).
+#[must_use]
+pub fn allowed(peer: &Peer) -> (bool, bool) {
+    match peer.ppk_method {
+        PpkMethod::Either => (true, true),
+        PpkMethod::Auth => (true, false),
+        PpkMethod::Intermediate => (false, true),
+    }
+}
+
+/// The PPK of a PAD entry, with its PPK_ID (type octet and value).
+#[must_use]
+pub fn own(peer: &Peer, secrets: &Secrets) -> Option<(Vec<u8>, Arc<Secret>)> {
+    let id = peer.ppk.clone()?;
+    let secret = secrets.ppk(&id)?.clone();
+    Some((id, secret))
+}
+
+/// SK_d' = prf+(PPK, SK_d), and SK_pi', SK_pr' alike; the rest stays (RFC 8784 §3).
+///
+/// # Errors
+/// Never for a registered PRF.
+pub fn mix_auth(prf: &dyn Prf, ppk: &Secret, keys: &SkKeys) -> Result<SkKeys, CryptoError> {
+    let mix = |k: &Secret| prf_plus(prf, ppk.expose(), &[k.expose()], prf.key_len());
+    Ok(SkKeys { d: mix(&keys.d)?, pi: mix(&keys.pi)?, pr: mix(&keys.pr)?, ..keys.clone() })
+}
+
+/// SKEYSEED' = prf+(PPK, SK_d), then all SK_* anew (RFC 9867 §3.1.2).
+///
+/// # Errors
+/// Never for a registered suite.
+pub fn mix_intermediate(
+    prf: &dyn Prf,
+    ppk: &Secret,
+    keys: &SkKeys,
+    lengths: SkKeyLengths,
+    seeds: Seeds<'_>,
+) -> Result<SkKeys, CryptoError> {
+    let seed = prf_plus(prf, ppk.expose(), &[keys.d.expose()], prf.key_len())?;
+    SkKeys::derive(prf, lengths, &seed, seeds)
+}
+
+/// The PPK Confirmation: the first octets of prf(PPK, Ni | Nr | SPIi | SPIr).
+#[must_use]
+pub fn confirmation(prf: &dyn Prf, ppk: &Secret, seeds: Seeds<'_>) -> Vec<u8> {
+    let mac = prf.prf(ppk.expose(), &[seeds.ni, seeds.nr, &seeds.spi_i.to_be_bytes(), &seeds.spi_r.to_be_bytes()]);
+    mac.expose().iter().copied().take(CONFIRMATION_LEN).collect()
+}
+
+/// The data of a PPK_IDENTITY_KEY notify: PPK_ID | confirmation.
+#[must_use]
+pub fn identity_key(prf: &dyn Prf, id: &[u8], ppk: &Secret, seeds: Seeds<'_>) -> Vec<u8> {
+    let mut data = id.to_vec();
+    data.extend(confirmation(prf, ppk, seeds));
+    data
+}
+
+/// The PPK that a PPK_IDENTITY_KEY notify names, when we have it and its confirmation is right.
+#[must_use]
+pub fn find(prf: &dyn Prf, secrets: &Secrets, data: &[u8], seeds: Seeds<'_>) -> Option<(Vec<u8>, Arc<Secret>)> {
+    let (id, confirm) = data.split_at_checked(data.len().checked_sub(CONFIRMATION_LEN)?)?;
+    let secret = secrets.ppk(id)?;
+    let right: bool = confirmation(prf, secret, seeds).as_slice().ct_eq(confirm).into();
+    right.then(|| (id.to_vec(), Arc::clone(secret)))
+}
