@@ -1,6 +1,6 @@
 //! Typed values of configuration attributes (RFC 7296 §3.15.1, RFC 5739 §4, RFC 6623, RFC 7651, RFC 8598, RFC 9464).
 //!
-//! To add an attribute of a known shape: its number in one arm of [`shape`]. A new shape: one variant of
+//! To add an attribute of a known shape: its number in one arm of `shape`. A new shape: one variant of
 //! [`ConfigValue`], one arm in `parse` and `emit`.
 use super::cp::ConfigAttribute;
 use crate::registry::{AuthHashId, ConfigAttributeType as T};
