@@ -43,6 +43,12 @@ pub enum Egress {
     Bypass,
     /// Dropped and counted.
     Discard(DropReason),
+    /// Larger than the path carries and not to be fragmented; dropped and counted. The sender is to be told, by
+    /// `ravelin_esp::icmp::too_big` for one.
+    TooBig {
+        /// The largest inner packet that fits, in octets.
+        mtu: u16,
+    },
     /// It waits for the SA that is being made.
     Acquiring,
 }
@@ -126,6 +132,7 @@ impl Node {
         let result = match result {
             ravelin_esp::Egress::Sent => Egress::Sent,
             ravelin_esp::Egress::Discard(reason) => Egress::Discard(reason),
+            ravelin_esp::Egress::TooBig { mtu } => Egress::TooBig { mtu },
             ravelin_esp::Egress::NoSa => {
                 self.held.push(self.config.hold, now.mono, policy_id, ip);
                 self.endpoint.handle_report(now, &self.db, Report::Acquire { policy: policy_id, packet: key });

@@ -40,7 +40,8 @@ impl Sim {
         let theirs = self.established(b);
         self.established(a).iter().any(|x| {
             theirs.iter().filter(|y| y.spis == x.spis).any(|y| {
-                let fits = |c: &ChildSnapshot| y.children.iter().any(|d| (c.spi_in, c.spi_out) == (d.spi_out, d.spi_in));
+                let fits =
+                    |c: &ChildSnapshot| y.children.iter().any(|d| (c.spi_in, c.spi_out) == (d.spi_out, d.spi_in));
                 x.children.iter().any(fits)
             })
         })

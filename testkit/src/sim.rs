@@ -761,8 +761,7 @@ impl Sim {
 
     fn carry_sealed(&mut self, host: Host, meta: ravelin::TransmitMeta, bytes: Vec<u8>) {
         let udp = meta.encapsulation == Encapsulation::Udp;
-        let (carrier, path) =
-            if udp { (Carrier::Udp, meta.path) } else { (Carrier::Esp, meta.path.with_ports(0, 0)) };
+        let (carrier, path) = if udp { (Carrier::Udp, meta.path) } else { (Carrier::Esp, meta.path.with_ports(0, 0)) };
         self.carry(host, carrier, path, bytes);
     }
 

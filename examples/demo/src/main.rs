@@ -142,7 +142,8 @@ fn datagrams(moon: &mut Host, sun: &mut Host, clock: Clock) -> Result<()> {
         (moon.delivered, sun.delivered) = (Vec::new(), Vec::new());
         let there = ipv4(MOON_INNER, SUN_INNER, UDP, &udp(4000, n, &n.to_be_bytes()));
         let back = ipv4(SUN_INNER, MOON_INNER, UDP, &udp(n, 4000, &n.to_le_bytes()));
-        (moon.send(clock, &there), sun.send(clock, &back));
+        moon.send(clock, &there);
+        sun.send(clock, &back);
         run_until(moon, sun, clock, "a datagram", |m, s| !m.delivered.is_empty() && !s.delivered.is_empty())?;
         if moon.delivered != [back] || sun.delivered != [there] {
             return Err("a datagram came out of the tunnel changed".into());
