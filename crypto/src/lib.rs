@@ -4,6 +4,9 @@
 //! IKE and ESP look algorithms up in it by id and build keyed objects once per SA. No algorithm here reads a
 //! clock or the operating system's randomness: key exchange and signing take a generator as an argument.
 //!
+//! Features, each of which only adds items: `portable` (default; [`rustcrypto`]), `fast` (`awslc`: aws-lc-rs, C and
+//! assembly, std), `extra-curves` (Curve448, brainpool), `pqc-sign` (ML-DSA).
+//!
 //! To add a transform: one line in [`registry`], one file in `rustcrypto/<kind>/`, one line in that
 //! provider's list. IKE and ESP both have it then.
 #![no_std]

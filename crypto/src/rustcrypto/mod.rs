@@ -87,6 +87,12 @@ pub fn provider() -> Provider {
             &ke::ml_kem::ML_KEM_512,
             &ke::ml_kem::ML_KEM_768,
             &ke::ml_kem::ML_KEM_1024,
+            #[cfg(feature = "extra-curves")]
+            &ke::x448::CURVE448,
+            #[cfg(feature = "extra-curves")]
+            &ke::brainpool::BRAINPOOL_P256R1,
+            #[cfg(feature = "extra-curves")]
+            &ke::brainpool::BRAINPOOL_P384R1,
         ],
         hashes: vec![&hash::SHA1, &hash::SHA2_256, &hash::SHA2_384, &hash::SHA2_512],
         signatures: vec![

