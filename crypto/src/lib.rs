@@ -7,7 +7,7 @@
 //! Features, each of which only adds items: `portable` (default; [`rustcrypto`]), `fast` (`awslc`: aws-lc-rs, C and
 //! assembly, std), `extra-curves` (Curve448, brainpool), `pqc-sign` (ML-DSA).
 //!
-//! To add a transform: one line in [`registry`], one file in `rustcrypto/<kind>/`, one line in that
+//! To add a transform: one line in [`mod@registry`], one file in `rustcrypto/<kind>/`, one line in that
 //! provider's list. IKE and ESP both have it then.
 #![no_std]
 extern crate alloc;
