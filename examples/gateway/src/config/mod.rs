@@ -9,7 +9,7 @@ mod words;
 pub(crate) use document::ConfigError;
 use document::{Document, Field, Result, Section};
 use ravelin::crypto::{Provider, Secret};
-use ravelin::db::pad::NatTraversal;
+use ravelin::db::pad::{NatTraversal, PpkMethod, TranscriptAuth};
 use ravelin::db::proposal::{Proposal, ProposalProtocol};
 use ravelin::db::spd::StartAction;
 use ravelin::db::{AddrRange, Db, IdPattern, Identity, Peer, PeerId, Policy, Protect, TrafficSelector};
@@ -167,6 +167,7 @@ fn peer(s: Section<'_>, folder: &Path, g: &Gateway, provider: &Provider, db: &mu
         "always" => Some(NatTraversal::Force),
         _ => None,
     })?;
+    post_quantum(&s, &mut peer, db)?;
     let peer_name = peer.name.clone();
     let id = db.pad.add(peer).map_err(|e| name.error(e.to_string()))?;
     let children = s.tables("child")?;
@@ -177,6 +178,39 @@ fn peer(s: Section<'_>, folder: &Path, g: &Gateway, provider: &Provider, db: &mu
         child(section, id, &peer_name, remote.is_some(), provider, db)?;
     }
     s.finish()
+}
+
+/// Keys of a `[[peer]]` against quantum computers: a PPK (RFC 8784, RFC 9867) and full-transcript AUTH.
+fn post_quantum(s: &Section<'_>, peer: &mut Peer, db: &mut Db) -> Result<()> {
+    let id = s.text("ppk_id", "the name of the post-quantum preshared key")?;
+    let secret = s.hidden("ppk", words::SECRET, words::secret)?;
+    match (id, secret) {
+        (Some(id), Some(secret)) => {
+            // Type 2: an identity fixed on both sides (RFC 8784 §5.1)
+            let id = [&[2], id.value.as_bytes()].concat();
+            db.pad.secrets.add_ppk(id.clone(), secret);
+            peer.ppk = Some(id);
+        }
+        (Some(_), None) => return Err(s.missing("ppk", words::SECRET)),
+        (None, Some(_)) => return Err(s.missing("ppk_id", "the name of the post-quantum preshared key")),
+        (None, None) => {}
+    }
+    peer.ppk_required = s.parsed("ppk_required", words::YES_NO, peer.ppk.is_some(), words::yes_no)?;
+    peer.ppk_method =
+        s.parsed("ppk_method", "\"either\", \"auth\" or \"intermediate\"", PpkMethod::Either, |t| match t {
+            "either" => Some(PpkMethod::Either),
+            "auth" => Some(PpkMethod::Auth),
+            "intermediate" => Some(PpkMethod::Intermediate),
+            _ => None,
+        })?;
+    let what = "\"off\", \"offer\" or \"require\"";
+    peer.transcript_auth = s.parsed("transcript_auth", what, TranscriptAuth::Offer, |t| match t {
+        "off" => Some(TranscriptAuth::Off),
+        "offer" => Some(TranscriptAuth::Offer),
+        "require" => Some(TranscriptAuth::Require),
+        _ => None,
+    })?;
+    Ok(())
 }
 
 fn psk(s: &Section<'_>, folder: &Path) -> Result<Secret> {

@@ -7,6 +7,17 @@ use std::time::Duration;
 pub(crate) const DURATION: &str = "a duration such as \"90s\", \"5m\", \"4h\", \"2d\" or \"off\"";
 pub(crate) const SECRET: &str = "a secret of at least one octet: text, or hexadecimal after 0x";
 
+pub(crate) const YES_NO: &str = "\"yes\" or \"no\"";
+
+/// `yes` or `no`.
+pub(crate) fn yes_no(s: &str) -> Option<bool> {
+    match s {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
+}
+
 /// `90s`, `500ms`, `5m`, `4h`, `2d`; `off` is zero.
 pub(crate) fn duration(s: &str) -> Option<Duration> {
     if s == "off" {
