@@ -16,6 +16,6 @@ pub trait Prf: Send + Sync {
     fn fixed_key(&self) -> bool {
         false
     }
-    /// prf(key, parts[0] | parts[1] | …). Any key length is accepted, as HMAC does.
+    /// prf(key, all parts as one string). Any key length is accepted, as HMAC does.
     fn prf(&self, key: &[u8], parts: &[&[u8]]) -> Secret;
 }

