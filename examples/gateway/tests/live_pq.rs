@@ -81,21 +81,20 @@ fn newer(test: &str, we_start: bool, suite: &Suite) {
         return;
     }
     let env = [&suite.env()[..], &[("LAB_SUITE", "forky")]].concat();
-    if we_start {
+    let gateway = if we_start {
         lab.strongswan("psk", "b", &env);
-        let gateway = lab.gateway("a", &config("a", "10.9.0.2", suite, "start"), &[]);
-        gateway.wait("Child SA up");
+        lab.gateway("a", &config("a", "10.9.0.2", suite, "start"), &[])
     } else {
         let gateway = lab.gateway("b", &config("b", "any", suite, "none"), &[]);
         lab.strongswan("psk", "a", &env);
         lab.ok("strongswan-peer.sh", &["initiate", "a"], &[]);
-        gateway.wait("Child SA up");
-        lab.ping("a");
-        lab.ping("b");
-        return;
-    }
+        gateway
+    };
+    gateway.wait("Child SA up");
     lab.ping("a");
     lab.ping("b");
+    let show = gateway.ask(&["show"]);
+    assert!(show.contains("ML_KEM_768"), "{show}");
 }
 
 #[test]
