@@ -46,5 +46,5 @@ pub use inbound::{InboundSa, Opened};
 pub use outbound::OutboundSa;
 pub use packet::IpPacket;
 pub use plane::{
-    Egress, Fragmentation, Ingress, OuterInfo, OutputForm, PacketSink, Plane, PlaneConfig, Target, TransmitMeta,
+    Egress, Fragmentation, Ingress, OuterInfo, OutputForm, PacketSink, Plane, PlaneConfig, Target, TransmitMeta, Worker,
 };

@@ -1,0 +1,114 @@
+//! Two threads: on one SA and on two, against one thread; and the bare cipher, which shares nothing, as the measure of
+//! what the machine itself gives two threads.
+
+use crate::setup::{BACK, FRONT, NOW, OUTER, POLICY, packet, path, planes, suite};
+use ravelin_crypto::{EncrId, IntegId};
+use ravelin_esp::{Ingress, OuterInfo, Plane, Worker};
+use ravelin_sa_db::Path;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+const SLICE: Duration = Duration::from_millis(300);
+
+/// Runs `work` on each of `threads`, which counts what it did until told to stop; gives packets per second in all.
+fn throughput(threads: usize, work: impl Fn(usize, &AtomicBool) -> u64 + Sync) -> f64 {
+    let stop = AtomicBool::new(false);
+    let start = Barrier::new(threads + 1);
+    std::thread::scope(|t| {
+        let hs: Vec<_> = (0..threads)
+            .map(|i| {
+                let (stop, start, work) = (&stop, &start, &work);
+                t.spawn(move || {
+                    start.wait();
+                    work(i, stop)
+                })
+            })
+            .collect();
+        start.wait();
+        let t0 = Instant::now();
+        std::thread::sleep(SLICE);
+        stop.store(true, Ordering::Relaxed);
+        let total: u64 = hs.into_iter().map(|h| h.join().unwrap()).sum();
+        total as f64 / t0.elapsed().as_secs_f64()
+    })
+}
+
+fn sealing(plane: &Arc<Plane>, len: usize, sa: u32, stop: &AtomicBool) -> u64 {
+    let mut w = Worker::new(Arc::clone(plane));
+    let plain = packet(len, sa);
+    let mut buf = vec![0; FRONT + len + BACK];
+    buf[FRONT..FRONT + len].copy_from_slice(&plain);
+    let mut n = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for _ in 0..16 {
+            // The headers are needed again, the rest may be what it is.
+            buf[FRONT..FRONT + 28].copy_from_slice(&plain[..28]);
+            w.seal_in_place(NOW, POLICY, &mut buf, FRONT..FRONT + len).unwrap();
+        }
+        n += 16;
+    }
+    n
+}
+
+/// Seals on one plane and opens on the other in the same thread, so that both shared objects are hit.
+fn both(a: &Arc<Plane>, b: &Arc<Plane>, len: usize, sa: u32, stop: &AtomicBool) -> u64 {
+    let (mut out, mut inn) = (Worker::new(Arc::clone(a)), Worker::new(Arc::clone(b)));
+    let plain = packet(len, sa);
+    let mut buf = vec![0; FRONT + len + BACK];
+    buf[FRONT..FRONT + len].copy_from_slice(&plain);
+    let p = path();
+    let back = Path { local: p.remote, remote: p.local };
+    let mut n = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for _ in 0..16 {
+            buf[FRONT..FRONT + 28].copy_from_slice(&plain[..28]);
+            let (r, _) = out.seal_in_place(NOW, POLICY, &mut buf, FRONT..FRONT + len).unwrap();
+            // A thread that was asleep for more than a window finds its packet too old: that is the window's work.
+            let _: Ingress = inn.ingress(NOW, back, OuterInfo::default(), &mut buf[r], OUTER);
+        }
+        n += 16;
+    }
+    n
+}
+
+pub fn run(tries: usize, md: &mut String) {
+    let provider = Arc::new(ravelin_crypto::awslc::provider());
+    let key = provider.aead(EncrId::AES_GCM_16, Some(128)).unwrap().key(&[1; 16]).unwrap();
+    let _ = writeln!(md, "### Two threads\n\nAES-128-GCM, aws-lc-rs. Throughput of two threads over one, the best of {tries} slices of each in turns.\n");
+    let _ = writeln!(md, "| octets | bare cipher, nothing shared | seal, one SA | seal, two SAs | seal and open, one SA | seal and open, two SAs |\n|---:|---:|---:|---:|---:|---:|");
+    for len in [64usize, 1400] {
+        let bare = |_: usize, stop: &AtomicBool| {
+            let (mut data, mut tag) = (vec![0; len], [0; 16]);
+            let mut n = 0;
+            while !stop.load(Ordering::Relaxed) {
+                for _ in 0..16 {
+                    key.seal(&[0; 12], &[0; 12], &mut data, &mut tag).unwrap();
+                }
+                n += 16;
+            }
+            n
+        };
+        let mut best = [0.0f64; 8];
+        for _ in 0..tries {
+            let (a, b) = planes(&provider, 2, |n| suite(EncrId::AES_GCM_16, Some(128), IntegId::NONE, n));
+            let got = [
+                throughput(1, bare),
+                throughput(2, bare),
+                throughput(1, |_, s| sealing(&a, len, 0, s)),
+                throughput(2, |_, s| sealing(&a, len, 0, s)),
+                throughput(2, |i, s| sealing(&a, len, i as u32, s)),
+                throughput(1, |_, s| both(&a, &b, len, 0, s)),
+                throughput(2, |_, s| both(&a, &b, len, 0, s)),
+                throughput(2, |i, s| both(&a, &b, len, i as u32, s)),
+            ];
+            for (b, g) in best.iter_mut().zip(got) {
+                *b = b.max(g);
+            }
+        }
+        let r = |two: usize, one: usize| format!("{:.2} ×", best[two] / best[one]);
+        let _ = writeln!(md, "| {len} | {} | {} | {} | {} | {} |", r(1, 0), r(3, 2), r(4, 2), r(6, 5), r(7, 5));
+    }
+    md.push('\n');
+}
