@@ -15,13 +15,13 @@ use ravelin_sa_db::{Path, Spi};
 #[must_use]
 pub fn too_big(packet: &[u8], mtu: u16, source: IpAddr, out: &mut [u8]) -> Option<usize> {
     let ip = IpPacket::parse(packet).ok()?;
-    if ip.fragment == Fragment::Later || ip.source.is_unspecified() || ip.source.is_multicast() {
+    if ip.fragment == Fragment::Later || ip.source().is_unspecified() || ip.source().is_multicast() {
         return None;
     }
-    if ip.destination.is_multicast() && !ip.is_v6() {
+    if ip.destination().is_multicast() && !ip.is_v6() {
         return None;
     }
-    let kind = ip.source_port.map(|p| p >> 8);
+    let kind = ip.source_port().map(|p| p >> 8);
     let (head, most, v6) = match (source, ip.is_v6()) {
         (IpAddr::V4(_), false) => {
             if ip.protocol == protocol::ICMP && !matches!(kind, Some(0 | 8 | 13..=18)) {
@@ -40,7 +40,7 @@ pub fn too_big(packet: &[u8], mtu: u16, source: IpAddr, out: &mut [u8]) -> Optio
     let quoted = packet.get(..ip.len.min(most.saturating_sub(head).saturating_sub(8)))?;
     let total = head.saturating_add(8).saturating_add(quoted.len());
     let out = out.get_mut(..total)?;
-    let path = Path { local: (source, 0).into(), remote: (ip.source, 0).into() };
+    let path = Path { local: (source, 0).into(), remote: (ip.source(), 0).into() };
     let fields = OuterHeader { traffic_class: 0xc0, dont_fragment: false, hop_limit: 64, flow_label: 0 };
     let next = if v6 { protocol::ICMPV6 } else { protocol::ICMP };
     header::write_ip(out, &path, next, &fields, 0).ok()?;
@@ -50,7 +50,7 @@ pub fn too_big(packet: &[u8], mtu: u16, source: IpAddr, out: &mut [u8]) -> Optio
     *message.first_chunk_mut::<8>()? = [kind, code, 0, 0, 0, 0, m0, m1];
     message.get_mut(8..)?.copy_from_slice(quoted);
     let mut sum = u64::from(checksum::sum(message));
-    if let (IpAddr::V6(s), IpAddr::V6(d)) = (source, ip.source) {
+    if let (IpAddr::V6(s), IpAddr::V6(d)) = (source, ip.source()) {
         let pseudo = [checksum::sum(&s.octets()), checksum::sum(&d.octets())];
         sum = pseudo.iter().fold(sum, |a, b| a.wrapping_add(u64::from(*b)));
         sum = sum.wrapping_add(message.len() as u64).wrapping_add(u64::from(protocol::ICMPV6));

@@ -33,6 +33,7 @@ pub mod outbound;
 pub mod packet;
 pub mod plane;
 pub mod replay;
+mod selectors;
 pub mod sequence;
 mod transform;
 

@@ -13,9 +13,10 @@ use ravelin_sa_db::{Direction, Protocol, SaParams};
 
 /// The keyed outbound half of a Child SA. Not `Clone`: its counter makes the nonces.
 pub struct OutboundSa {
-    params: Arc<SaParams>,
     transform: Transform,
+    spi: [u8; 4],
     sequence: Sequence,
+    params: Arc<SaParams>,
 }
 
 /// The counting pad of RFC 4303 §2.4.
@@ -60,7 +61,7 @@ impl OutboundSa {
             return Err(PlaneError::Mode);
         }
         let sequence = Sequence::starting_after(params.esn, used);
-        Ok(Self { params, transform, sequence })
+        Ok(Self { transform, spi: params.spi.to_be_bytes(), sequence, params })
     }
 
     /// What it was made of.
@@ -180,7 +181,7 @@ impl OutboundSa {
         let end = start.saturating_add(self.sealed_len(len));
         let esp = buf.get_mut(start..end).ok_or(DropReason::NoRoom)?;
         let (head, rest) = esp.split_first_chunk_mut::<HEADER>().ok_or(DropReason::NoRoom)?;
-        let [s0, s1, s2, s3] = self.params.spi.to_be_bytes();
+        let [s0, s1, s2, s3] = self.spi;
         let [.., n0, n1, n2, n3] = number.to_be_bytes();
         *head = [s0, s1, s2, s3, n0, n1, n2, n3];
 

@@ -47,20 +47,16 @@ pub enum Fragment {
 /// What the headers of one IP packet say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IpPacket {
-    /// Source address.
-    pub source: IpAddr,
-    /// Destination address.
-    pub destination: IpAddr,
+    // Addresses as integers, high half first, IPv4 in the lower 32 bits: they are compared with every packet, and
+    // `IpAddr` with its octets behind a tag makes the processor wait.
+    pub(crate) source: (u64, u64),
+    pub(crate) destination: (u64, u64),
+    /// Source port in the upper half, destination port in the lower; 0 when not available.
+    pub(crate) ports: u32,
+    pub(crate) has_ports: bool,
+    pub(crate) v6: bool,
     /// Upper-layer protocol behind any extension headers.
     pub protocol: u8,
-    /// Source port, or ICMP type and code; `None` when not available.
-    pub source_port: Option<u16>,
-    /// Destination port, or ICMP type and code.
-    pub destination_port: Option<u16>,
-    /// Whole packet length by its own header, never more than what was given.
-    pub len: usize,
-    /// Where the upper layer starts, from the start of the packet.
-    pub upper: usize,
     /// Traffic class: DSCP (upper six bits) and ECN (lower two).
     pub traffic_class: u8,
     /// TTL or hop limit.
@@ -69,6 +65,10 @@ pub struct IpPacket {
     pub dont_fragment: bool,
     /// Fragmentation.
     pub fragment: Fragment,
+    /// Whole packet length by its own header, never more than what was given.
+    pub len: usize,
+    /// Where the upper layer starts, from the start of the packet.
+    pub upper: usize,
 }
 
 impl IpPacket {
@@ -85,21 +85,55 @@ impl IpPacket {
         }
     }
 
+    fn addr(&self, (high, low): (u64, u64)) -> IpAddr {
+        if self.v6 {
+            IpAddr::V6(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)))
+        } else {
+            IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(low & 0xffff_ffff).unwrap_or(0)))
+        }
+    }
+
+    /// Source address.
+    #[must_use]
+    pub fn source(&self) -> IpAddr {
+        self.addr(self.source)
+    }
+
+    /// Destination address.
+    #[must_use]
+    pub fn destination(&self) -> IpAddr {
+        self.addr(self.destination)
+    }
+
+    /// Source port, or ICMP type and code; `None` when not available.
+    #[must_use]
+    pub fn source_port(&self) -> Option<u16> {
+        self.has_ports.then(|| u16::try_from(self.ports >> 16).unwrap_or(0))
+    }
+
+    /// Destination port, or ICMP type and code.
+    #[must_use]
+    pub fn destination_port(&self) -> Option<u16> {
+        self.has_ports.then(|| u16::try_from(self.ports & 0xffff).unwrap_or(0))
+    }
+
     /// The key as this host sees it: local is the source of what goes out and the destination of what comes in.
     #[must_use]
-    #[inline]
     pub fn key(&self, direction: Direction) -> PacketKey {
+        let (source, destination) = (self.source(), self.destination());
+        let (sp, dp) = (self.source_port(), self.destination_port());
         let (local, remote, local_port, remote_port) = match direction {
-            Direction::Outbound => (self.source, self.destination, self.source_port, self.destination_port),
-            Direction::Inbound => (self.destination, self.source, self.destination_port, self.source_port),
+            Direction::Outbound => (source, destination, sp, dp),
+            Direction::Inbound => (destination, source, dp, sp),
         };
         PacketKey { local, remote, protocol: self.protocol, local_port, remote_port }
     }
 
     /// True for IPv6.
     #[must_use]
+    #[inline]
     pub fn is_v6(&self) -> bool {
-        self.source.is_ipv6()
+        self.v6
     }
 }
 
@@ -129,23 +163,28 @@ fn parse_v4(ip: &[u8]) -> Result<IpPacket, DropReason> {
         (0, true) => Fragment::First,
         _ => Fragment::Later,
     };
-    let (source_port, destination_port) = match fragment {
-        Fragment::Later => (None, None),
+    let ports = match fragment {
+        Fragment::Later => None,
         _ => ports(protocol, ip.get(header..len).ok_or(bad)?),
     };
     Ok(IpPacket {
-        source: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
-        destination: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+        source: (0, u64::from(u32::from_be_bytes([s0, s1, s2, s3]))),
+        destination: (0, u64::from(u32::from_be_bytes([d0, d1, d2, d3]))),
+        ports: ports.unwrap_or(0),
+        has_ports: ports.is_some(),
+        v6: false,
         protocol,
-        source_port,
-        destination_port,
-        len,
-        upper: header,
         traffic_class: tos,
         hop_limit: ttl,
         dont_fragment: flags & 0x4000 != 0,
         fragment,
+        len,
+        upper: header,
     })
+}
+
+fn be64(b: &[u8], at: usize) -> Option<u64> {
+    b.get(at..at.checked_add(8)?)?.first_chunk().map(|c| u64::from_be_bytes(*c))
 }
 
 fn parse_v6(ip: &[u8]) -> Result<IpPacket, DropReason> {
@@ -154,25 +193,24 @@ fn parse_v6(ip: &[u8]) -> Result<IpPacket, DropReason> {
     let [b0, b1, _, _, l0, l1, next, hop_limit, ..] = *h;
     let len = usize::from(u16::from_be_bytes([l0, l1])).checked_add(40).ok_or(bad)?;
     let ip = ip.get(..len).ok_or(bad)?;
-    let source: [u8; 16] = ip.get(8..24).and_then(|s| s.try_into().ok()).ok_or(bad)?;
-    let destination: [u8; 16] = ip.get(24..40).and_then(|s| s.try_into().ok()).ok_or(bad)?;
     let chain = extensions(ip, next)?;
-    let (source_port, destination_port) = match chain.fragment {
-        Fragment::Later => (None, None),
+    let ports = match chain.fragment {
+        Fragment::Later => None,
         _ => ports(chain.protocol, ip.get(chain.upper..).ok_or(bad)?),
     };
     Ok(IpPacket {
-        source: IpAddr::V6(Ipv6Addr::from(source)),
-        destination: IpAddr::V6(Ipv6Addr::from(destination)),
+        source: (be64(h, 8).ok_or(bad)?, be64(h, 16).ok_or(bad)?),
+        destination: (be64(h, 24).ok_or(bad)?, be64(h, 32).ok_or(bad)?),
+        ports: ports.unwrap_or(0),
+        has_ports: ports.is_some(),
+        v6: true,
         protocol: chain.protocol,
-        source_port,
-        destination_port,
-        len,
-        upper: chain.upper,
         traffic_class: (b0 << 4) | (b1 >> 4),
         hop_limit,
         dont_fragment: true,
         fragment: chain.fragment,
+        len,
+        upper: chain.upper,
     })
 }
 
@@ -223,20 +261,22 @@ fn extensions(ip: &[u8], mut next: u8) -> Result<Chain, DropReason> {
     Err(bad)
 }
 
+/// Both ports, source above destination.
 #[inline]
-fn ports(p: u8, upper: &[u8]) -> (Option<u16>, Option<u16>) {
+fn ports(p: u8, upper: &[u8]) -> Option<u32> {
     match p {
         protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDP_LITE => {
-            (be16(upper, 0), be16(upper, 2))
+            upper.first_chunk().map(|c| u32::from_be_bytes(*c))
         }
-        protocol::ICMP | protocol::ICMPV6 => (be16(upper, 0), be16(upper, 0)),
+        protocol::ICMP | protocol::ICMPV6 => be16(upper, 0).map(twice),
         // RFC 7296 §3.13.1 gives the MH type the high octet.
-        protocol::MOBILITY => {
-            let mh = upper.get(2).map(|t| u16::from(*t) << 8);
-            (mh, mh)
-        }
-        _ => (None, None),
+        protocol::MOBILITY => upper.get(2).map(|t| twice(u16::from(*t) << 8)),
+        _ => None,
     }
+}
+
+fn twice(port: u16) -> u32 {
+    u32::from(port) << 16 | u32::from(port)
 }
 
 #[cfg(test)]

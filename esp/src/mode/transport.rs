@@ -178,7 +178,7 @@ pub fn fix_checksum(params: &SaParams, packet: &mut [u8]) -> Result<(), DropReas
     if ip.protocol == protocol::UDP && field == 0 && !ip.is_v6() {
         return Ok(());
     }
-    let now = pair_sum(ip.source, ip.destination);
+    let now = pair_sum(ip.source(), ip.destination());
     let new = match (single_host(&params.remote_ts), single_host(&params.local_ts)) {
         (Some(s), Some(d)) => {
             let then = pair_sum(s, d);

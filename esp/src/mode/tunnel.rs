@@ -3,8 +3,9 @@
 use crate::DropReason;
 use crate::mode::header;
 use crate::packet::{IpPacket, protocol};
+use crate::selectors::Selectors;
 use core::ops::Range;
-use ravelin_sa_db::{Direction, SaParams};
+use ravelin_sa_db::Direction;
 
 /// Next Header of an inner packet.
 #[must_use]
@@ -19,8 +20,8 @@ pub fn next_header(inner: &IpPacket) -> u8 {
 /// # Errors
 /// The cause of the drop; the packet was authentic in any case.
 #[inline]
-pub fn decapsulate(
-    params: &SaParams,
+pub(crate) fn decapsulate(
+    selectors: &Selectors,
     payload: Range<usize>,
     next_header: u8,
     buf: &mut [u8],
@@ -36,7 +37,7 @@ pub fn decapsulate(
         return Err(DropReason::InnerHeader);
     }
     let inner = IpPacket::parse(ip)?;
-    if !inner.key(Direction::Inbound).matches_any(&params.local_ts, &params.remote_ts) {
+    if !selectors.hold(&inner, Direction::Inbound) {
         return Err(DropReason::Selectors);
     }
     header::decapsulate_ecn(ip, outer_traffic_class)?;

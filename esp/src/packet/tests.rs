@@ -40,9 +40,9 @@ fn icmp_has_type_and_code_in_both() {
 #[test]
 fn fragments() {
     let first = IpPacket::parse(&v4(6, 0x2000, &[0, 80, 0, 81])).unwrap();
-    assert_eq!((first.fragment, first.source_port), (Fragment::First, Some(80)));
+    assert_eq!((first.fragment, first.source_port()), (Fragment::First, Some(80)));
     let later = IpPacket::parse(&v4(6, 0x0010, &[0, 80, 0, 81])).unwrap();
-    assert_eq!((later.fragment, later.source_port), (Fragment::Later, None));
+    assert_eq!((later.fragment, later.source_port()), (Fragment::Later, None));
 }
 
 #[test]
@@ -53,10 +53,10 @@ fn extension_headers_are_walked() {
     rest.extend([0, 7, 0, 8, 0, 8, 0, 0]);
     let p = IpPacket::parse(&v6(0, &rest)).unwrap();
     assert_eq!((p.protocol, p.upper, p.fragment), (17, 64, Fragment::First));
-    assert_eq!((p.source_port, p.destination_port), (Some(7), Some(8)));
+    assert_eq!((p.source_port(), p.destination_port()), (Some(7), Some(8)));
     rest[18..20].copy_from_slice(&[0, 9]);
     let p = IpPacket::parse(&v6(0, &rest)).unwrap();
-    assert_eq!((p.fragment, p.source_port), (Fragment::Later, None));
+    assert_eq!((p.fragment, p.source_port()), (Fragment::Later, None));
     // A chain that claims more than is there.
     assert!(IpPacket::parse(&v6(60, &[17, 9, 0, 0, 0, 0, 0, 0])).is_err());
     // A chain without end.
@@ -102,8 +102,8 @@ proptest! {
         let ip = IpPacket::parse(&out).unwrap();
         prop_assert_eq!(ip.len, out.len());
         prop_assert_eq!(ip.protocol, if tcp { 6 } else { 17 });
-        prop_assert_eq!((ip.source_port, ip.destination_port), (Some(sp), Some(dp)));
+        prop_assert_eq!((ip.source_port(), ip.destination_port()), (Some(sp), Some(dp)));
         let want = if six { IpAddr::from(src) } else { IpAddr::from(<[u8; 4]>::try_from(&src[..4]).unwrap()) };
-        prop_assert_eq!(ip.source, want);
+        prop_assert_eq!(ip.source(), want);
     }
 }

@@ -3,7 +3,7 @@
 //! of the single call; order within an SA is kept.
 
 use super::Plane;
-use super::egress::{Egress, Plan, Refusal, Target, TransmitMeta};
+use super::egress::{Egress, Kept, Plan, Refusal, Target, TransmitMeta};
 use super::entry::Outbound;
 use super::ingress::{Frame, Ingress, OuterInfo};
 use super::worker::Worker;
@@ -13,7 +13,7 @@ use crate::transform::reason;
 use arrayvec::ArrayVec;
 use core::ops::Range;
 use ravelin_crypto::aead::AeadJob;
-use ravelin_sa_db::{Direction, Instant, Path, Spi};
+use ravelin_sa_db::{Instant, Path, Spi};
 
 /// Packets that are looked at together. Longer bursts are cut.
 pub const BURST: usize = 32;
@@ -64,6 +64,7 @@ struct Framed {
     number: u64,
     esp: Range<usize>,
     plan: Option<Plan>,
+    kept: Option<Kept>,
 }
 
 impl Worker {
@@ -105,7 +106,7 @@ impl Worker {
             }
             return;
         };
-        let usable = entry.core.usage.is_usable() && entry.params.protocol == ravelin_sa_db::Protocol::Esp;
+        let usable = entry.core.usage.is_usable() && entry.protocol == ravelin_sa_db::Protocol::Esp;
         let sa = &entry.core.sa;
         let mut outcome: [Result<Range<usize>, DropReason>; BURST] = [const { Err(DropReason::Integrity) }; BURST];
         match sa.transform().batch().filter(|_| usable && group.len() > 1) {
@@ -186,16 +187,16 @@ impl Worker {
                 job.result = Err(plane.discard(None, DropReason::NotIp));
                 continue;
             };
-            match memory.outbound(plane, job.target, inner.key(Direction::Outbound)) {
+            match memory.outbound(plane, job.target, &inner) {
                 Ok(entry) => left.push((i, entry.child().0, inner)),
                 Err(e) => job.result = Err(e),
             }
         }
         while let Some(&(first, child, ref inner)) = left.first() {
-            let key = inner.key(Direction::Outbound);
+            let inner = *inner;
             let Some(target) = jobs.get(first).map(|j| j.target) else { continue };
             // With volume limits each packet is counted before the next one is sealed.
-            let single = memory.outbound(plane, target, key).is_ok_and(|e| e.core.usage.is_limited());
+            let single = memory.outbound(plane, target, &inner).is_ok_and(|e| e.core.usage.is_limited());
             let mut group: ArrayVec<(usize, IpPacket), BURST> = ArrayVec::new();
             left.retain(|(i, c, inner)| {
                 let mine = *c == child && !(single && group.len() == 1);
@@ -205,10 +206,10 @@ impl Worker {
                 !mine
             });
             // The first packet's route is asked again: another one may have taken its place in the memory.
-            match memory.outbound(plane, target, key) {
+            match memory.outbound(plane, target, &inner) {
                 Ok(entry) => {
                     let (packets, bytes) = seal_group(plane, entry, &group, jobs);
-                    memory.sent(plane, target, key, packets, bytes, now);
+                    memory.sent(plane, target, &inner, packets, bytes, now);
                 }
                 Err(e) => {
                     for (i, _) in &group {
@@ -251,15 +252,14 @@ fn seal_group(plane: &Plane, entry: &Outbound, group: &[(usize, IpPacket)], jobs
     };
     entry.note_number(first.saturating_add(u64::from(count)), &plane.reports);
 
-    let mut headers = [([0u8; 128], 0usize); BURST];
     let mut framed: ArrayVec<Framed, BURST> = ArrayVec::new();
-    for (((index, inner), number), kept) in group.iter().zip(first..).zip(headers.iter_mut()) {
+    for ((index, inner), number) in group.iter().zip(first..) {
         let Some(job) = jobs.get_mut(*index) else { continue };
-        match frame(plane, entry, inner, job, number, kept) {
-            Ok((esp, plan)) => framed.push(Framed { index: *index, number, esp, plan: Some(plan) }),
+        match frame(plane, entry, inner, job, number) {
+            Ok((esp, plan, kept)) => framed.push(Framed { index: *index, number, esp, plan: Some(plan), kept }),
             Err(r) => {
                 job.result = Err(plane.refuse_egress(entry, r));
-                framed.push(Framed { index: *index, number, esp: 0..0, plan: None });
+                framed.push(Framed { index: *index, number, esp: 0..0, plan: None, kept: None });
             }
         }
     }
@@ -279,10 +279,10 @@ fn seal_group(plane: &Plane, entry: &Outbound, group: &[(usize, IpPacket)], jobs
     let expected = framed.iter().filter(|f| f.plan.is_some()).count();
     let good = batch.len() == expected && batch.iter().all(|j| j.result.is_ok());
     drop(batch);
-    for ((f, (_, inner)), (kept, len)) in framed.iter().zip(group).zip(&headers) {
+    for (f, (_, inner)) in framed.iter().zip(group) {
         let (Some(job), Some(plan)) = (jobs.get_mut(f.index), &f.plan) else { continue };
         let sealed = if good {
-            plane.finish_in_place(entry, job.buf, f.esp.clone(), plan, kept.get(..*len).unwrap_or(&[]))
+            plane.finish_in_place(entry, job.buf, f.esp.clone(), plan, f.kept.as_ref().map_or(&[], Kept::as_slice))
         } else {
             Err(DropReason::Provider)
         };
@@ -300,13 +300,12 @@ fn frame(
     inner: &IpPacket,
     job: &mut SealJob<'_>,
     number: u64,
-    kept: &mut ([u8; 128], usize),
-) -> Result<(Range<usize>, Plan), Refusal> {
+) -> Result<(Range<usize>, Plan, Option<Kept>), Refusal> {
     let packet = job.packet.clone();
     let plan = plane.plan(entry, inner, job.buf.get(packet.clone()).ok_or(DropReason::NoRoom)?)?;
-    *kept = plan.keep_headers(job.buf, packet.start)?;
+    let kept = plan.keep_headers(job.buf, packet.start)?;
     let payload = packet.start.saturating_add(plan.skip)..packet.start.saturating_add(inner.len);
     plane.clamp(job.buf.get_mut(payload.clone()).ok_or(DropReason::NoRoom)?, plan.next_header);
     let esp = entry.core.sa.frame(number, job.buf, payload, plan.tfc, plan.next_header)?;
-    Ok((esp, plan))
+    Ok((esp, plan, kept))
 }

@@ -2,7 +2,7 @@
 //! caller's sink, one copy, sealing in place.
 
 use super::Plane;
-use super::entry::{Outbound, selectors_hold};
+use super::entry::Outbound;
 use crate::encap::udp;
 use crate::mode::{OuterHeader, beet, header, transport, tunnel};
 use crate::packet::{IpPacket, protocol};
@@ -10,7 +10,7 @@ use crate::{DropReason, ah, fragment, mss};
 use alloc::sync::Arc;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
-use ravelin_sa_db::{ChildId, Direction, Encapsulation, Instant, Mode, PacketKey, Path, PolicyId, Protocol};
+use ravelin_sa_db::{ChildId, Direction, Encapsulation, Instant, Mode, Path, PolicyId, Protocol};
 
 /// Which SA a packet wants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,17 +124,31 @@ pub(crate) struct Plan {
 /// The longest headers that in-place sealing keeps in transport mode.
 const KEPT: usize = 128;
 
+/// A copy of headers that sealing in place writes over.
+pub(crate) struct Kept {
+    octets: [u8; KEPT],
+    len: usize,
+}
+
+impl Kept {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or(&[])
+    }
+}
+
 impl Plan {
-    /// A copy of the headers that sealing in place writes over.
+    /// The headers that have to be put back in front, in transport mode.
     #[inline]
-    pub(crate) fn keep_headers(&self, buf: &[u8], start: usize) -> Result<([u8; KEPT], usize), DropReason> {
-        let mut kept = [0u8; KEPT];
-        if self.field.is_none() {
-            return Ok((kept, 0));
-        }
+    pub(crate) fn keep_headers(&self, buf: &[u8], start: usize) -> Result<Option<Kept>, DropReason> {
+        if self.field.is_none() { Ok(None) } else { self.copy_headers(buf, start).map(Some) }
+    }
+
+    #[inline(never)]
+    fn copy_headers(&self, buf: &[u8], start: usize) -> Result<Kept, DropReason> {
+        let mut octets = [0u8; KEPT];
         let from = buf.get(start..start.saturating_add(self.skip)).ok_or(DropReason::NoRoom)?;
-        kept.get_mut(..self.skip).ok_or(DropReason::NoRoom)?.copy_from_slice(from);
-        Ok((kept, self.skip))
+        octets.get_mut(..self.skip).ok_or(DropReason::NoRoom)?.copy_from_slice(from);
+        Ok(Kept { octets, len: self.skip })
     }
 }
 
@@ -156,7 +170,7 @@ impl Plane {
         let Ok(inner) = IpPacket::parse(ip) else {
             return self.discard(None, DropReason::NotIp);
         };
-        match self.select(target.into(), &inner.key(Direction::Outbound)) {
+        match self.select(target.into(), &inner) {
             Ok(entry) => self.egress_on(&entry, now, &inner, ip, sink),
             Err(e) => e,
         }
@@ -164,12 +178,12 @@ impl Plane {
 
     /// The SA for a packet.
     #[inline]
-    pub(crate) fn select(&self, target: Target, key: &PacketKey) -> Result<Arc<Outbound>, Egress> {
+    pub(crate) fn select(&self, target: Target, ip: &IpPacket) -> Result<Arc<Outbound>, Egress> {
         match target {
-            Target::Policy(policy) => self.routes.find(policy, key).ok_or(Egress::NoSa),
+            Target::Policy(policy) => self.routes.find(policy, ip).ok_or(Egress::NoSa),
             Target::Child(child) => {
                 let entry = self.outbound.get(&child).ok_or(Egress::NoSa)?;
-                if selectors_hold(&entry.params, entry.encapsulation, key) {
+                if entry.holds(ip, Direction::Outbound) {
                     Ok(entry)
                 } else {
                     Err(self.discard(Some(&entry), DropReason::Selectors))
@@ -219,8 +233,8 @@ impl Plane {
             return Err(DropReason::Expired.into());
         }
         let ip = ip.get(..inner.len).ok_or(DropReason::NotIp)?;
-        let outer = self.config.header.outer(inner, ip, entry.params.spi.0);
-        match entry.params.mode {
+        let outer = self.config.header.outer(inner, ip, entry.spi);
+        match entry.mode {
             Mode::Tunnel => {
                 let next_header = tunnel::next_header(inner);
                 let tfc = self.tfc(entry, ip.len());
@@ -278,12 +292,12 @@ impl Plane {
         if !entry.core.usage.is_usable() {
             return Err(DropReason::Expired.into());
         }
-        if entry.params.protocol == Protocol::Ah {
+        if entry.protocol == Protocol::Ah {
             return Err(DropReason::NeedsHeader.into());
         }
         let ip = ip.get(..inner.len).ok_or(DropReason::NotIp)?;
-        let mut outer = self.config.header.outer(inner, ip, entry.params.spi.0);
-        let (skip, next_header, field) = match entry.params.mode {
+        let mut outer = self.config.header.outer(inner, ip, entry.spi);
+        let (skip, next_header, field) = match entry.mode {
             Mode::Tunnel => (0, tunnel::next_header(inner), None),
             Mode::Transport => {
                 let split = transport::split(ip, inner)?;
@@ -307,7 +321,7 @@ impl Plane {
         if let Some(mtu) = self.too_big(entry, len) {
             return Err(Refusal::TooBig(mtu.saturating_add(u16::try_from(skip).unwrap_or(0))));
         }
-        let tfc = if entry.params.mode == Mode::Tunnel { self.tfc(entry, len) } else { 0 };
+        let tfc = if entry.mode == Mode::Tunnel { self.tfc(entry, len) } else { 0 };
         Ok(Plan { skip, next_header, field, tfc, outer })
     }
 
@@ -348,7 +362,7 @@ impl Plane {
     ) -> Result<(Range<usize>, TransmitMeta), Egress> {
         let inner = buf.get(packet.clone()).and_then(|ip| IpPacket::parse(ip).ok());
         let Some(inner) = inner else { return Err(self.discard(None, DropReason::NotIp)) };
-        let entry = self.select(target.into(), &inner.key(Direction::Outbound))?;
+        let entry = self.select(target.into(), &inner)?;
         let sealed = self.seal_one(&entry, &inner, buf, packet).map_err(|r| self.refuse_egress(&entry, r))?;
         entry.account(1, inner.len as u64, now, &self.reports);
         Ok(sealed)
@@ -363,14 +377,14 @@ impl Plane {
         packet: Range<usize>,
     ) -> Result<(Range<usize>, TransmitMeta), Refusal> {
         let plan = self.plan(entry, inner, buf.get(packet.clone()).ok_or(DropReason::NoRoom)?)?;
-        let (headers, len) = plan.keep_headers(buf, packet.start)?;
+        let kept = plan.keep_headers(buf, packet.start)?;
         let payload = packet.start.saturating_add(plan.skip)..packet.start.saturating_add(inner.len);
         self.clamp(buf.get_mut(payload.clone()).ok_or(DropReason::NoRoom)?, plan.next_header);
         let sa = &entry.core.sa;
         let number = sa.sequence().take()?;
         let esp = sa.seal_numbered(number, buf, payload, plan.tfc, plan.next_header)?;
         entry.note_number(number, &self.reports);
-        Ok(self.finish_in_place(entry, buf, esp, &plan, headers.get(..len).unwrap_or(&[]))?)
+        Ok(self.finish_in_place(entry, buf, esp, &plan, kept.as_ref().map_or(&[], Kept::as_slice))?)
     }
 
     /// Octets that [`Plane::seal_in_place`] may need before and behind an IP packet.
@@ -382,7 +396,7 @@ impl Plane {
 
     #[inline]
     pub(crate) fn tfc(&self, entry: &Outbound, payload: usize) -> usize {
-        if entry.params.tfc_padding { self.config.tfc_min.saturating_sub(payload) } else { 0 }
+        if entry.tfc_padding { self.config.tfc_min.saturating_sub(payload) } else { 0 }
     }
 
     /// The largest payload, when the path MTU is known and this payload does not fit.
@@ -431,7 +445,7 @@ impl Plane {
     /// One packet into the sink.
     #[inline]
     fn emit(&self, entry: &Outbound, piece: &Piece<'_>, sink: &mut dyn PacketSink) -> Result<(), DropReason> {
-        if entry.params.protocol == Protocol::Ah {
+        if entry.protocol == Protocol::Ah {
             return self.emit_ah(entry, piece, sink);
         }
         let core = &entry.core;
@@ -535,7 +549,8 @@ impl Plane {
                 headers.len()
             }
             None => {
-                let id = entry.core.ip_id.fetch_add(1, Ordering::Relaxed);
+                // Only what may be fragmented needs an identification (RFC 6864).
+                let id = if outer.dont_fragment { 0 } else { entry.core.ip_id.fetch_add(1, Ordering::Relaxed) };
                 let id = u16::try_from(id & 0xffff).unwrap_or(0);
                 header::write_ip(packet, &entry.path, next, outer, id)?
             }
@@ -551,7 +566,7 @@ impl Plane {
     /// confidentiality. The receiver throws it away.
     pub fn egress_dummy(&self, child: ChildId, len: usize, sink: &mut dyn PacketSink) -> Egress {
         let Some(entry) = self.outbound.get(&child) else { return Egress::NoSa };
-        if entry.params.protocol != Protocol::Esp || !entry.core.usage.is_usable() {
+        if entry.protocol != Protocol::Esp || !entry.core.usage.is_usable() {
             return self.discard(Some(&entry), DropReason::Expired);
         }
         let outer = OuterHeader { hop_limit: self.config.header.hop_limit.max(1), ..OuterHeader::default() };

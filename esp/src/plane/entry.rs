@@ -5,16 +5,19 @@ use super::report::{HINT_INTERVAL, Reports};
 use super::stats::{DirectionStats, Drops};
 use crate::lifetime::{Crossed, Usage, flag};
 use crate::mode::transport::single_host;
+use crate::packet::IpPacket;
+use crate::selectors::Selectors;
 use crate::{DropReason, InboundSa, OutboundSa};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use ravelin_sa_db::{ChildId, Encapsulation, Instant, Mode, PacketKey, Path, Report, SaParams};
+use ravelin_sa_db::{ChildId, Direction, Encapsulation, Instant, Mode, PacketKey, Path, Protocol, Report, SaParams};
 
 /// What never changes while an SA lives, `S` being [`InboundSa`] or [`OutboundSa`].
 pub(crate) struct Core<S> {
     pub(crate) sa: S,
     pub(crate) usage: Usage,
     pub(crate) drops: Drops,
+    pub(crate) selectors: Selectors,
     /// Hash of the last path reported, and when.
     path_hash: AtomicU64,
     path_at: AtomicU64,
@@ -30,6 +33,12 @@ pub(crate) struct Entry<S> {
     pub(crate) params: Arc<SaParams>,
     pub(crate) path: Path,
     pub(crate) encapsulation: Encapsulation,
+    // Copies of what every packet needs, so that the parameters themselves are not touched.
+    pub(crate) spi: u32,
+    pub(crate) mode: Mode,
+    pub(crate) protocol: Protocol,
+    pub(crate) tfc_padding: bool,
+    child: ChildId,
     /// Moved or removed: whoever keeps this entry looks it up again.
     pub(crate) stale: AtomicBool,
 }
@@ -43,23 +52,44 @@ impl<S> Entry<S> {
             sa,
             usage: Usage::new(params.lifetime, now),
             drops: Drops::new(),
+            selectors: Selectors::new(&params),
             path_hash: AtomicU64::new(0),
             path_at: AtomicU64::new(0),
             mtu: AtomicU32::new(0),
             ip_id: AtomicU64::new(u64::from(params.spi.0)),
         };
-        Self {
-            core: Arc::new(core),
-            path: params.path,
-            encapsulation: params.encapsulation,
-            params,
-            stale: AtomicBool::new(false),
-        }
+        let (path, encapsulation) = (params.path, params.encapsulation);
+        Self::around(Arc::new(core), params, path, encapsulation)
     }
 
     pub(crate) fn moved(&self, path: Path, encapsulation: Encapsulation) -> Self {
         let (core, params) = (Arc::clone(&self.core), Arc::clone(&self.params));
-        Self { core, params, path, encapsulation, stale: AtomicBool::new(false) }
+        Self::around(core, params, path, encapsulation)
+    }
+
+    fn around(core: Arc<Core<S>>, params: Arc<SaParams>, path: Path, encapsulation: Encapsulation) -> Self {
+        Self {
+            core,
+            path,
+            encapsulation,
+            spi: params.spi.0,
+            mode: params.mode,
+            protocol: params.protocol,
+            tfc_padding: params.tfc_padding,
+            child: params.child,
+            stale: AtomicBool::new(false),
+            params,
+        }
+    }
+
+    /// Is the packet inside the SA's selectors? Behind a NAT, transport mode shows other addresses than were
+    /// negotiated; there the SA itself stands for them, where each is one address (RFC 7296 §2.23.1).
+    #[inline]
+    pub(crate) fn holds(&self, ip: &IpPacket, direction: Direction) -> bool {
+        self.core.selectors.hold(ip, direction)
+            || (self.mode == Mode::Transport
+                && self.encapsulation == Encapsulation::Udp
+                && translated_hold(&self.params, &ip.key(direction)))
     }
 
     /// The table has another entry, or none, in its place.
@@ -73,7 +103,7 @@ impl<S> Entry<S> {
     }
 
     pub(crate) fn child(&self) -> ChildId {
-        self.params.child
+        self.child
     }
 
     pub(crate) fn drop_for(&self, reason: DropReason) -> DropReason {
@@ -145,17 +175,7 @@ impl Outbound {
     }
 }
 
-/// Is the packet inside the SA's selectors? Behind a NAT, transport mode shows other addresses than were negotiated;
-/// there the SA itself stands for them, where each is one address (RFC 7296 §2.23.1).
-#[inline]
-pub(crate) fn selectors_hold(params: &SaParams, encapsulation: Encapsulation, key: &PacketKey) -> bool {
-    key.matches_any(&params.local_ts, &params.remote_ts) || translated_hold(params, encapsulation, key)
-}
-
-fn translated_hold(params: &SaParams, encapsulation: Encapsulation, key: &PacketKey) -> bool {
-    if params.mode != Mode::Transport || encapsulation != Encapsulation::Udp {
-        return false;
-    }
+fn translated_hold(params: &SaParams, key: &PacketKey) -> bool {
     let (Some(local), Some(remote)) = (single_host(&params.local_ts), single_host(&params.remote_ts)) else {
         return false;
     };

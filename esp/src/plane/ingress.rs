@@ -2,13 +2,13 @@
 //! window update, decapsulation, selector check, counters. One cause, one counter; nothing is answered.
 
 use super::Plane;
-use super::entry::{Inbound, selectors_hold};
+use super::entry::Inbound;
 use crate::encap::udp;
 use crate::mode::{beet, transport, tunnel};
 use crate::packet::{Fragment, IpPacket, protocol};
 use crate::{DropReason, InboundSa, ah, mss};
 use core::ops::Range;
-use ravelin_sa_db::{ChildId, Direction, Encapsulation, Instant, Mode, Path, Protocol, Report, SaParams, Spi};
+use ravelin_sa_db::{ChildId, Direction, Encapsulation, Instant, Mode, Path, Protocol, Report, Spi};
 
 /// What the outer header said, as far as the driver knows (ancillary data of the socket).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -71,14 +71,16 @@ impl Frame {
                 let start = at.saturating_add(udp::HEADER);
                 let payload = packet.get(start..ip.len).ok_or(DropReason::Runt)?;
                 match udp::classify(payload) {
-                    udp::Kind::Esp => (frame(start), (ip.source_port.unwrap_or(0), ip.destination_port.unwrap_or(0))),
+                    udp::Kind::Esp => {
+                        (frame(start), (ip.source_port().unwrap_or(0), ip.destination_port().unwrap_or(0)))
+                    }
                     udp::Kind::Short => return Err(DropReason::Runt),
                     _ => return Err(DropReason::NotEsp),
                 }
             }
             _ => return Err(DropReason::NotEsp),
         };
-        let path = Path { local: (ip.destination, ports.1).into(), remote: (ip.source, ports.0).into() };
+        let path = Path { local: (ip.destination(), ports.1).into(), remote: (ip.source(), ports.0).into() };
         let outer = OuterInfo { traffic_class: ip.traffic_class, hop_limit: ip.hop_limit };
         Ok((frame, path, outer, ip.len))
     }
@@ -155,9 +157,9 @@ impl Plane {
         if !entry.core.usage.is_usable() {
             return Err(DropReason::Expired);
         }
-        let (sa, params): (&InboundSa, _) = (&entry.core.sa, &entry.params);
+        let sa: &InboundSa = &entry.core.sa;
         let start = frame.start;
-        let (payload, next_header) = match (frame.ah, params.protocol) {
+        let (payload, next_header) = match (frame.ah, entry.protocol) {
             (false, Protocol::Esp) => {
                 let opened = sa.open(buf.get_mut(start..).ok_or(DropReason::Runt)?)?;
                 let from = opened.payload.start.saturating_add(start);
@@ -185,9 +187,8 @@ impl Plane {
         if next_header == protocol::NO_NEXT {
             return Err(DropReason::Dummy);
         }
-        let params = &entry.params;
-        let range = match params.mode {
-            Mode::Tunnel => return self.finish_tunnel(params, payload, next_header, buf, outer),
+        let range = match entry.mode {
+            Mode::Tunnel => return self.finish_tunnel(entry, payload, next_header, buf, outer),
             Mode::Transport => {
                 let range = match frame.field {
                     Some(field) => transport::rejoin(buf, 0..frame.headers, field, payload, next_header)?,
@@ -197,14 +198,14 @@ impl Plane {
                     }
                 };
                 if entry.encapsulation == Encapsulation::Udp {
-                    transport::fix_checksum(params, buf.get_mut(range.clone()).ok_or(DropReason::InnerHeader)?)?;
+                    transport::fix_checksum(&entry.params, buf.get_mut(range.clone()).ok_or(DropReason::InnerHeader)?)?;
                 }
                 range
             }
-            Mode::Beet => beet::decapsulate(params, buf, payload, next_header, outer)?,
+            Mode::Beet => beet::decapsulate(&entry.params, buf, payload, next_header, outer)?,
         };
         let inner = IpPacket::parse(buf.get(range.clone()).ok_or(DropReason::InnerHeader)?)?;
-        if !selectors_hold(params, entry.encapsulation, &inner.key(Direction::Inbound)) {
+        if !entry.holds(&inner, Direction::Inbound) {
             return Err(DropReason::Selectors);
         }
         Ok(range)
@@ -213,13 +214,13 @@ impl Plane {
     #[inline]
     fn finish_tunnel(
         &self,
-        params: &SaParams,
+        entry: &Inbound,
         payload: Range<usize>,
         next_header: u8,
         buf: &mut [u8],
         outer: OuterInfo,
     ) -> Result<Range<usize>, DropReason> {
-        let range = tunnel::decapsulate(params, payload, next_header, buf, outer.traffic_class)?;
+        let range = tunnel::decapsulate(&entry.core.selectors, payload, next_header, buf, outer.traffic_class)?;
         if self.config.mss_clamp != 0
             && let Some(ip) = buf.get_mut(range.clone())
         {

@@ -150,8 +150,8 @@ fn transport_from_the_esp_header_on() {
         };
         let (got, want) = (IpPacket::parse(&buf[range.clone()]).unwrap(), IpPacket::parse(&ip).unwrap());
         assert_eq!(
-            (got.source, got.destination, got.source_port, got.len, got.hop_limit),
-            (want.source, want.destination, want.source_port, want.len, 61)
+            (got.source(), got.destination(), got.source_port(), got.len, got.hop_limit),
+            (want.source(), want.destination(), want.source_port(), want.len, 61)
         );
         assert_eq!(buf[range][got.upper..], ip[want.upper..]);
     }
@@ -203,7 +203,7 @@ fn checksums_behind_a_nat() {
     )
     .unwrap();
     assert_eq!(u.checksum(), want.checksum);
-    assert_eq!(IpPacket::parse(got).unwrap().source.to_string(), "203.0.113.9");
+    assert_eq!(IpPacket::parse(got).unwrap().source().to_string(), "203.0.113.9");
 }
 use std::string::ToString;
 
@@ -227,8 +227,8 @@ fn beet_puts_fixed_addresses_back() {
         let got = p.open(sealed).unwrap();
         let (g, w) = (IpPacket::parse(&got).unwrap(), IpPacket::parse(&ip).unwrap());
         assert_eq!(
-            (g.source, g.destination, g.hop_limit, &got[g.upper..]),
-            (w.source, w.destination, w.hop_limit, &ip[w.upper..])
+            (g.source(), g.destination(), g.hop_limit, &got[g.upper..]),
+            (w.source(), w.destination(), w.hop_limit, &ip[w.upper..])
         );
     }
     let p = pair(

@@ -5,12 +5,13 @@
 
 use super::entry::Outbound;
 use super::table::Table;
+use crate::packet::IpPacket;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use ravelin_sa_db::{AddrRange, Encapsulation, Mode, PacketKey, PolicyId};
+use ravelin_sa_db::{AddrRange, Direction, Encapsulation, Mode, PolicyId};
 
 /// Up to this many sending SAs of one policy are kept as a list.
 const SMALL: usize = 4;
@@ -73,8 +74,9 @@ fn route_key(policy: PolicyId, addrs: &AddrRange) -> RouteKey {
     }
 }
 
-fn covers(sa: &Outbound, key: &PacketKey) -> bool {
-    super::entry::selectors_hold(&sa.params, sa.encapsulation, key)
+#[inline]
+fn covers(sa: &Outbound, ip: &IpPacket) -> bool {
+    sa.holds(ip, Direction::Outbound)
 }
 
 /// Where an SA is found: by its remote selectors, and in transport mode behind a NAT by the address that is seen.
@@ -95,17 +97,17 @@ impl PolicyRoutes {
     pub(crate) fn find(
         &self,
         policy: PolicyId,
-        key: &PacketKey,
+        ip: &IpPacket,
         bucket: impl Fn(&RouteKey) -> Option<Arc<Bucket>>,
     ) -> Option<Arc<Outbound>> {
         if self.lens.is_empty() {
-            return self.small.iter().find(|sa| covers(sa, key)).cloned();
+            return self.small.iter().find(|sa| covers(sa, ip)).cloned();
         }
-        let (v6, bits, width) = addr_bits(key.remote);
+        let (v6, bits, width) = addr_bits(ip.destination());
         for &(_, len) in self.lens.iter().filter(|(six, _)| *six == v6) {
             let bits = if len == NO_PREFIX { 0 } else { mask(bits, width, len) };
             let found = bucket(&RouteKey { policy, v6, len, bits });
-            if let Some(sa) = found.as_ref().and_then(|b| b.0.iter().find(|sa| covers(sa, key))) {
+            if let Some(sa) = found.as_ref().and_then(|b| b.0.iter().find(|sa| covers(sa, ip))) {
                 return Some(Arc::clone(sa));
             }
         }
@@ -119,8 +121,8 @@ impl Routes {
     }
 
     #[inline]
-    pub(crate) fn find(&self, policy: PolicyId, key: &PacketKey) -> Option<Arc<Outbound>> {
-        self.policies.get(&policy)?.find(policy, key, |k| self.buckets.get(k))
+    pub(crate) fn find(&self, policy: PolicyId, ip: &IpPacket) -> Option<Arc<Outbound>> {
+        self.policies.get(&policy)?.find(policy, ip, |k| self.buckets.get(k))
     }
 
     #[inline]

@@ -95,7 +95,7 @@ fn whole_packets_as_output() {
         assert_eq!(outer.is_v6(), v6);
         let at = match encapsulation {
             Encapsulation::Udp => {
-                assert_eq!((outer.protocol, outer.destination_port), (17, Some(4500)));
+                assert_eq!((outer.protocol, outer.destination_port()), (17, Some(4500)));
                 outer.upper + 8
             }
             _ => {

@@ -14,10 +14,9 @@ use crate::DropReason;
 use crate::packet::IpPacket;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::hash::{Hash, Hasher};
 use core::ops::Range;
 use core::time::Duration;
-use ravelin_sa_db::{Direction, Instant, PacketKey, Path, Spi};
+use ravelin_sa_db::{Instant, Path, Spi};
 
 /// Packets of one SA that are counted together.
 const TOGETHER: u32 = 32;
@@ -62,7 +61,7 @@ struct InSlot {
 
 struct Flow {
     target: Target,
-    key: PacketKey,
+    key: FlowKey,
     version: u64,
     entry: Arc<Outbound>,
     tally: Tally,
@@ -86,17 +85,28 @@ fn in_slot(spi: Spi) -> usize {
     usize::try_from(h).unwrap_or(0)
 }
 
-#[inline]
-fn flow_slot(target: Target, key: &PacketKey) -> usize {
-    let mut h = super::table::Fast::default();
-    match target {
-        Target::Policy(p) => h.write_u32(p.0),
-        Target::Child(c) => h.write_u64(c.0),
+/// What two packets of one flow have in common, as integers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FlowKey {
+    source: (u64, u64),
+    destination: (u64, u64),
+    rest: u64,
+}
+
+impl FlowKey {
+    #[inline]
+    fn new(ip: &IpPacket) -> Self {
+        let flags = u64::from(ip.has_ports) | u64::from(ip.v6) << 1;
+        let rest = u64::from(ip.ports) << 16 | u64::from(ip.protocol) << 8 | flags;
+        Self { source: ip.source, destination: ip.destination, rest }
     }
-    key.remote.hash(&mut h);
-    let ports = u32::from(key.local_port.unwrap_or(0)) << 16 | u32::from(key.remote_port.unwrap_or(0));
-    h.write_u64(u64::from(ports) << 8 | u64::from(key.protocol));
-    usize::try_from(h.finish() >> 20).unwrap_or(0) & (FLOWS - 1)
+
+    #[inline]
+    fn slot(&self) -> usize {
+        let x = self.destination.1 ^ self.destination.0.rotate_left(32) ^ self.rest.rotate_left(20);
+        let h = (x ^ self.source.1.rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        usize::try_from(h >> 40).unwrap_or(0) & (FLOWS - 1)
+    }
 }
 
 impl Worker {
@@ -143,7 +153,7 @@ impl Worker {
         let Ok(inner) = IpPacket::parse(ip) else {
             return plane.discard(None, DropReason::NotIp);
         };
-        let flow = match route(plane, &mut self.flows, target.into(), inner.key(Direction::Outbound)) {
+        let flow = match route(plane, &mut self.flows, target.into(), &inner) {
             Ok(flow) => flow,
             Err(e) => return e,
         };
@@ -172,7 +182,7 @@ impl Worker {
         let plane = &self.plane;
         let inner = buf.get(packet.clone()).and_then(|ip| IpPacket::parse(ip).ok());
         let Some(inner) = inner else { return Err(plane.discard(None, DropReason::NotIp)) };
-        let flow = route(plane, &mut self.flows, target.into(), inner.key(Direction::Outbound))?;
+        let flow = route(plane, &mut self.flows, target.into(), &inner)?;
         match plane.seal_one(&flow.entry, &inner, buf, packet) {
             Ok(sealed) => {
                 flow.tally.add(plane, &flow.entry, 1, inner.len as u64, now);
@@ -245,8 +255,8 @@ impl Memory<'_> {
     }
 
     #[inline]
-    pub(super) fn outbound(&mut self, plane: &Plane, target: Target, key: PacketKey) -> Result<&Outbound, Egress> {
-        route(plane, self.flows, target, key).map(|f| &*f.entry)
+    pub(super) fn outbound(&mut self, plane: &Plane, target: Target, ip: &IpPacket) -> Result<&Outbound, Egress> {
+        route(plane, self.flows, target, ip).map(|f| &*f.entry)
     }
 
     #[inline]
@@ -254,12 +264,12 @@ impl Memory<'_> {
         &mut self,
         plane: &Plane,
         target: Target,
-        key: PacketKey,
+        ip: &IpPacket,
         packets: u32,
         bytes: u64,
         now: Instant,
     ) {
-        if let Ok(flow) = route(plane, self.flows, target, key) {
+        if let Ok(flow) = route(plane, self.flows, target, ip) {
             flow.tally.add(plane, &flow.entry, packets, bytes, now);
         }
     }
@@ -305,15 +315,16 @@ fn route<'a>(
     plane: &Plane,
     flows: &'a mut [Option<Flow>],
     target: Target,
-    key: PacketKey,
+    ip: &IpPacket,
 ) -> Result<&'a mut Flow, Egress> {
-    let slot = flows.get_mut(flow_slot(target, &key)).ok_or(Egress::NoSa)?;
+    let key = FlowKey::new(ip);
+    let slot = flows.get_mut(key.slot()).ok_or(Egress::NoSa)?;
     let version = plane.routes.version();
     let good =
         matches!(slot, Some(f) if f.version == version && f.key == key && f.target == target && !f.entry.is_stale());
     if !good {
         // The version is read before the route, so a change in between is noticed next time.
-        let entry = plane.select(target, &key)?;
+        let entry = plane.select(target, ip)?;
         let new = Flow { target, key, version, entry, tally: Tally::default() };
         if let Some(mut old) = slot.replace(new) {
             old.tally.flush(plane, &old.entry);
