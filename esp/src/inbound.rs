@@ -79,7 +79,7 @@ impl InboundSa {
     ///
     /// # Errors
     /// The cause; the window is as before unless the ICV was good. The content of `esp` is then of no use.
-    #[inline]
+    #[inline(always)]
     pub fn open(&self, esp: &mut [u8]) -> Result<Opened, DropReason> {
         let number = self.begin(esp)?;
         self.transform.open(number, esp)?;
@@ -87,7 +87,7 @@ impl InboundSa {
     }
 
     /// Before the ICV: is there enough, and is the number new?
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&self, esp: &[u8]) -> Result<u64, DropReason> {
         let head = esp.first_chunk::<HEADER>().ok_or(DropReason::Runt)?;
         let [_, _, _, _, a, b, c, d] = *head;
@@ -97,7 +97,7 @@ impl InboundSa {
     }
 
     /// After the ICV was good: the window moves, the trailer is read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&self, number: u64, esp: &[u8]) -> Result<Opened, DropReason> {
         let inside = self.transform.inside(esp.len())?;
         self.window.commit(number)?;
@@ -113,7 +113,7 @@ impl InboundSa {
 
 /// Length of the payload and Next Header (RFC 4303 §2.4 to §2.6). Padding must be 1, 2, 3, …: all transforms here
 /// use that default, and a receiver should check it.
-#[inline]
+#[inline(always)]
 fn trailer(inside: &[u8]) -> Result<(usize, u8), DropReason> {
     let (rest, &[pad_len, next_header]) = inside.split_last_chunk::<TRAILER>().ok_or(DropReason::Runt)?;
     let at = rest.len().checked_sub(usize::from(pad_len)).ok_or(DropReason::Padding)?;

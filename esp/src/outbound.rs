@@ -147,7 +147,7 @@ impl OutboundSa {
     }
 
     /// The number was taken from [`OutboundSa::sequence`] and is used here only.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn seal_numbered(
         &self,
         number: u64,
@@ -167,7 +167,7 @@ impl OutboundSa {
     }
 
     /// Writes header, TFC padding, padding and trailer around the payload: all but the cryptography.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn frame(
         &self,
         number: u64,
@@ -188,12 +188,22 @@ impl OutboundSa {
         let tail_at = self.headroom().wrapping_sub(HEADER).saturating_add(payload.len());
         let tail = rest.get_mut(tail_at..).ok_or(DropReason::NoRoom)?;
         let (fill, tail) = tail.split_at_mut_checked(tfc).ok_or(DropReason::NoRoom)?;
-        fill.fill(0);
+        if tfc != 0 {
+            fill.fill(0);
+        }
         let pad_len = self.transform.padded(len).wrapping_sub(len).wrapping_sub(TRAILER);
         let (pad, trailer) = tail.split_at_mut_checked(pad_len).ok_or(DropReason::NoRoom)?;
-        // At most 18 octets: a short loop beats a call of memcpy.
-        for (to, from) in pad.iter_mut().zip(PAD.iter()) {
-            *to = *from;
+        // Most transforms need three octets at most: no call of memcpy for those.
+        match pad {
+            [] => {}
+            [a] => *a = 1,
+            [a, b] => (*a, *b) = (1, 2),
+            [a, b, c] => (*a, *b, *c) = (1, 2, 3),
+            more => {
+                for (to, from) in more.iter_mut().zip(PAD.iter()) {
+                    *to = *from;
+                }
+            }
         }
         let trailer = trailer.first_chunk_mut::<TRAILER>().ok_or(DropReason::NoRoom)?;
         *trailer = [u8::try_from(pad_len).map_err(|_| DropReason::Padding)?, next_header];

@@ -76,7 +76,7 @@ impl IpPacket {
     ///
     /// # Errors
     /// [`DropReason::InnerHeader`] when the packet is too short or contradicts itself.
-    #[inline]
+    #[inline(always)]
     pub fn parse(ip: &[u8]) -> Result<Self, DropReason> {
         match ip.first().map(|b| b >> 4) {
             Some(4) => parse_v4(ip),
@@ -147,7 +147,7 @@ fn be16(b: &[u8], at: usize) -> Option<u16> {
     b.get(at..at.checked_add(2)?)?.try_into().ok().map(u16::from_be_bytes)
 }
 
-#[inline]
+#[inline(always)]
 fn parse_v4(ip: &[u8]) -> Result<IpPacket, DropReason> {
     let bad = DropReason::InnerHeader;
     let h: &[u8; 20] = ip.first_chunk().ok_or(bad)?;
@@ -187,6 +187,7 @@ fn be64(b: &[u8], at: usize) -> Option<u64> {
     b.get(at..at.checked_add(8)?)?.first_chunk().map(|c| u64::from_be_bytes(*c))
 }
 
+#[inline(never)]
 fn parse_v6(ip: &[u8]) -> Result<IpPacket, DropReason> {
     let bad = DropReason::InnerHeader;
     let h: &[u8; 40] = ip.first_chunk().ok_or(bad)?;
@@ -262,7 +263,7 @@ fn extensions(ip: &[u8], mut next: u8) -> Result<Chain, DropReason> {
 }
 
 /// Both ports, source above destination.
-#[inline]
+#[inline(always)]
 fn ports(p: u8, upper: &[u8]) -> Option<u32> {
     match p {
         protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDP_LITE => {

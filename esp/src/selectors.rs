@@ -60,7 +60,7 @@ impl Compact {
         Self { first, last, ports, protocol: ts.protocol, v6, any_port: ts.ports.is_any(), opaque }
     }
 
-    #[inline]
+    #[inline(always)]
     fn holds(&self, v6: bool, addr: (u64, u64), protocol: u8, port: u16, has_port: bool) -> bool {
         self.v6 == v6
             && self.first <= addr
@@ -90,7 +90,7 @@ impl Selectors {
     }
 
     /// Is the packet inside both sides?
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hold(&self, ip: &IpPacket, direction: Direction) -> bool {
         let (high, low) = (ip.ports >> 16, ip.ports & 0xffff);
         let (sp, dp) = (u16::try_from(high).unwrap_or(0), u16::try_from(low).unwrap_or(0));

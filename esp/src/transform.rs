@@ -188,7 +188,7 @@ impl Transform {
 
     /// Seals `esp` in place: header, payload and trailer are there, IV and ICV are written. `number` is the full
     /// sequence number, never used before with this key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn seal(&self, number: u64, esp: &mut [u8]) -> Result<(), CryptoError> {
         match &self.kind {
             Kind::Aead { key, salt, salt_len } => {
@@ -231,14 +231,14 @@ impl Transform {
     }
 
     /// Verifies and decrypts `esp` in place; returns where payload and trailer are.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(&self, number: u64, esp: &mut [u8]) -> Result<Range<usize>, DropReason> {
         let inside = self.inside(esp.len())?;
         self.open_parts(number, esp).map_err(reason)?;
         Ok(inside)
     }
 
-    #[inline]
+    #[inline(always)]
     fn open_parts(&self, number: u64, esp: &mut [u8]) -> Result<(), CryptoError> {
         match &self.kind {
             Kind::Aead { key, salt, salt_len } => {
@@ -270,7 +270,7 @@ impl Transform {
     }
 
     /// Header, IV, payload with trailer, ICV.
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::type_complexity, reason = "four slices of one packet")]
     fn parts<'a>(
         &self,
@@ -322,7 +322,7 @@ fn high_half(number: u64) -> [u8; 4] {
 }
 
 /// AAD of combined modes: SPI and number, 64 bits of it with ESN (RFC 4106 §5).
-#[inline]
+#[inline(always)]
 fn aad(head: &[u8; HEADER], number: u64, esn: bool) -> ([u8; 12], usize) {
     let [s0, s1, s2, s3, l0, l1, l2, l3] = *head;
     let [h0, h1, h2, h3, ..] = number.to_be_bytes();

@@ -16,7 +16,7 @@ pub fn run(rounds: usize, md: &mut String) {
     let mut first = None;
     for count in [1u32, 1000, 100_000] {
         let (a, b) = planes(&provider, count, |n| suite(EncrId::AES_GCM_16, Some(128), IntegId::NONE, n));
-        let (mut out, mut inn) = (Worker::new(Arc::clone(&a)), Worker::new(Arc::clone(&b)));
+        let (mut out, mut inn) = (Worker::with_memory(Arc::clone(&a), 1 << 17), Worker::with_memory(Arc::clone(&b), 1 << 17));
         let mut row = Vec::new();
         for len in [64, 1400] {
             let mut random = 88172645463325252u64;

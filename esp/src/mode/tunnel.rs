@@ -19,7 +19,7 @@ pub fn next_header(inner: &IpPacket) -> u8 {
 ///
 /// # Errors
 /// The cause of the drop; the packet was authentic in any case.
-#[inline]
+#[inline(always)]
 pub(crate) fn decapsulate(
     selectors: &Selectors,
     payload: Range<usize>,

@@ -3,7 +3,7 @@
 //! of the single call; order within an SA is kept.
 
 use super::Plane;
-use super::egress::{Egress, Kept, Plan, Refusal, Target, TransmitMeta};
+use super::egress::{Egress, Plan, Refusal, Target, TransmitMeta};
 use super::entry::Outbound;
 use super::ingress::{Frame, Ingress, OuterInfo};
 use super::worker::Worker;
@@ -64,7 +64,6 @@ struct Framed {
     number: u64,
     esp: Range<usize>,
     plan: Option<Plan>,
-    kept: Option<Kept>,
 }
 
 impl Worker {
@@ -84,6 +83,9 @@ impl Worker {
                 None => job.result = self.plane().refuse(None, DropReason::Runt),
             }
         }
+        if left.len() > 4 {
+            self.parts().1.warm(left.iter().map(|(_, spi)| *spi));
+        }
         while let Some(&(_, spi)) = left.first() {
             let mut group: ArrayVec<usize, BURST> = ArrayVec::new();
             left.retain(|(i, s)| {
@@ -97,7 +99,7 @@ impl Worker {
     }
 
     fn open_group(&mut self, now: Instant, spi: Spi, group: &[usize], jobs: &mut [OpenJob<'_>]) {
-        let (plane, mut memory) = self.parts();
+        let (plane, memory) = self.parts();
         let Some(entry) = memory.inbound(plane, spi) else {
             for i in group {
                 if let Some(job) = jobs.get_mut(*i) {
@@ -180,10 +182,9 @@ impl Worker {
 
     fn seal_chunk(&mut self, now: Instant, jobs: &mut [SealJob<'_>]) {
         let mut left: ArrayVec<(usize, u64, IpPacket), BURST> = ArrayVec::new();
-        let (plane, mut memory) = self.parts();
+        let (plane, memory) = self.parts();
         for (i, job) in jobs.iter_mut().enumerate().take(BURST) {
-            let inner = job.buf.get(job.packet.clone()).and_then(|ip| IpPacket::parse(ip).ok());
-            let Some(inner) = inner else {
+            let Ok(inner) = IpPacket::parse(job.buf.get(job.packet.clone()).unwrap_or(&[])) else {
                 job.result = Err(plane.discard(None, DropReason::NotIp));
                 continue;
             };
@@ -227,7 +228,9 @@ impl Worker {
 fn seal_group(plane: &Plane, entry: &Outbound, group: &[(usize, IpPacket)], jobs: &mut [SealJob<'_>]) -> (u32, u64) {
     let sa = &entry.core.sa;
     let mut done = (0u32, 0u64);
-    let Some(key) = sa.transform().batch().filter(|_| group.len() > 1) else {
+    // In transport mode each packet's own headers have to be kept aside; that is done one by one.
+    let batched = group.len() > 1 && entry.mode != ravelin_sa_db::Mode::Transport;
+    let Some(key) = sa.transform().batch().filter(|_| batched) else {
         for (i, inner) in group {
             let Some(job) = jobs.get_mut(*i) else { continue };
             job.result =
@@ -256,10 +259,10 @@ fn seal_group(plane: &Plane, entry: &Outbound, group: &[(usize, IpPacket)], jobs
     for ((index, inner), number) in group.iter().zip(first..) {
         let Some(job) = jobs.get_mut(*index) else { continue };
         match frame(plane, entry, inner, job, number) {
-            Ok((esp, plan, kept)) => framed.push(Framed { index: *index, number, esp, plan: Some(plan), kept }),
+            Ok((esp, plan)) => framed.push(Framed { index: *index, number, esp, plan: Some(plan) }),
             Err(r) => {
                 job.result = Err(plane.refuse_egress(entry, r));
-                framed.push(Framed { index: *index, number, esp: 0..0, plan: None, kept: None });
+                framed.push(Framed { index: *index, number, esp: 0..0, plan: None });
             }
         }
     }
@@ -282,7 +285,7 @@ fn seal_group(plane: &Plane, entry: &Outbound, group: &[(usize, IpPacket)], jobs
     for (f, (_, inner)) in framed.iter().zip(group) {
         let (Some(job), Some(plan)) = (jobs.get_mut(f.index), &f.plan) else { continue };
         let sealed = if good {
-            plane.finish_in_place(entry, job.buf, f.esp.clone(), plan, f.kept.as_ref().map_or(&[], Kept::as_slice))
+            plane.finish_in_place(entry, job.buf, f.esp.clone(), plan, &[])
         } else {
             Err(DropReason::Provider)
         };
@@ -300,12 +303,11 @@ fn frame(
     inner: &IpPacket,
     job: &mut SealJob<'_>,
     number: u64,
-) -> Result<(Range<usize>, Plan, Option<Kept>), Refusal> {
+) -> Result<(Range<usize>, Plan), Refusal> {
     let packet = job.packet.clone();
     let plan = plane.plan(entry, inner, job.buf.get(packet.clone()).ok_or(DropReason::NoRoom)?)?;
-    let kept = plan.keep_headers(job.buf, packet.start)?;
     let payload = packet.start.saturating_add(plan.skip)..packet.start.saturating_add(inner.len);
     plane.clamp(job.buf.get_mut(payload.clone()).ok_or(DropReason::NoRoom)?, plan.next_header);
     let esp = entry.core.sa.frame(number, job.buf, payload, plan.tfc, plan.next_header)?;
-    Ok((esp, plan, kept))
+    Ok((esp, plan))
 }

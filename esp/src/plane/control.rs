@@ -187,7 +187,7 @@ impl Plane {
         if let Some(old) = &record.inbound {
             let new = Arc::new(old.moved(path, encapsulation));
             self.inbound.insert(new.params.spi, Arc::clone(&new));
-            old.retire();
+            self.retire(old);
             record.inbound = Some(new);
         }
         if let Some(old) = &record.outbound {
@@ -200,7 +200,7 @@ impl Plane {
                 state.sending.insert(&new, &self.routes);
             }
             record.outbound = Some(new);
-            old.retire();
+            self.retire(&old);
         }
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Plane {
                 let old = record.inbound.take_if(|e| e.params.spi == sa.spi).ok_or(PlaneError::UnknownChild)?;
                 old.core.usage.raise(flag::REMOVED);
                 self.inbound.remove(&sa.spi);
-                old.retire();
+                self.retire(&old);
             }
             Direction::Outbound => {
                 let old = record.outbound.take_if(|e| e.params.spi == sa.spi).ok_or(PlaneError::UnknownChild)?;
@@ -233,7 +233,7 @@ impl Plane {
                 }
                 self.outbound.remove(&sa.child);
                 control.by_spi.remove(&(sa.spi, sa.child));
-                old.retire();
+                self.retire(&old);
             }
         }
         if control.children.get(&sa.child).is_some_and(|r| r.inbound.is_none() && r.outbound.is_none()) {

@@ -287,7 +287,7 @@ impl Plane {
     }
 
     /// What of a packet in a buffer becomes the payload, in place: the range, its kind, the headers that stay outside.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn plan(&self, entry: &Outbound, inner: &IpPacket, ip: &[u8]) -> Result<Plan, Refusal> {
         if !entry.core.usage.is_usable() {
             return Err(DropReason::Expired.into());
@@ -326,7 +326,7 @@ impl Plane {
     }
 
     /// Puts the outer headers in front of a sealed packet in place; gives the range of what is to be sent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish_in_place(
         &self,
         entry: &Outbound,
@@ -368,7 +368,7 @@ impl Plane {
         Ok(sealed)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn seal_one(
         &self,
         entry: &Outbound,
@@ -400,7 +400,7 @@ impl Plane {
     }
 
     /// The largest payload, when the path MTU is known and this payload does not fit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn too_big(&self, entry: &Outbound, payload: usize) -> Option<u16> {
         let mtu = entry.core.mtu.load(Ordering::Relaxed);
         if mtu == 0 {
@@ -484,7 +484,7 @@ impl Plane {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn meta(&self, entry: &Outbound, len: usize, protocol: u8, outer: OuterHeader) -> TransmitMeta {
         let (child, path, encapsulation) = (entry.child(), entry.path, entry.encapsulation);
         TransmitMeta { child, path, encapsulation, protocol, len, outer }
@@ -517,7 +517,7 @@ impl Plane {
     }
 
     /// Octets in front of the ESP header in this plane's output form; `own` is the length of headers that are kept.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn front(&self, entry: &Outbound, own: Option<usize>) -> usize {
         match self.config.output {
             OutputForm::Esp => 0,
@@ -529,7 +529,7 @@ impl Plane {
     }
 
     /// Writes outer IP and UDP headers when this plane's output has them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_front(
         &self,
         entry: &Outbound,

@@ -145,7 +145,7 @@ impl Plane {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(
         &self,
         entry: &Inbound,
@@ -172,7 +172,7 @@ impl Plane {
     }
 
     /// From an authentic payload to the inner IP packet.
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::too_many_arguments, reason = "all of it describes one packet")]
     pub(crate) fn deliver(
         &self,
@@ -211,7 +211,7 @@ impl Plane {
         Ok(range)
     }
 
-    #[inline]
+    #[inline(always)]
     fn finish_tunnel(
         &self,
         entry: &Inbound,

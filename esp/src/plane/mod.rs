@@ -31,6 +31,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{ChildRecord, Control};
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 use entry::{Inbound, Outbound};
 use ravelin_crypto::{Provider, Secret};
 use ravelin_sa_db::{ChildId, Instant, PolicyId, Report, Spi};
@@ -69,6 +70,8 @@ pub struct Plane {
     control: Mutex<Control>,
     reports: Reports,
     drops: Drops,
+    /// Entries replaced or removed so far.
+    retired: AtomicU64,
 }
 
 impl Plane {
@@ -90,7 +93,18 @@ impl Plane {
             control: Mutex::new(Control::default()),
             reports: Reports::new(),
             drops: Drops::new(),
+            retired: AtomicU64::new(0),
         }
+    }
+
+    /// Changes whenever an SA is moved or removed.
+    pub(crate) fn retired(&self) -> u64 {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    fn retire<S>(&self, entry: &entry::Entry<S>) {
+        entry.retire();
+        self.retired.fetch_add(1, Ordering::Release);
     }
 
     /// The next report; `None` when there is none.

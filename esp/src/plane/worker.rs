@@ -14,6 +14,7 @@ use crate::DropReason;
 use crate::packet::IpPacket;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use arrayvec::ArrayVec;
 use core::ops::Range;
 use core::time::Duration;
 use ravelin_sa_db::{Instant, Path, Spi};
@@ -32,17 +33,22 @@ struct Tally {
 }
 
 impl Tally {
+    /// True when this is the first packet since the last flush.
     #[inline]
-    fn add<S>(&mut self, plane: &Plane, entry: &Entry<S>, packets: u32, bytes: u64, now: Instant) {
+    fn add<S>(&mut self, plane: &Plane, entry: &Entry<S>, packets: u32, bytes: u64, now: Instant) -> bool {
         if entry.core.usage.is_limited() {
-            return entry.account(u64::from(packets), bytes, now, &plane.reports);
+            entry.account(u64::from(packets), bytes, now, &plane.reports);
+            return false;
         }
+        let first = self.packets == 0;
         self.packets = self.packets.saturating_add(packets);
         self.bytes = self.bytes.saturating_add(bytes);
         self.last = now;
         if self.packets >= TOGETHER {
             self.flush(plane, entry);
+            return false;
         }
+        first
     }
 
     fn flush<S>(&mut self, plane: &Plane, entry: &Entry<S>) {
@@ -70,19 +76,30 @@ struct Flow {
 /// See the head of this file. One per thread; not shared.
 pub struct Worker {
     plane: Arc<Plane>,
-    inbound: Box<[Option<InSlot>]>,
-    flows: Box<[Option<Flow>]>,
+    memory: Memory,
     flush_at: Instant,
+    /// Value of the plane's count of retired entries when the memory was last swept.
+    swept: u64,
 }
 
-/// Remembered SAs and flows, each; powers of two.
-const IN_SLOTS: usize = 4096;
-const FLOWS: usize = 1024;
+/// What a worker remembers, borrowed apart from its plane.
+pub(super) struct Memory {
+    inbound: Box<[Option<InSlot>]>,
+    flows: Box<[Option<Flow>]>,
+    /// Slots with counts that the plane does not know of yet.
+    dirty_in: ArrayVec<u32, DIRTY>,
+    dirty_out: ArrayVec<u32, DIRTY>,
+}
+
+/// SAs and flows remembered by a worker that was not told otherwise.
+const SLOTS: usize = 4096;
+/// Slots whose counts may wait at once.
+const DIRTY: usize = 64;
 
 #[inline]
-fn in_slot(spi: Spi) -> usize {
-    let h = spi.0.wrapping_mul(0x9e37_79b1) >> 20;
-    usize::try_from(h).unwrap_or(0)
+fn in_slot(spi: Spi, slots: usize) -> usize {
+    let h = u64::from(spi.0).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from(h).unwrap_or(0) & slots.wrapping_sub(1)
 }
 
 /// What two packets of one flow have in common, as integers.
@@ -102,10 +119,10 @@ impl FlowKey {
     }
 
     #[inline]
-    fn slot(&self) -> usize {
+    fn slot(&self, slots: usize) -> usize {
         let x = self.destination.1 ^ self.destination.0.rotate_left(32) ^ self.rest.rotate_left(20);
         let h = (x ^ self.source.1.rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        usize::try_from(h >> 40).unwrap_or(0) & (FLOWS - 1)
+        usize::try_from(h >> 32).unwrap_or(0) & slots.wrapping_sub(1)
     }
 }
 
@@ -113,12 +130,22 @@ impl Worker {
     /// A worker of this plane.
     #[must_use]
     pub fn new(plane: Arc<Plane>) -> Self {
-        Self {
-            plane,
-            inbound: (0..IN_SLOTS).map(|_| None).collect(),
-            flows: (0..FLOWS).map(|_| None).collect(),
-            flush_at: Instant(0),
-        }
+        Self::with_memory(plane, SLOTS)
+    }
+
+    /// A worker that remembers about `slots` SAs and as many flows (some 200 octets for each pair); for hosts with
+    /// tens of thousands of SAs. Rounded up to a power of two, 1 to 2^22.
+    #[must_use]
+    pub fn with_memory(plane: Arc<Plane>, slots: usize) -> Self {
+        let slots = slots.clamp(1, 1 << 22).next_power_of_two();
+        let memory = Memory {
+            inbound: (0..slots).map(|_| None).collect(),
+            flows: (0..slots).map(|_| None).collect(),
+            dirty_in: ArrayVec::new(),
+            dirty_out: ArrayVec::new(),
+        };
+        let swept = plane.retired();
+        Self { plane, memory, flush_at: Instant(0), swept }
     }
 
     /// The plane it works on.
@@ -136,11 +163,17 @@ impl Worker {
             return self.plane.refuse(None, DropReason::Runt);
         };
         let plane = &self.plane;
-        let Some(slot) = recall(plane, &mut self.inbound, spi) else {
+        let Some((at, slot)) = recall(plane, &mut self.memory.inbound, spi) else {
             return plane.unknown_spi(now, path, spi);
         };
         match plane.open(&slot.entry, path, outer, buf, frame) {
-            Ok(range) => slot.delivered(plane, now, path, range),
+            Ok(range) => {
+                let (first, delivered) = slot.delivered(plane, now, path, range);
+                if first {
+                    self.memory.mark_in(plane, at);
+                }
+                delivered
+            }
             Err(reason) => plane.refuse_after(&slot.entry, now, path, reason),
         }
     }
@@ -153,13 +186,15 @@ impl Worker {
         let Ok(inner) = IpPacket::parse(ip) else {
             return plane.discard(None, DropReason::NotIp);
         };
-        let flow = match route(plane, &mut self.flows, target.into(), &inner) {
-            Ok(flow) => flow,
+        let (at, flow) = match route(plane, &mut self.memory.flows, target.into(), &inner) {
+            Ok(found) => found,
             Err(e) => return e,
         };
         match plane.seal(&flow.entry, &inner, ip, sink) {
             Ok(()) => {
-                flow.tally.add(plane, &flow.entry, 1, inner.len as u64, now);
+                if flow.tally.add(plane, &flow.entry, 1, inner.len as u64, now) {
+                    self.memory.mark_out(plane, at);
+                }
                 Egress::Sent
             }
             Err(refusal) => plane.refuse_egress(&flow.entry, refusal),
@@ -180,12 +215,15 @@ impl Worker {
     ) -> Result<(Range<usize>, TransmitMeta), Egress> {
         self.tick(now);
         let plane = &self.plane;
-        let inner = buf.get(packet.clone()).and_then(|ip| IpPacket::parse(ip).ok());
-        let Some(inner) = inner else { return Err(plane.discard(None, DropReason::NotIp)) };
-        let flow = route(plane, &mut self.flows, target.into(), &inner)?;
+        let Ok(inner) = IpPacket::parse(buf.get(packet.clone()).unwrap_or(&[])) else {
+            return Err(plane.discard(None, DropReason::NotIp));
+        };
+        let (at, flow) = route(plane, &mut self.memory.flows, target.into(), &inner)?;
         match plane.seal_one(&flow.entry, &inner, buf, packet) {
             Ok(sealed) => {
-                flow.tally.add(plane, &flow.entry, 1, inner.len as u64, now);
+                if flow.tally.add(plane, &flow.entry, 1, inner.len as u64, now) {
+                    self.memory.mark_out(plane, at);
+                }
                 Ok(sealed)
             }
             Err(refusal) => Err(plane.refuse_egress(&flow.entry, refusal)),
@@ -194,21 +232,22 @@ impl Worker {
 
     /// Brings the plane's counters up to date.
     pub fn flush(&mut self) {
-        for slot in self.inbound.iter_mut().flatten() {
-            slot.tally.flush(&self.plane, &slot.entry);
-        }
-        for flow in self.flows.iter_mut().flatten() {
-            flow.tally.flush(&self.plane, &flow.entry);
-        }
+        self.memory.flush_in(&self.plane);
+        self.memory.flush_out(&self.plane);
     }
 
     /// [`Worker::flush`], and lets go of SAs that were removed or moved. For a thread that is about to sleep.
     pub fn quiesce(&mut self) {
         self.flush();
-        for slot in &mut self.inbound {
+        let retired = self.plane.retired();
+        if retired == self.swept {
+            return;
+        }
+        self.swept = retired;
+        for slot in &mut self.memory.inbound {
             slot.take_if(|s| s.entry.is_stale());
         }
-        for flow in &mut self.flows {
+        for flow in &mut self.memory.flows {
             flow.take_if(|f| f.entry.is_stale());
         }
     }
@@ -222,21 +261,67 @@ impl Worker {
     }
 
     #[inline]
-    pub(super) fn parts(&mut self) -> (&Plane, Memory<'_>) {
-        (&self.plane, Memory { inbound: &mut self.inbound, flows: &mut self.flows })
+    pub(super) fn parts(&mut self) -> (&Plane, &mut Memory) {
+        (&self.plane, &mut self.memory)
     }
 }
 
-/// The remembered half of a worker, borrowed apart from its plane.
-pub(super) struct Memory<'a> {
-    inbound: &'a mut [Option<InSlot>],
-    flows: &'a mut [Option<Flow>],
-}
+impl Memory {
+    #[cold]
+    fn flush_in(&mut self, plane: &Plane) {
+        for at in self.dirty_in.drain(..) {
+            let slot = usize::try_from(at).ok().and_then(|i| self.inbound.get_mut(i));
+            if let Some(Some(s)) = slot {
+                s.tally.flush(plane, &s.entry);
+            }
+        }
+    }
 
-impl Memory<'_> {
+    #[cold]
+    fn flush_out(&mut self, plane: &Plane) {
+        for at in self.dirty_out.drain(..) {
+            let slot = usize::try_from(at).ok().and_then(|i| self.flows.get_mut(i));
+            if let Some(Some(f)) = slot {
+                f.tally.flush(plane, &f.entry);
+            }
+        }
+    }
+
+    #[inline]
+    fn mark_in(&mut self, plane: &Plane, at: usize) {
+        let at = u32::try_from(at).unwrap_or(0);
+        if self.dirty_in.is_full() {
+            self.flush_in(plane);
+            // The newest one is not in the list yet.
+        }
+        let _ = self.dirty_in.try_push(at);
+    }
+
+    #[inline]
+    fn mark_out(&mut self, plane: &Plane, at: usize) {
+        let at = u32::try_from(at).unwrap_or(0);
+        if self.dirty_out.is_full() {
+            self.flush_out(plane);
+        }
+        let _ = self.dirty_out.try_push(at);
+    }
+
+    /// Looks at what a burst will need, all at once, so that the memory's answers overlap.
+    #[inline]
+    pub(super) fn warm(&self, spis: impl Iterator<Item = Spi> + Clone) {
+        let slots = self.inbound.len();
+        let entry = |spi: Spi| self.inbound.get(in_slot(spi, slots)).and_then(|s| s.as_ref()).map(|s| &s.entry);
+        for spi in spis.clone() {
+            let _ = entry(spi).is_some_and(|e| e.is_stale());
+        }
+        for spi in spis {
+            let _ = entry(spi).is_some_and(|e| e.core.usage.is_usable());
+        }
+    }
+
     #[inline]
     pub(super) fn inbound(&mut self, plane: &Plane, spi: Spi) -> Option<&Inbound> {
-        recall(plane, self.inbound, spi).map(|s| &*s.entry)
+        recall(plane, &mut self.inbound, spi).map(|(_, s)| &*s.entry)
     }
 
     #[inline]
@@ -248,15 +333,19 @@ impl Memory<'_> {
         path: Path,
         range: Range<usize>,
     ) -> Ingress {
-        match recall(plane, self.inbound, spi) {
-            Some(slot) => slot.delivered(plane, now, path, range),
-            None => plane.refuse(None, DropReason::Removed),
+        let Some((at, slot)) = recall(plane, &mut self.inbound, spi) else {
+            return plane.refuse(None, DropReason::Removed);
+        };
+        let (first, delivered) = slot.delivered(plane, now, path, range);
+        if first {
+            self.mark_in(plane, at);
         }
+        delivered
     }
 
     #[inline]
     pub(super) fn outbound(&mut self, plane: &Plane, target: Target, ip: &IpPacket) -> Result<&Outbound, Egress> {
-        route(plane, self.flows, target, ip).map(|f| &*f.entry)
+        route(plane, &mut self.flows, target, ip).map(|(_, f)| &*f.entry)
     }
 
     #[inline]
@@ -269,31 +358,37 @@ impl Memory<'_> {
         bytes: u64,
         now: Instant,
     ) {
-        if let Ok(flow) = route(plane, self.flows, target, ip) {
-            flow.tally.add(plane, &flow.entry, packets, bytes, now);
+        if packets == 0 {
+            return;
+        }
+        if let Ok((at, flow)) = route(plane, &mut self.flows, target, ip)
+            && flow.tally.add(plane, &flow.entry, packets, bytes, now)
+        {
+            self.mark_out(plane, at);
         }
     }
 }
 
 impl InSlot {
     #[inline]
-    fn delivered(&mut self, plane: &Plane, now: Instant, path: Path, range: Range<usize>) -> Ingress {
-        self.tally.add(plane, &self.entry, 1, range.len() as u64, now);
+    fn delivered(&mut self, plane: &Plane, now: Instant, path: Path, range: Range<usize>) -> (bool, Ingress) {
+        let first = self.tally.add(plane, &self.entry, 1, range.len() as u64, now);
         if path != self.entry.path {
             self.entry.path_seen(path, now, &plane.reports);
         }
-        Ingress::Deliver { child: self.entry.child(), range }
+        (first, Ingress::Deliver { child: self.entry.child(), range })
     }
 }
 
-#[inline]
-fn recall<'a>(plane: &Plane, slots: &'a mut [Option<InSlot>], spi: Spi) -> Option<&'a mut InSlot> {
-    let slot = slots.get_mut(in_slot(spi) & (IN_SLOTS - 1))?;
+#[inline(always)]
+fn recall<'a>(plane: &Plane, slots: &'a mut [Option<InSlot>], spi: Spi) -> Option<(usize, &'a mut InSlot)> {
+    let at = in_slot(spi, slots.len());
+    let slot = slots.get_mut(at)?;
     let good = matches!(slot, Some(s) if s.spi == spi && !s.entry.is_stale());
     if !good {
         relearn(plane, slot, spi);
     }
-    slot.as_mut().filter(|s| s.spi == spi)
+    slot.as_mut().filter(|s| s.spi == spi).map(|s| (at, s))
 }
 
 #[cold]
@@ -310,15 +405,16 @@ fn relearn(plane: &Plane, slot: &mut Option<InSlot>, spi: Spi) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn route<'a>(
     plane: &Plane,
     flows: &'a mut [Option<Flow>],
     target: Target,
     ip: &IpPacket,
-) -> Result<&'a mut Flow, Egress> {
+) -> Result<(usize, &'a mut Flow), Egress> {
     let key = FlowKey::new(ip);
-    let slot = flows.get_mut(key.slot()).ok_or(Egress::NoSa)?;
+    let at = key.slot(flows.len());
+    let slot = flows.get_mut(at).ok_or(Egress::NoSa)?;
     let version = plane.routes.version();
     let good =
         matches!(slot, Some(f) if f.version == version && f.key == key && f.target == target && !f.entry.is_stale());
@@ -330,7 +426,7 @@ fn route<'a>(
             old.tally.flush(plane, &old.entry);
         }
     }
-    slot.as_mut().ok_or(Egress::NoSa)
+    slot.as_mut().map(|f| (at, f)).ok_or(Egress::NoSa)
 }
 
 impl Drop for Worker {
