@@ -129,6 +129,7 @@ impl Driver {
         let mut wire = Wire { sockets: &self.sockets, buf: &mut self.sealed };
         match self.node.handle_packet(now, packet, &mut wire) {
             Egress::Sent => {}
+            Egress::TooBig { mtu } => self.tun.tell_too_big(packet, mtu),
             other => tracing::trace!(?other, "packet from the TUN device"),
         }
         self.flush();

@@ -2,7 +2,8 @@
 //! without our mark, so that protected traffic never leaves in the clear and our own packets never come back to us.
 
 use crate::config::{Config, Gateway};
-use ravelin::db::{AddrRange, Policy};
+use ravelin::db::{AddrRange, Direction, Policy};
+use ravelin::esp::{IpPacket, icmp};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, RawFd};
@@ -75,6 +76,19 @@ impl Tun {
         match self.device.recv(buf) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
             other => other.map(Some),
+        }
+    }
+
+    /// Tells the sender of `packet` that the tunnel carries `mtu` octets at most (RFC 4301 §8.2). The error comes from the
+    /// address that the packet went to, as no other is sure to be routed here.
+    pub(crate) fn tell_too_big(&self, packet: &[u8], mtu: u16) {
+        let Ok(about) = IpPacket::parse(packet) else { return };
+        let mut error = [0; 1280];
+        let source = about.key(Direction::Outbound).remote;
+        if let Some(error) = icmp::too_big(packet, mtu, source, &mut error).and_then(|len| error.get(..len))
+            && let Err(e) = self.send(error)
+        {
+            tracing::debug!("TUN device: {e}");
         }
     }
 

@@ -58,6 +58,42 @@ matrix! {
     they_chacha_nat: they_start, "nat", CHACHA;
 }
 
+/// Both sides as they come, without a word about algorithms.
+#[test]
+fn default_proposals() {
+    let Some(lab) = Lab::up("defaults", "direct") else { return };
+    lab.strongswan("psk", "b", &[("LAB_IKE", "default"), ("LAB_ESP", "default")]);
+    let text = config("a", "10.9.0.2", &GCM, "start").replace("ike = ", "# ").replace("esp = ", "# ");
+    let gateway = lab.gateway("a", &text, &[]);
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    gateway.terminate();
+    let gateway = lab.gateway("a", &text.replace("\"start\"", "\"none\""), &[]);
+    lab.ok("strongswan-peer.sh", &["initiate", "b"], &[]);
+    gateway.wait("Child SA up");
+    lab.ping("b");
+}
+
+/// ML-KEM beside X25519 (RFC 9370), with a newer strongSwan, either side starting.
+#[test]
+fn ml_kem() {
+    let Some(lab) = Lab::up("ml_kem", "direct") else { return };
+    if !lab.run("newer.sh", &["forky"], &[]).status.success() {
+        return live::skip("ml_kem", "no newer strongSwan (lab/packages.sh newer, and a Debian mirror)");
+    }
+    let suite = Suite { ike: "aes256gcm16-prfsha384-x25519-ke1_mlkem768", esp: "aes256gcm16", ..GCM };
+    lab.strongswan("psk", "b", &[&suite.env()[..], &[("LAB_SUITE", "forky")]].concat());
+    let gateway = lab.gateway("a", &config("a", "10.9.0.2", &suite, "start"), &[]);
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    lab.wait_charon_log("b", "IKE_INTERMEDIATE request");
+    gateway.terminate();
+    let gateway = lab.gateway("a", &config("a", "10.9.0.2", &suite, "none"), &[]);
+    lab.ok("strongswan-peer.sh", &["initiate", "b"], &[]);
+    gateway.wait("Child SA up");
+    lab.ping("b");
+}
+
 /// The outer path is IPv6.
 #[test]
 fn we_v6() {
