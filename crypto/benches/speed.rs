@@ -36,6 +36,27 @@ fn best(rounds: u32, millis: u128, mut call: impl FnMut()) -> f64 {
     best
 }
 
+/// One key of each curve, with its first scheme.
+fn signatures(p: &Provider, rounds: u32, millis: u128) {
+    use p256::elliptic_curve::Generate;
+    use pkcs8::EncodePrivateKey;
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let ed25519 = [&[0x30, 46, 2, 1, 0, 0x30, 5, 6, 3, 0x2B, 0x65, 0x70, 4, 34, 4, 32][..], &[7; 32]].concat();
+    let keys = [
+        p256::SecretKey::generate_from_rng(&mut rng).to_pkcs8_der().unwrap().as_bytes().to_vec(),
+        p384::SecretKey::generate_from_rng(&mut rng).to_pkcs8_der().unwrap().as_bytes().to_vec(),
+        ed25519,
+    ];
+    for key in keys {
+        let key = p.signing_key(&key).unwrap();
+        let Some(&scheme) = key.schemes().first() else { continue };
+        let signature = key.sign(scheme, &mut rng, &[b"message"]).unwrap();
+        let sign = best(rounds, millis, || drop(black_box(key.sign(scheme, &mut rng, &[b"message"]).unwrap())));
+        let verify = best(rounds, millis, || p.verify(scheme, key.public_key(), &[b"message"], &signature).unwrap());
+        println!("{:34} sign {:8.1} us   verify {:8.1} us", format!("{scheme:?}"), sign / 1e3, verify / 1e3);
+    }
+}
+
 fn main() {
     // `cargo test --benches` runs this without --bench: then once through, for it to stay true.
     let (rounds, millis) = if std::env::args().any(|a| a == "--bench") { (5, 60) } else { (1, 0) };
@@ -103,5 +124,10 @@ fn main() {
             let name = k.id().to_string();
             println!("{name:34} initiate {:8.1} us   respond {:8.1} us", initiate / 1e3, respond / 1e3);
         }
+        for f in &p.prfs {
+            let ns = best(rounds, millis, || drop(black_box(f.prf(&[7; 32], &[black_box(&[1; 64])]))));
+            println!("{:34} prf  {ns:8.0}", f.id().to_string());
+        }
+        signatures(&p, rounds.min(3), millis);
     }
 }

@@ -5,7 +5,8 @@
 //! the same time for long packets.
 //!
 //! Private keys of an exchange come from the caller's generator, as in the portable provider. aws-lc's ML-KEM can
-//! not be fed that way, so ML-KEM stays the portable one. RSA signing is the exception: see [`crate::sign`].
+//! not be fed that way, so ML-KEM stays the portable one. RSA and ECDSA signatures are the exception: aws-lc draws
+//! their salts and nonces by itself, so a run that must repeat takes the portable provider.
 //! To add an algorithm: a static in the file of its kind, one line in the list here.
 
 mod aead;
@@ -41,7 +42,7 @@ fn own() -> Provider {
             &aead::CHACHA20_POLY1305_IIV,
         ],
         kes: vec![&ke::CURVE25519, &ke::ECP_256, &ke::ECP_384, &ke::ECP_521],
-        signatures: vec![&sign::RSA, &sign::ECDSA],
+        signatures: vec![&sign::rsa::RSA, &sign::ecdsa::ECDSA],
         ..Provider::default()
     }
 }

@@ -2,8 +2,8 @@
 //! verify against a SubjectPublicKeyInfo, and signing keys from PKCS#8.
 //!
 //! RSA is verified everywhere but signed only by the fast provider: the portable `rsa` crate leaks timing when it
-//! signs (RUSTSEC-2023-0071). aws-lc draws the salt of a PSS signature from its own generator; every other
-//! signature takes its randomness from the caller.
+//! signs (RUSTSEC-2023-0071). The fast provider's RSA-PSS and ECDSA draw salts and nonces from aws-lc's own generator;
+//! every other signature takes its randomness from the caller.
 //! To add a family: a file in `rustcrypto/sign/`, a [`SignatureScheme`], its identifier, one line in the provider.
 
 pub mod formats;

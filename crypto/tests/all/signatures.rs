@@ -209,9 +209,10 @@ fn ecdsa_keys_sign() {
         for pkcs8 in &keys {
             let key = p.signing_key(pkcs8.as_bytes()).unwrap();
             round_trip(&p, &*key);
-            // Hedged: another generator, another signature, and the same again from the same one.
+            // Hedged: another generator, another signature; portable: the same again from the same one.
             let sign = |seed| key.sign(key.schemes()[0], &mut rng(seed), &[b"x"]).unwrap();
-            assert!(sign(1) == sign(1) && sign(1) != sign(2));
+            assert!(sign(1) != sign(2));
+            assert!(sign(1) == sign(1) || !p.name.starts_with("portable"));
             for end in 0..pkcs8.as_bytes().len() {
                 assert_eq!(p.signing_key(&pkcs8.as_bytes()[..end]).err(), Some(CryptoError::Key));
             }
