@@ -3,7 +3,8 @@
 //!
 //! Order matters and is kept: the inbound SA is installed before the message that lets the peer use it is sent.
 
-use crate::{ChildId, Direction, Encapsulation, Path, PolicyId, SaParams, Spi};
+use crate::spd::Policy;
+use crate::{ChildId, Direction, Encapsulation, Path, SaParams, Spi};
 use alloc::sync::Arc;
 
 /// Names one direction of one Child SA in a way every plane can look up.
@@ -46,8 +47,9 @@ pub enum Change {
     },
     /// Forget one direction and wipe its keys.
     Remove(SaRef),
-    /// A policy was added or replaced (dynamic selectors of a leased address, trap entries).
-    AddPolicy(PolicyId),
-    /// A policy is gone.
-    RemovePolicy(PolicyId),
+    /// A policy with an empty side has got its selectors for one IKE SA (a leased address, RFC 7296 §2.19): this copy
+    /// of it, with the same id, holds from now on beside the others ([`crate::Spd::bind`]). Precedes the SA.
+    AddPolicy(Arc<Policy>),
+    /// That copy is gone ([`crate::Spd::unbind`]).
+    RemovePolicy(Arc<Policy>),
 }

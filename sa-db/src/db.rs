@@ -1,10 +1,11 @@
 //! The databases that both planes look at. `Node` owns one and lends it to the IKE endpoint.
 
 use crate::pad::Pad;
+use crate::pool::Pools;
 use crate::sad::SpiAllocator;
 use crate::spd::Spd;
 
-/// PAD, SPD and the SPIs that are taken. The SAs themselves live in a [`crate::sad::Sad`] of the data plane: only
+/// PAD, SPD, address pools and the SPIs that are taken. The SAs themselves live in a [`crate::sad::Sad`] of the data plane: only
 /// [`crate::Change`]s write there.
 #[derive(Clone, Default, Debug)]
 pub struct Db {
@@ -14,6 +15,8 @@ pub struct Db {
     pub spd: Spd,
     /// Our SPIs; reservation works on `&self`.
     pub spis: SpiAllocator,
+    /// Inner addresses for peers; leasing works on `&self`.
+    pub pools: Pools,
 }
 
 impl Db {

@@ -3,6 +3,7 @@
 //!
 //! To add an action: a variant of [`Action`], and the planes that carry it out will not compile until they do.
 
+mod bind;
 mod classify;
 pub mod order;
 mod policy;
@@ -60,6 +61,7 @@ pub struct Spd {
     names: HashTable<u32>,
     hasher: DefaultHashBuilder,
     peers: BTreeMap<PeerId, BTreeSet<PolicyId>>,
+    bound: bind::Bound,
     last_id: u32,
     last_sequence: u32,
 }
@@ -105,6 +107,7 @@ impl Spd {
 
     /// Removes a policy.
     pub fn remove(&mut self, id: PolicyId) -> Option<Arc<Policy>> {
+        self.unbind_all(id);
         self.take(id).map(|e| e.policy)
     }
 
@@ -156,7 +159,8 @@ impl Spd {
 
     /// All policies in the order in which they are judged. Sorts; not for the path of packets.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Policy>> {
-        let mut all: Vec<&Entry> = self.classifier.entries().collect();
+        let own = |e: &&Entry| self.policy(e.policy.id).is_some_and(|p| Arc::ptr_eq(p, &e.policy));
+        let mut all: Vec<&Entry> = self.classifier.entries().filter(own).collect();
         all.sort_unstable_by_key(|e| e.key);
         all.into_iter().map(|e| &e.policy)
     }
@@ -211,7 +215,7 @@ impl Spd {
         if let Some(p) = policy.protect() {
             self.peers.entry(p.peer).or_default().insert(policy.id);
         }
-        let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+        let slot = self.free_slot();
         self.slots.insert(policy.id, slot);
         self.classifier.insert(slot, key, &policy);
         let (classifier, hasher) = (&self.classifier, &self.hasher);
@@ -240,13 +244,14 @@ impl Spd {
     /// Numbers the policies anew in their order: once in four thousand million additions.
     fn renumber(&mut self) {
         let policies: Vec<Arc<Policy>> = self.iter().cloned().collect();
-        let last_id = self.last_id;
+        let (last_id, bound) = (self.last_id, self.bound_policies());
         *self = Self::new();
         self.last_id = last_id;
         for policy in policies {
             self.last_sequence = self.last_sequence.saturating_add(1);
             self.put(self.last_sequence, policy);
         }
+        bound.into_iter().for_each(|(policy, count)| self.bind_times(&policy, count));
     }
 }
 
