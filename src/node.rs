@@ -16,6 +16,7 @@ use ravelin_ike_proto::{ApiError, Deadline, Endpoint, IkeSaId};
 use ravelin_sa_db::spd::{Action, Scope};
 use ravelin_sa_db::{Change, ChildId, Db, Direction, Instant, Now, Path, PeerId, PolicyId, Report};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What became of what came in.
@@ -203,6 +204,23 @@ impl Node {
         result
     }
 
+    /// Moves an IKE SA and its Child SAs to another path (RFC 4555); the peer is told.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownSa`], [`ApiError::NotEstablished`], or [`ApiError::NotAllowed`] without MOBIKE or as responder.
+    pub fn roam(&mut self, now: Now, sa: IkeSaId, path: Path) -> Result<(), ApiError> {
+        let result = self.endpoint.roam(now, &self.db, sa, path);
+        self.settle(now);
+        result
+    }
+
+    /// Says which addresses this host has, the best first, whenever they change (RFC 4555 §3.2): IKE SAs with MOBIKE
+    /// leave addresses that are gone, and peers learn what there is.
+    pub fn set_addresses(&mut self, now: Now, addresses: Vec<IpAddr>) {
+        self.endpoint.set_addresses(now, &self.db, addresses);
+        self.settle(now);
+    }
+
     /// Deletes everything and takes nothing new; done when [`Node::is_idle`].
     pub fn shutdown(&mut self, now: Now) {
         self.endpoint.shutdown(now, &self.db);
@@ -303,6 +321,11 @@ impl Node {
     }
 
     fn change(&mut self, now: Now, change: Change) {
+        match &change {
+            Change::AddPolicy(policy) => drop(self.db.spd.bind(policy)),
+            Change::RemovePolicy(policy) => drop(self.db.spd.unbind(policy)),
+            _ => {}
+        }
         if self.config.data_plane == DataPlane::External {
             self.out.push_back(Output::Change(change));
             return;

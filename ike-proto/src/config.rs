@@ -1,6 +1,7 @@
 //! What an endpoint may be told about this host: ports, limits, retransmission. What is negotiated with whom and for how
 //! long stands in the PAD (`sa_db::pad::Peer`) and SPD. Everything has a default that an operator could run. Times are `Duration`s; zero turns a timer off.
 
+use alloc::string::String;
 use core::time::Duration;
 
 /// When to demand a cookie of initiators (RFC 7296 §2.6).
@@ -97,6 +98,13 @@ pub struct Config {
     pub max_children: u16,
     /// Requests that we answer at once on one IKE SA (SET_WINDOW_SIZE).
     pub window: u32,
+    /// As responder, make sure that a peer is reachable at its new address before its traffic goes there (RFC 4555
+    /// §3.7).
+    pub return_routability: bool,
+    /// With MOBIKE, move to the best address as soon as it is there, not only when the present one is gone.
+    pub prefer_best_path: bool,
+    /// Our APPLICATION_VERSION for peers that ask (RFC 7296 §3.15.1); empty: not told.
+    pub application_version: String,
     /// Emit `Event::IkeKeys` and `Event::ChildKeys` for Wireshark. Off unless somebody debugs.
     pub export_keys: bool,
 }
@@ -117,6 +125,9 @@ impl Default for Config {
             prefer_own: true,
             max_children: 64,
             window: 1,
+            return_routability: true,
+            prefer_best_path: false,
+            application_version: String::new(),
             export_keys: false,
         }
     }

@@ -2,10 +2,12 @@
 //! operator can act on. To add an event: one variant here and one `code` in the root crate.
 
 use crate::error::Reason;
+use crate::ext::config::Assigned;
 use crate::ids::{IkeSaId, Role};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use ravelin_crypto::Secret;
 use ravelin_sa_db::pad::Identity;
 use ravelin_sa_db::{ChildId, Mode, Path, PeerId, PolicyId, SaParams, Spi, TrafficSelector};
@@ -58,6 +60,27 @@ pub enum Event {
         sa: IkeSaId,
         /// From here on.
         path: Path,
+    },
+    /// The peer told us our inner addresses and more (RFC 7296 §2.19); before its first Child SA.
+    Assigned {
+        /// The SA.
+        sa: IkeSaId,
+        /// Addresses, DNS servers, networks.
+        assigned: Arc<Assigned>,
+    },
+    /// The peer was given inner addresses; they are free again when the IKE SA and its successors are gone.
+    Leased {
+        /// The SA.
+        sa: IkeSaId,
+        /// The addresses.
+        addrs: Vec<IpAddr>,
+    },
+    /// The peer suggests settings by CFG_SET (RFC 7296 §3.15); none of them is taken.
+    Suggested {
+        /// The SA.
+        sa: IkeSaId,
+        /// What it suggests.
+        assigned: Arc<Assigned>,
     },
     /// The peer answered a liveness check (RFC 7296 §2.4) that the embedding program asked for.
     Alive {

@@ -49,7 +49,8 @@ impl Endpoint {
         }
         let profile = Arc::clone(db.pad.peer(peer).ok_or(ApiError::UnknownPeer)?);
         let remote = profile.remote.ok_or(ApiError::NoRemoteAddress)?;
-        let local = profile.local.filter(|l| l.is_ipv4() == remote.is_ipv4()).ok_or(ApiError::NoLocalAddress)?;
+        let mut mine = profile.local.iter().chain(&self.addresses);
+        let local = *mine.find(|l| l.is_ipv4() == remote.is_ipv4()).ok_or(ApiError::NoLocalAddress)?;
         let path = Path { local: SocketAddr::new(local, self.config.ports.ike), remote };
         let birth = Birth { id: IkeSaId(self.next_sa), spi: self.free_spi(), profile, path };
         let id = birth.id;
@@ -63,6 +64,7 @@ impl Endpoint {
             out: &mut self.out,
             next_child: &mut self.next_child,
             effects: &mut effects,
+            addresses: &self.addresses,
             peers_up: self.index.peers(),
         };
         let sa = IkeSa::initiate(&mut cx, birth, peer, first).map_err(|_| ApiError::NoProposal)?;
@@ -139,6 +141,11 @@ impl Endpoint {
             }
             Report::SoftExpired(child) | Report::SequenceLow(child) => {
                 self.on_child(now, db, child, Intent::RekeyChild(child))
+            }
+            Report::PathSeen { child, path } => {
+                if let Some(id) = self.index.by_child(child) {
+                    self.with(now, db, id, |sa, cx| sa.esp_came_on(cx, child, path));
+                }
             }
             Report::Traffic { child, last } => {
                 if let Some(id) = self.index.by_child(child) {

@@ -145,6 +145,7 @@ impl Endpoint {
             out: &mut self.out,
             next_child: &mut self.next_child,
             effects: &mut effects,
+            addresses: &self.addresses,
             peers_up: self.index.peers(),
         };
         let sa = IkeSa::respond(&mut cx, birth, msg)?;

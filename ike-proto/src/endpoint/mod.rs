@@ -7,6 +7,7 @@ mod api;
 mod gate;
 mod index;
 mod init;
+mod roam;
 pub mod show;
 
 pub use gate::Gate;
@@ -24,6 +25,7 @@ use crate::wire::{Envelope, Flags, HEADER_LEN, Header, WireError};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use index::Index;
 use ravelin_crypto::{CryptoRng, Provider};
 use ravelin_sa_db::{Db, Instant, Now, Path, PeerId};
@@ -75,6 +77,8 @@ pub struct Endpoint {
     next_sa: u64,
     next_child: u64,
     counters: Counters,
+    /// This host's addresses, the best first.
+    addresses: Vec<IpAddr>,
     /// No new SAs any more.
     closing: bool,
 }
@@ -93,6 +97,7 @@ impl Endpoint {
             next_sa: 1,
             next_child: 1,
             counters: Counters::default(),
+            addresses: Vec::new(),
             closing: false,
         }
     }
@@ -222,6 +227,7 @@ impl Endpoint {
             out: &mut self.out,
             next_child: &mut self.next_child,
             effects: &mut effects,
+            addresses: &self.addresses,
             peers_up: peers,
         };
         let result = f(sa, &mut cx);

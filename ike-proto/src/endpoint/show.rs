@@ -2,10 +2,13 @@
 
 use super::Endpoint;
 use crate::exchange::{Child, SaCore};
+use crate::ext::config::Assigned;
 use crate::ids::{IkeSaId, Role};
 use crate::sa::{Lifecycle, Why};
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 use ravelin_sa_db::pad::Identity;
 use ravelin_sa_db::{ChildId, Encapsulation, Instant, Mode, Path, PeerId, PolicyId, Spi, TrafficSelector};
@@ -41,6 +44,10 @@ pub struct SaSnapshot {
     pub established: Option<Duration>,
     /// Next event of its own, and when.
     pub next: (Instant, Why),
+    /// Inner addresses that the peer holds.
+    pub leased: Vec<IpAddr>,
+    /// What the peer told us: our inner addresses, DNS servers, networks.
+    pub assigned: Option<Arc<Assigned>>,
     /// Its Child SAs.
     pub children: Vec<ChildSnapshot>,
 }
@@ -94,6 +101,8 @@ fn one(core: &SaCore, state: Lifecycle, next: (Instant, Why), now: Instant) -> S
         age: now.since(core.created),
         established: core.established.map(|at| now.since(at)),
         next,
+        leased: core.leases.iter().map(|l| l.addr).collect(),
+        assigned: core.assigned.clone(),
         children: core.children.iter().map(|c| child(c, now)).collect(),
     }
 }

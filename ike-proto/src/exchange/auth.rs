@@ -4,6 +4,7 @@
 //! nothing before the responder's is. A Child SA that fails leaves the IKE SA up (§1.2).
 
 use super::child::{self, ChildFailure, ChildOffer};
+use super::{configure, mobility};
 use super::{After, Cx, Draft, Effect, IkeSuite, InFlight, Inbound, Reply, SaCore, Step, notify};
 use crate::auth::{psk, signed_octets::SignedOctets};
 use crate::error::Reason;
@@ -50,7 +51,8 @@ impl Auth {
         core.local_id = Some(peer.local_id.clone());
         let mut draft = alloc::vec![Payload::IdInitiator(idi), auth];
         draft.extend(peer.remote_id.exact().map(|id| Payload::IdResponder(to_wire(id))));
-        draft.extend(common_notifies(core));
+        draft.extend(common_notifies(cx, core));
+        draft.extend(configure::request(core));
         if let Some((id, _)) = &mixed {
             draft.push(notify(NotifyType::PPK_IDENTITY, id.clone()));
             if !peer.ppk_required
@@ -85,6 +87,7 @@ impl Auth {
         }
         agree(core, msg);
         establish(cx, core, false);
+        configure::take(cx, core, msg);
         if let Some(offer) = self.child {
             let (ni, nr) = (core.opening.ni.clone(), core.opening.nr.clone());
             let policy = offer.policy();
@@ -191,11 +194,12 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
     core.path = msg.path;
     agree(core, msg);
     let mut draft = own;
-    draft.extend(common_notifies(core));
+    draft.extend(common_notifies(cx, core));
     establish(cx, core, msg.notify(NotifyType::INITIAL_CONTACT).is_some());
     let (ni, nr) = (core.opening.ni.clone(), core.opening.nr.clone());
     if msg.payloads.sa().is_some() {
-        match child::answer(cx, core, msg, &ni, &nr, false) {
+        let configured = configure::lease(cx, core, msg).map(|cp| draft.extend(cp));
+        match configured.and_then(|()| child::answer(cx, core, msg, &ni, &nr, false)) {
             Ok(payloads) => draft.extend(payloads),
             Err(ChildFailure { notify: kind, data, reason, .. }) => {
                 draft.push(notify(kind, data));
@@ -302,14 +306,17 @@ fn answer_auth(cx: &mut Cx<'_>, core: &mut SaCore, peer: &Arc<Peer>) -> Result<D
 }
 
 /// Status notifies that both roles send in IKE_AUTH.
-fn common_notifies(core: &SaCore) -> Option<Payload> {
-    (core.profile.mobike && core.agreed.nat.supported).then(|| notify(NotifyType::MOBIKE_SUPPORTED, Vec::new()))
+fn common_notifies(cx: &Cx<'_>, core: &mut SaCore) -> Draft {
+    if core.profile.mobike && core.agreed.nat.supported { mobility::offer(cx, core) } else { Draft::new() }
 }
 
 /// Reads the peer's status notifies of IKE_AUTH.
 fn agree(core: &mut SaCore, msg: &Inbound<'_>) {
     core.agreed.mobike =
         core.profile.mobike && core.agreed.nat.supported && msg.notify(NotifyType::MOBIKE_SUPPORTED).is_some();
+    if core.agreed.mobike {
+        mobility::learn(core, msg);
+    }
 }
 
 /// Both sides are proved.

@@ -2,7 +2,7 @@
 //! CREATE_CHILD_SA have in common. Inbound is installed before the message that lets the peer use it is sent.
 
 use super::sa_init::{SecretHalf, key_pair};
-use super::{Child, ChildState, Cx, Draft, Effect, Inbound, SaCore, notify};
+use super::{Child, ChildState, Cx, Draft, Effect, Inbound, SaCore, configure, notify};
 use crate::error::Reason;
 use crate::event::{ChildEstablished, Event};
 use crate::keys::{ChildKeyLengths, ChildKeys, child_keys};
@@ -46,7 +46,7 @@ pub struct ChildFailure {
 }
 
 impl ChildFailure {
-    fn new(notify: NotifyType, reason: Reason) -> Self {
+    pub(super) fn new(notify: NotifyType, reason: Reason) -> Self {
         Self { notify, data: Vec::new(), reason, must_delete: false }
     }
 
@@ -97,8 +97,9 @@ pub fn offer(
     if proposals.is_empty() {
         return Err(configuration("no ESP proposal of the policy is usable with this provider"));
     }
+    let fixed = !policy.local.is_empty() && !policy.remote.is_empty();
     let (mut local_ts, mut remote_ts) =
-        packet.map_or_else(|| (policy.local.clone(), policy.remote.clone()), |p| policy.selectors_for(&p));
+        packet.filter(|_| fixed).map_or_else(|| configure::sides(core, &policy), |p| policy.selectors_for(&p));
     if let Some(p) = packet {
         lead_with(&mut local_ts, p.local, p.protocol, p.local_port);
         lead_with(&mut remote_ts, p.remote, p.protocol, p.remote_port);
@@ -119,7 +120,6 @@ pub fn offer(
     draft.extend(mode_notifies(protect, protect.mode));
     let offer =
         ChildOffer { spi_in, proposals, local_ts, remote_ts, mode: protect.mode, ke, policy: Arc::clone(&policy) };
-    let _ = core;
     Ok((offer, draft))
 }
 
@@ -316,7 +316,8 @@ fn find_policy(
         if policy.protect().is_none() {
             continue;
         }
-        match negotiate::narrow(&policy.local, &policy.remote, local, &allowed) {
+        let (ours, theirs) = configure::sides(core, policy);
+        match negotiate::narrow(&ours, &theirs, local, &allowed) {
             Some(n) if !n.cut => return Ok((Arc::clone(policy), n)),
             Some(n) if part.is_none() => part = Some((Arc::clone(policy), n)),
             _ => {}
@@ -328,7 +329,8 @@ fn find_policy(
             .spd
             .policies_of(peer)
             .take(8)
-            .map(|p| selectors::describe(&p.local, &p.remote))
+            .map(|p| configure::sides(core, p))
+            .map(|(l, r)| selectors::describe(&l, &r))
             .collect::<Vec<_>>()
             .join("; ");
         let theirs = selectors::describe(local, remote);
@@ -375,6 +377,7 @@ fn install(
     let id = cx.child_id();
     let (inbound, outbound) = both_directions(core, &plan, id, spi_out, keys);
     let (inbound, outbound) = (Arc::new(inbound), Arc::new(outbound));
+    configure::bind(cx, core, &plan.policy, &plan.narrowed.local, &plan.narrowed.remote);
     cx.out.change(Change::InstallInbound(Arc::clone(&inbound)));
     cx.out.change(Change::InstallOutbound(Arc::clone(&outbound)));
     if cx.config.export_keys {

@@ -3,8 +3,10 @@
 //! [`Agreed`].
 
 use super::IkeSuite;
+use super::mobility::Mobility;
 use crate::config::Config;
 use crate::ext::int_auth::IntAuth;
+use crate::ext::config::Assigned;
 use crate::ext::natd::NatState;
 use crate::ext::ppk::PpkUse;
 use crate::ids::{IkeSaId, Role};
@@ -17,7 +19,7 @@ use alloc::vec::Vec;
 use ravelin_crypto::{AuthHashId, KeId};
 use ravelin_sa_db::pad::{Identity, NatTraversal, Peer};
 use ravelin_sa_db::proposal::Proposal;
-use ravelin_sa_db::{ChildId, Encapsulation, Instant, Mode, Path, PeerId, PolicyId, Protocol, Spi, TrafficSelector};
+use ravelin_sa_db::{ChildId, Encapsulation, Instant, Lease, Mode, Path, PeerId, PolicyId, Protocol, Spi, TrafficSelector};
 
 /// What both sides agreed on, one field per feature.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -153,6 +155,12 @@ pub struct SaCore {
     pub remote_id: Option<Identity>,
     /// The Child SAs.
     pub children: Vec<Child>,
+    /// Inner addresses that the peer holds. A rekeyed IKE SA takes them over with the Child SAs.
+    pub leases: Vec<Lease>,
+    /// What the peer told us in its CFG_REPLY; inherited likewise.
+    pub assigned: Option<Arc<Assigned>>,
+    /// Addresses of both sides beyond the path (RFC 4555); inherited likewise.
+    pub mobility: Mobility,
     /// When the attempt began.
     pub created: Instant,
     /// When authentication was done.
@@ -231,7 +239,7 @@ impl SaCore {
         match self.profile.nat_traversal {
             NatTraversal::Force => Encapsulation::Udp,
             NatTraversal::Auto if self.agreed.nat.any() => Encapsulation::Udp,
-            NatTraversal::Auto | NatTraversal::Never => Encapsulation::None,
+            NatTraversal::Auto | NatTraversal::Never | NatTraversal::Forbid => Encapsulation::None,
         }
     }
 
@@ -244,9 +252,10 @@ impl SaCore {
     /// The outer path of Child SAs.
     #[must_use]
     pub fn child_path(&self) -> Path {
+        let path = self.mobility.esp_path.unwrap_or(self.path);
         match self.encapsulation() {
-            Encapsulation::None => self.path.with_ports(0, 0),
-            Encapsulation::Udp | Encapsulation::Tcp => self.path,
+            Encapsulation::None => path.with_ports(0, 0),
+            Encapsulation::Udp | Encapsulation::Tcp => path,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Delete of an IKE SA is answered with an empty message and takes everything with it; Delete of ESP or AH names the
 //! sender's inbound SPIs and is answered with ours of the same pairs (§1.4.1).
 
-use super::{After, ChildState, Cx, Draft, Effect, Inbound, Reply, SaCore};
+use super::{After, ChildState, Cx, Draft, Effect, Inbound, Reply, SaCore, configure, mobility};
 use crate::error::Reason;
 use crate::event::Event;
 use crate::registry::{NotifyType, ProtocolId};
@@ -33,6 +33,8 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
             _ => {}
         }
     }
+    draft.extend(configure::inform(cx, core, msg));
+    draft.extend(mobility::respond(cx, core, msg));
     Reply { draft, after }
 }
 
@@ -91,6 +93,7 @@ pub fn remove_child(cx: &mut Cx<'_>, core: &mut SaCore, id: ChildId, reason: Rea
     for (direction, spi) in [(Direction::Outbound, child.spi_out), (Direction::Inbound, child.spi_in)] {
         cx.out.change(Change::Remove(SaRef { child: id, direction, spi, path }));
     }
+    configure::unbind(cx, core, &child);
     cx.db.spis.release(child.spi_in);
     cx.effects.push(Effect::ChildDown(id));
     cx.out.event(Event::ChildClosed { sa: core.id, child: id, reason });

@@ -5,9 +5,11 @@
 pub mod auth;
 pub mod child;
 pub mod child_create;
+pub mod configure;
 pub mod core;
 pub mod informational;
 pub mod intermediate;
+pub mod mobility;
 pub mod sa_init;
 pub mod suite;
 
@@ -24,6 +26,7 @@ use crate::wire::{Header, IkeSpi, Payloads};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use ::core::net::IpAddr;
 use ravelin_crypto::{CryptoRng, Provider};
 use ravelin_sa_db::{ChildId, Db, Now, Path, PeerId};
 
@@ -45,6 +48,8 @@ pub struct Cx<'a> {
     pub next_child: &'a mut u64,
     /// What the endpoint must do after this call.
     pub effects: &'a mut Vec<Effect>,
+    /// This host's addresses, the best first; empty when nobody said (RFC 4555 §3.2).
+    pub addresses: &'a [IpAddr],
     /// Established IKE SAs per peer.
     pub peers_up: &'a BTreeMap<PeerId, BTreeSet<IkeSaId>>,
 }
@@ -100,6 +105,8 @@ pub enum InFlight {
     DeleteIke(Reason),
     /// INFORMATIONAL that deletes a Child SA.
     DeleteChild(ChildId, Reason),
+    /// INFORMATIONAL about addresses (RFC 4555).
+    Mobike(Box<mobility::Ask>),
     /// INFORMATIONAL that asks whether the peer is alive.
     Liveness {
         /// The answer is wanted as an event.
@@ -118,6 +125,7 @@ impl InFlight {
             Self::CreateChild(_) => "the CREATE_CHILD_SA response",
             Self::DeleteIke(_) => "the answer to our Delete of the IKE SA",
             Self::DeleteChild(..) => "the answer to our Delete of a Child SA",
+            Self::Mobike(_) => "the answer to an address update",
             Self::Liveness { .. } => "the answer to a liveness check",
         }
     }
@@ -130,7 +138,9 @@ impl InFlight {
             Self::Intermediate(_) => ExchangeType::IKE_INTERMEDIATE,
             Self::Auth(_) => ExchangeType::IKE_AUTH,
             Self::CreateChild(_) => ExchangeType::CREATE_CHILD_SA,
-            Self::DeleteIke(_) | Self::DeleteChild(..) | Self::Liveness { .. } => ExchangeType::INFORMATIONAL,
+            Self::DeleteIke(_) | Self::DeleteChild(..) | Self::Mobike(_) | Self::Liveness { .. } => {
+                ExchangeType::INFORMATIONAL
+            },
         }
     }
 }

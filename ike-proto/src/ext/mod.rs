@@ -2,6 +2,8 @@
 //! To add one: one file here, one field in `exchange::Agreed`, one call in each exchange.
 
 pub mod int_auth;
+pub mod config;
+pub mod mobike;
 pub mod natd;
 pub mod ppk;
 pub mod sighash;

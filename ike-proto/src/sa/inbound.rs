@@ -9,7 +9,7 @@ use super::{IkeSa, Lifecycle};
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::{
-    After, Cx, InFlight, Inbound, Reply, Step, auth, child_create, informational, intermediate, notify,
+    After, Cx, InFlight, Inbound, Reply, Step, auth, child_create, informational, intermediate, mobility, notify,
 };
 use crate::registry::{ExchangeType, NotifyType, PayloadType};
 use crate::seal::Reassembly;
@@ -60,6 +60,7 @@ impl IkeSa {
         }
         let Ok(unsealed) = codec::open(&self.core, envelope, datagram) else { return Outcome::NotAuthentic };
         self.last_heard = cx.now.mono;
+        self.came_on(cx, path, header.is_response());
         let (first, plain) = match unsealed {
             Unsealed::Whole(first, plain) => (first, plain),
             Unsealed::Piece(piece) => match self.collect(cx, &header, piece) {
@@ -204,6 +205,7 @@ impl IkeSa {
             | InFlight::Intermediate(_)
             | InFlight::DeleteIke(_)
             | InFlight::DeleteChild(..)
+            | InFlight::Mobike(_)
             | InFlight::Liveness { .. } => {}
         }
     }
@@ -220,7 +222,9 @@ impl IkeSa {
                 informational::remove_child(cx, &mut self.core, id, reason);
                 Step::Done
             }
+            InFlight::Mobike(ask) => mobility::answered(cx, &mut self.core, *ask, msg),
             InFlight::Liveness { asked } => {
+                mobility::watch_mapping(&mut self.core, msg);
                 if asked {
                     cx.out.event(Event::Alive { sa: self.core.id });
                 }

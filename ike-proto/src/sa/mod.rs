@@ -4,6 +4,7 @@
 pub mod codec;
 mod inbound;
 pub mod lifecycle;
+mod paths;
 mod pump;
 pub mod queue;
 mod timers;
@@ -16,8 +17,9 @@ pub use timers::Why;
 
 use crate::error::Reason;
 use crate::event::Event;
+use crate::exchange::mobility::Mobility;
 use crate::exchange::sa_init::{self, Refusal, SaInit};
-use crate::exchange::{Agreed, Cx, InFlight, Inbound, Opening, Pending, SaCore, informational};
+use crate::exchange::{Agreed, Cx, InFlight, Inbound, Opening, Pending, SaCore, configure, informational};
 use crate::ext::int_auth::IntAuth;
 use crate::ids::{IkeSaId, Role};
 use crate::keys::SkKeys;
@@ -91,6 +93,9 @@ impl IkeSa {
             local_id: None,
             remote_id: None,
             children: Vec::new(),
+            leases: Vec::new(),
+            mobility: Mobility::default(),
+            assigned: None,
             created: cx.now.mono,
             established: None,
         };
@@ -162,10 +167,12 @@ impl IkeSa {
                 | InFlight::Intermediate(_)
                 | InFlight::DeleteIke(_)
                 | InFlight::DeleteChild(..)
+                | InFlight::Mobike(_)
                 | InFlight::Liveness { .. } => {}
             }
         }
         informational::remove_children(cx, &mut self.core, &Reason::IkeSaGone);
+        configure::release(cx, &mut self.core);
         cx.out.event(Event::Closed { sa: self.core.id, peer: self.core.peer, reason });
     }
 
@@ -182,7 +189,9 @@ impl IkeSa {
             InFlight::Intermediate(x) => x.first_policy() == Some(policy),
             InFlight::Auth(x) => x.policy() == Some(policy),
             InFlight::CreateChild(x) => x.policy() == policy,
-            InFlight::DeleteIke(_) | InFlight::DeleteChild(..) | InFlight::Liveness { .. } => false,
+            InFlight::DeleteIke(_) | InFlight::DeleteChild(..) | InFlight::Mobike(_) | InFlight::Liveness { .. } => {
+                false
+            }
         });
         let waiting = self.queue.iter().any(|i| matches!(i, Intent::CreateChild { policy: p, .. } if *p == policy));
         flying || waiting

@@ -6,7 +6,7 @@ use super::{IkeSa, Intent, Lifecycle};
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::child_create::CreateChild;
-use crate::exchange::{Cx, Draft, InFlight, Step, informational, notify};
+use crate::exchange::{Cx, Draft, InFlight, Step, informational, mobility, notify};
 use crate::registry::ExchangeType;
 use crate::wire::order;
 use alloc::vec::Vec;
@@ -48,6 +48,7 @@ impl IkeSa {
 
     /// Starts what waits, while the window has room.
     pub(crate) fn pump(&mut self, cx: &mut Cx<'_>) {
+        self.queue_moves();
         while self.life.may_start() && self.send.has_room() {
             let Some(intent) = self.queue.pop() else { return };
             self.start(cx, intent);
@@ -66,8 +67,14 @@ impl IkeSa {
                 Ok((inflight, draft)) => self.request(cx, inflight, draft),
                 Err(reason) => cx.out.event(Event::ChildRefused { sa: self.core.id, policy: Some(policy), reason }),
             },
-            Intent::Liveness { asked } => self.request(cx, InFlight::Liveness { asked }, Vec::new()),
-            Intent::RekeyIke | Intent::RekeyChild(_) | Intent::UpdateAddresses => {}
+            Intent::Liveness { asked } => {
+                let draft = mobility::liveness(cx, &self.core);
+                self.request(cx, InFlight::Liveness { asked }, draft);
+            }
+            Intent::UpdateAddresses => self.ask_about_paths(cx, mobility::update),
+            Intent::CheckRoute => self.ask_about_paths(cx, mobility::check_route),
+            Intent::AnnounceAddresses => self.ask_about_paths(cx, mobility::announce),
+            Intent::RekeyIke | Intent::RekeyChild(_) => {}
         }
     }
 

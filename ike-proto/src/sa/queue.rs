@@ -13,6 +13,10 @@ pub enum Intent {
     DeleteIke(Reason),
     /// Tell the peer about new addresses (RFC 4555 §3.5).
     UpdateAddresses,
+    /// See whether the peer can be reached at its new address before traffic goes there (RFC 4555 §3.7).
+    CheckRoute,
+    /// Tell the peer which addresses we have besides (RFC 4555 §3.6).
+    AnnounceAddresses,
     /// Delete a Child SA.
     DeleteChild(ChildId, Reason),
     /// Rekey the IKE SA (RFC 7296 §1.3.2).
@@ -38,12 +42,13 @@ impl Intent {
     fn priority(&self) -> u8 {
         match self {
             Self::DeleteIke(_) => 0,
-            Self::UpdateAddresses => 1,
+            Self::UpdateAddresses | Self::CheckRoute => 1,
             Self::DeleteChild(..) => 2,
             Self::RekeyIke => 3,
             Self::RekeyChild(_) => 4,
             Self::CreateChild { .. } => 5,
-            Self::Liveness { .. } => 6,
+            Self::AnnounceAddresses => 6,
+            Self::Liveness { .. } => 7,
         }
     }
 

@@ -117,6 +117,7 @@ impl IkeSa {
             let datagrams = flying.datagrams.clone();
             let path = self.core.path;
             self.transmit(cx, path, &datagrams);
+            self.probe_paths(cx, sent, &datagrams);
             let wait = self.wait(cx, sent);
             if let Some(flying) = self.send.get_mut(message_id) {
                 flying.sent = sent.saturating_add(1);

@@ -58,6 +58,8 @@ pub enum NatTraversal {
     Force,
     /// Never; bare ESP even through a NAT.
     Never,
+    /// As `Never`, and with MOBIKE the peer refuses paths with a NAT on them (RFC 4555 §3.9, NO_NATS_ALLOWED).
+    Forbid,
 }
 
 /// How a post-quantum PSK is mixed in.
