@@ -2,15 +2,14 @@
 //! operator can act on. To add an event: one variant here and one `code` in the root crate.
 
 use crate::error::Reason;
-use crate::ext::config::Assigned;
 use crate::ids::{IkeSaId, Role};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use ravelin_crypto::Secret;
 use ravelin_sa_db::pad::Identity;
-use ravelin_sa_db::{ChildId, Mode, Path, PeerId, PolicyId, SaParams, Spi, TrafficSelector};
+use ravelin_sa_db::{AddrRange, ChildId, Mode, Path, PeerId, PolicyId, SaParams, Spi, TrafficSelector};
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Debug)]
@@ -160,6 +159,31 @@ pub struct ChildEstablished {
     pub local_ts: Vec<TrafficSelector>,
     /// The peer's side.
     pub remote_ts: Vec<TrafficSelector>,
+}
+
+/// What a peer told us (CFG_REPLY or CFG_SET).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Assigned {
+    /// Our inner addresses, with prefix lengths in bits.
+    pub addrs: Vec<(IpAddr, u8)>,
+    /// INTERNAL_IP4_NETMASK.
+    pub netmask: Option<Ipv4Addr>,
+    /// DNS servers.
+    pub dns: Vec<IpAddr>,
+    /// NetBIOS name servers.
+    pub nbns: Vec<Ipv4Addr>,
+    /// DHCP servers.
+    pub dhcp: Vec<IpAddr>,
+    /// Networks behind the peer.
+    pub subnets: Vec<AddrRange>,
+    /// Domains to ask the peer's DNS servers for (RFC 8598); empty: all.
+    pub domains: Vec<String>,
+    /// INTERNAL_DNSSEC_TA values, each after the index of its domain in `domains`. Only with a domain (RFC 8598 §4.2).
+    pub trust_anchors: Vec<(usize, Vec<u8>)>,
+    /// The peer's software, in its own words.
+    pub application_version: Option<String>,
+    /// Every other attribute as it came: type and value.
+    pub other: Vec<(u16, Vec<u8>)>,
 }
 
 /// What Wireshark needs to read an IKE SA.

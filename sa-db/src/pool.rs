@@ -224,8 +224,7 @@ impl State {
         }
         let lowest = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let mine = self.by_identity.range((identity.clone(), lowest)..).take_while(|(i, _)| i == identity);
-        mine.map(|(_, a)| *a)
-            .find(|a| Family::of(*a) == family && self.held.get(a).is_some_and(|h| h.holders == 0))
+        mine.map(|(_, a)| *a).find(|a| Family::of(*a) == family && self.held.get(a).is_some_and(|h| h.holders == 0))
     }
 
     /// The address that was asked for, when nobody holds or held it.
@@ -249,7 +248,8 @@ impl State {
                 (range, next) = (range.saturating_add(1), None);
                 continue;
             }
-            (range, next) = if at == last { (range.saturating_add(1), None) } else { (range, Some(at.saturating_add(1))) };
+            (range, next) =
+                if at == last { (range.saturating_add(1), None) } else { (range, Some(at.saturating_add(1))) };
             let addr = address(family, at);
             if !self.held.contains_key(&addr) {
                 break Some(addr);
@@ -371,7 +371,8 @@ mod tests {
     #[test]
     fn wishes_are_granted_when_free_and_never_from_outside() {
         let p = pools(&["10.0.0.0/24"]);
-        let wish = |w: &str, n| p.0.lease(&p.1, Family::V4, &who(n), Some(w.parse().unwrap())).unwrap().addr.to_string();
+        let wish =
+            |w: &str, n| p.0.lease(&p.1, Family::V4, &who(n), Some(w.parse().unwrap())).unwrap().addr.to_string();
         assert_eq!(wish("10.0.0.7", 1), "10.0.0.7");
         assert_eq!(wish("10.0.0.7", 2), "10.0.0.0");
         assert_eq!(wish("10.9.0.7", 3), "10.0.0.1");

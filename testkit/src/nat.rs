@@ -10,6 +10,14 @@ use std::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NatBox(pub(crate) usize);
 
+impl NatBox {
+    /// The box that was made first.
+    #[must_use]
+    pub fn first() -> Self {
+        Self(0)
+    }
+}
+
 /// How mappings are made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NatKind {

@@ -1,8 +1,8 @@
 //! What there is, as values for `show` commands: states, peers, addresses, SPIs, algorithms, ages.
 
 use super::Endpoint;
+use crate::event::Assigned;
 use crate::exchange::{Child, SaCore};
-use crate::ext::config::Assigned;
 use crate::ids::{IkeSaId, Role};
 use crate::sa::{Lifecycle, Why};
 use alloc::string::{String, ToString};

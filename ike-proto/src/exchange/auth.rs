@@ -4,8 +4,8 @@
 //! nothing before the responder's is. A Child SA that fails leaves the IKE SA up (§1.2).
 
 use super::child::{self, ChildFailure, ChildOffer};
-use super::{configure, mobility};
 use super::{After, Cx, Draft, Effect, IkeSuite, InFlight, Inbound, Reply, SaCore, Step, notify};
+use super::{configure, mobility};
 use crate::auth::{psk, signed_octets::SignedOctets};
 use crate::error::Reason;
 use crate::event::{Established, Event, IkeKeyLog};
@@ -188,6 +188,10 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
         Ok(own) => own,
         Err(reason) => return Reply::refuse(NotifyType::AUTHENTICATION_FAILED, reason),
     };
+    if !mobility::nats_are_fine(msg) {
+        let detail = "a NAT stands between, and the peer allows none (RFC 4555 section 3.9)".to_string();
+        return Reply::refuse(NotifyType::UNEXPECTED_NAT_DETECTED, Reason::Unexpected { detail });
+    }
     core.peer = Some(id);
     core.profile = peer;
     core.remote_id = Some(from_wire(idi));

@@ -134,7 +134,13 @@ fn concrete(policy: &Policy, local: &[TrafficSelector], remote: &[TrafficSelecto
 }
 
 /// Before a Child SA of a policy with an empty side is installed: packets must find that policy. The first one binds.
-pub(super) fn bind(cx: &mut Cx<'_>, core: &SaCore, policy: &Policy, local: &[TrafficSelector], remote: &[TrafficSelector]) {
+pub(super) fn bind(
+    cx: &mut Cx<'_>,
+    core: &SaCore,
+    policy: &Policy,
+    local: &[TrafficSelector],
+    remote: &[TrafficSelector],
+) {
     let there = core.children.iter().any(|c| c.policy == policy.id && c.local_ts == local && c.remote_ts == remote);
     if let Some(copy) = concrete(policy, local, remote).filter(|_| !there) {
         cx.out.change(Change::AddPolicy(copy));
@@ -143,9 +149,8 @@ pub(super) fn bind(cx: &mut Cx<'_>, core: &SaCore, policy: &Policy, local: &[Tra
 
 /// After the last such Child SA is gone.
 pub(super) fn unbind(cx: &mut Cx<'_>, core: &SaCore, gone: &super::Child) {
-    let same = |c: &super::Child| {
-        c.policy == gone.policy && c.local_ts == gone.local_ts && c.remote_ts == gone.remote_ts
-    };
+    let same =
+        |c: &super::Child| c.policy == gone.policy && c.local_ts == gone.local_ts && c.remote_ts == gone.remote_ts;
     let Some(policy) = cx.db.spd.policy(gone.policy).filter(|_| !core.children.iter().any(same)) else { return };
     if let Some(copy) = concrete(policy, &gone.local_ts, &gone.remote_ts) {
         cx.out.change(Change::RemovePolicy(copy));

@@ -5,8 +5,8 @@
 use super::IkeSuite;
 use super::mobility::Mobility;
 use crate::config::Config;
+use crate::event::Assigned;
 use crate::ext::int_auth::IntAuth;
-use crate::ext::config::Assigned;
 use crate::ext::natd::NatState;
 use crate::ext::ppk::PpkUse;
 use crate::ids::{IkeSaId, Role};
@@ -19,7 +19,9 @@ use alloc::vec::Vec;
 use ravelin_crypto::{AuthHashId, KeId};
 use ravelin_sa_db::pad::{Identity, NatTraversal, Peer};
 use ravelin_sa_db::proposal::Proposal;
-use ravelin_sa_db::{ChildId, Encapsulation, Instant, Lease, Mode, Path, PeerId, PolicyId, Protocol, Spi, TrafficSelector};
+use ravelin_sa_db::{
+    ChildId, Encapsulation, Instant, Lease, Mode, Path, PeerId, PolicyId, Protocol, Spi, TrafficSelector,
+};
 
 /// What both sides agreed on, one field per feature.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -33,6 +33,8 @@ pub struct Mobility {
     pub esp_path: Option<Path>,
     /// The NAT before us as the peer saw it last: its NAT_DETECTION_DESTINATION_IP.
     pub mapping: Vec<u8>,
+    /// The mapping was asked for; until then a rebinding would go unnoticed.
+    pub mapping_asked: bool,
     /// An UPDATE_SA_ADDRESSES is due.
     pub update_due: bool,
     /// As responder: NAT state of the path whose check is due.
@@ -150,7 +152,9 @@ fn detection(cx: &Cx<'_>, core: &SaCore, path: Path) -> Draft {
 
 /// Reads the answer to [`liveness`]: another mapping than last time makes an update due.
 pub fn watch_mapping(core: &mut SaCore, msg: &Inbound<'_>) {
-    let Some(seen) = msg.notify(NotifyType::NAT_DETECTION_DESTINATION_IP).filter(|_| core.agreed.mobike) else { return };
+    let Some(seen) = msg.notify(NotifyType::NAT_DETECTION_DESTINATION_IP).filter(|_| core.agreed.mobike) else {
+        return;
+    };
     let known = !core.mobility.mapping.is_empty();
     if known && core.mobility.mapping != seen.data && core.role == Role::Initiator {
         core.mobility.update_due = true;
@@ -163,10 +167,8 @@ pub fn watch_mapping(core: &mut SaCore, msg: &Inbound<'_>) {
 pub fn update(cx: &mut Cx<'_>, core: &mut SaCore) -> (InFlight, Draft) {
     core.mobility.update_due = false;
     let cookie = cx.random(COOKIE_LEN);
-    let mut draft = alloc::vec![
-        notify(NotifyType::UPDATE_SA_ADDRESSES, Vec::new()),
-        notify(NotifyType::COOKIE2, cookie.clone())
-    ];
+    let mut draft =
+        alloc::vec![notify(NotifyType::UPDATE_SA_ADDRESSES, Vec::new()), notify(NotifyType::COOKIE2, cookie.clone())];
     draft.extend(detection(cx, core, core.path));
     if core.profile.nat_traversal == NatTraversal::Forbid {
         draft.extend(mobike::no_nats(core.path));
@@ -252,16 +254,22 @@ pub(super) fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> 
     draft
 }
 
+/// False when the peer forbids NATs and there is one (RFC 4555 §3.9).
+pub(super) fn nats_are_fine(msg: &Inbound<'_>) -> bool {
+    mobike::nats_are_fine(msg.payloads.notifies(), msg.path)
+}
+
 fn take_update(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<(), Payload> {
     let id = msg.header.message_id;
     if core.mobility.newest_update.is_some_and(|newest| newest > id) {
         return Ok(());
     }
-    if !mobike::nats_are_fine(msg.payloads.notifies(), msg.path) {
+    if !nats_are_fine(msg) {
         return Err(notify(NotifyType::UNEXPECTED_NAT_DETECTED, Vec::new()));
     }
     let (local, remote) = (msg.path.local.ip(), msg.path.remote.ip());
-    if !core.profile.may_speak_from(remote) || core.profile.local.is_some_and(|l| l != local && !cx.addresses.contains(&local))
+    if !core.profile.may_speak_from(remote)
+        || core.profile.local.is_some_and(|l| l != local && !cx.addresses.contains(&local))
     {
         return Err(notify(NotifyType::UNACCEPTABLE_ADDRESSES, Vec::new()));
     }

@@ -23,10 +23,10 @@ use crate::output::Outbox;
 use crate::registry::{ExchangeType, NotifyType};
 use crate::wire::payload::{Notify, Payload};
 use crate::wire::{Header, IkeSpi, Payloads};
+use ::core::net::IpAddr;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use ::core::net::IpAddr;
 use ravelin_crypto::{CryptoRng, Provider};
 use ravelin_sa_db::{ChildId, Db, Now, Path, PeerId};
 
@@ -140,7 +140,7 @@ impl InFlight {
             Self::CreateChild(_) => ExchangeType::CREATE_CHILD_SA,
             Self::DeleteIke(_) | Self::DeleteChild(..) | Self::Mobike(_) | Self::Liveness { .. } => {
                 ExchangeType::INFORMATIONAL
-            },
+            }
         }
     }
 }

@@ -3,40 +3,16 @@
 //! Attributes of no known meaning are kept and shown, never refused. To add one that has a meaning: a field of
 //! [`Assigned`] with its arm in [`read`], and its line in [`reply`].
 
+use crate::event::Assigned;
 use crate::registry::{ConfigAttributeType as T, ConfigType};
 use crate::wire::payload::{ConfigAttribute, ConfigValue, Configuration};
 use alloc::collections::BTreeSet;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 use ravelin_sa_db::pad::Peer;
 use ravelin_sa_db::pool::PoolInfo;
 use ravelin_sa_db::{AddrRange, Lease};
-
-/// What a peer told us (CFG_REPLY or CFG_SET).
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Assigned {
-    /// Our inner addresses, with prefix lengths in bits.
-    pub addrs: Vec<(IpAddr, u8)>,
-    /// INTERNAL_IP4_NETMASK.
-    pub netmask: Option<Ipv4Addr>,
-    /// DNS servers.
-    pub dns: Vec<IpAddr>,
-    /// NetBIOS name servers.
-    pub nbns: Vec<Ipv4Addr>,
-    /// DHCP servers.
-    pub dhcp: Vec<IpAddr>,
-    /// Networks behind the peer.
-    pub subnets: Vec<AddrRange>,
-    /// Domains to ask the peer's DNS servers for (RFC 8598); empty: all.
-    pub domains: Vec<String>,
-    /// INTERNAL_DNSSEC_TA values, each after the index of its domain in `domains`. Only with a domain (RFC 8598 §4.2).
-    pub trust_anchors: Vec<(usize, Vec<u8>)>,
-    /// The peer's software, in its own words.
-    pub application_version: Option<String>,
-    /// Every other attribute as it came: type and value.
-    pub other: Vec<(u16, Vec<u8>)>,
-}
 
 /// What we ask for as initiator; `None` when the PAD entry wants no address. `had` are addresses to have again.
 #[must_use]
@@ -56,16 +32,20 @@ pub fn request(peer: &Peer, had: &[(IpAddr, u8)]) -> Option<Configuration> {
     let wish = |v4: bool| had.iter().find(|(a, _)| a.is_ipv4() == v4);
     let mut addrs = Vec::new();
     if peer.request_v4 {
-        addrs.push(wish(true).map_or_else(
-            || ConfigAttribute::new(T::INTERNAL_IP4_ADDRESS, Vec::new()),
-            |(a, len)| address(*a, *len),
-        ));
+        addrs.push(
+            wish(true).map_or_else(
+                || ConfigAttribute::new(T::INTERNAL_IP4_ADDRESS, Vec::new()),
+                |(a, len)| address(*a, *len),
+            ),
+        );
     }
     if peer.request_v6 {
-        addrs.push(wish(false).map_or_else(
-            || ConfigAttribute::new(T::INTERNAL_IP6_ADDRESS, Vec::new()),
-            |(a, len)| address(*a, *len),
-        ));
+        addrs.push(
+            wish(false).map_or_else(
+                || ConfigAttribute::new(T::INTERNAL_IP6_ADDRESS, Vec::new()),
+                |(a, len)| address(*a, *len),
+            ),
+        );
     }
     addrs.append(&mut list);
     Some(Configuration::new(ConfigType::REQUEST, addrs))
@@ -293,9 +273,15 @@ mod tests {
         let told = read(&reply(&leases, &asked));
         let info = &leases[0].pool.info;
         assert_eq!(told.addrs, [("10.0.0.1".parse().unwrap(), 32), ("fd00::".parse().unwrap(), 64)]);
-        assert_eq!((told.netmask, &told.dns, &told.nbns, &told.dhcp), (info.netmask, &info.dns, &info.nbns, &info.dhcp));
+        assert_eq!(
+            (told.netmask, &told.dns, &told.nbns, &told.dhcp),
+            (info.netmask, &info.dns, &info.nbns, &info.dhcp)
+        );
         assert_eq!(told.subnets, info.subnets[..2]);
-        assert_eq!((&told.domains, &told.trust_anchors, &told.other), (&info.domains, &info.trust_anchors, &info.other));
+        assert_eq!(
+            (&told.domains, &told.trust_anchors, &told.other),
+            (&info.domains, &info.trust_anchors, &info.other)
+        );
         // Who does not ask for split DNS is not told (RFC 8598 section 3.2).
         let plain = read(&reply(&leases, &Wishes::default()));
         assert!(plain.domains.is_empty() && plain.trust_anchors.is_empty());

@@ -59,9 +59,9 @@ pub fn no_nats(path: Path) -> Option<Payload> {
 /// False when the sender forbids NATs and there is one, or its notify is broken (RFC 4555 §3.9). `path` is where the
 /// datagram came on.
 pub fn nats_are_fine<'a>(mut notifies: impl Iterator<Item = &'a Notify>, path: Path) -> bool {
-    notifies.find_map(|n| n.typed::<NoNatsAllowed>()).is_none_or(|n| {
-        n.is_ok_and(|n| Some(n) == NoNatsAllowed::new(path.remote, path.local))
-    })
+    notifies
+        .find_map(|n| n.typed::<NoNatsAllowed>())
+        .is_none_or(|n| n.is_ok_and(|n| Some(n) == NoNatsAllowed::new(path.remote, path.local)))
 }
 
 #[cfg(test)]

@@ -98,6 +98,10 @@ impl IkeSa {
 
     /// What the exchanges found out about paths becomes intents.
     pub(super) fn queue_moves(&mut self) {
+        if self.may_roam() && self.core.agreed.nat.local && !self.core.mobility.mapping_asked {
+            self.core.mobility.mapping_asked = true;
+            self.queue.push(Intent::Liveness { asked: false });
+        }
         if self.core.mobility.update_due {
             self.queue.push(Intent::UpdateAddresses);
         }

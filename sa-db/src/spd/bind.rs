@@ -63,8 +63,12 @@ impl Spd {
     }
 
     pub(super) fn unbind_all(&mut self, id: PolicyId) {
-        let keys: Vec<Key> =
-            self.bound.range((id, Vec::new(), Vec::new())..).map(|(k, _)| k.clone()).take_while(|k| k.0 == id).collect();
+        let keys: Vec<Key> = self
+            .bound
+            .range((id, Vec::new(), Vec::new())..)
+            .map(|(k, _)| k.clone())
+            .take_while(|k| k.0 == id)
+            .collect();
         for key in keys {
             if let Some((slot, _)) = self.bound.remove(&key) {
                 self.classifier.remove(slot);
@@ -115,7 +119,10 @@ mod tests {
         let copy = |to: &str| Arc::new(Policy { remote: host(to), ..Policy::clone(spd.policy(id).unwrap()) });
         let (one, two) = (copy("10.9.0.1"), copy("10.9.0.2"));
         assert!(spd.bind(&one) && spd.bind(&one) && spd.bind(&two));
-        assert_eq!((find(&spd, "10.9.0.1"), find(&spd, "10.9.0.2"), find(&spd, "10.9.0.3")), (Some(id), Some(id), None));
+        assert_eq!(
+            (find(&spd, "10.9.0.1"), find(&spd, "10.9.0.2"), find(&spd, "10.9.0.3")),
+            (Some(id), Some(id), None)
+        );
         assert_eq!((spd.iter().count(), spd.bound_len()), (1, 2));
         assert!(spd.unbind(&one) && find(&spd, "10.9.0.1").is_some());
         assert!(spd.unbind(&one) && find(&spd, "10.9.0.1").is_none() && !spd.unbind(&one));

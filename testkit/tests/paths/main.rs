@@ -1,0 +1,12 @@
+//! Addresses inside and outside the tunnel, and what becomes of an IKE SA when its surroundings change: configuration
+//! payloads, NATs, MOBIKE, dead peers. One behaviour per test.
+
+mod config;
+mod mobike;
+mod nat;
+
+use std::net::IpAddr;
+
+fn ip(s: &str) -> IpAddr {
+    s.parse().expect("an address")
+}
