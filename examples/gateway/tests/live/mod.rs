@@ -162,9 +162,18 @@ impl Lab {
         text(&out).trim().to_owned()
     }
 
+    /// What both sides have to say: SAs with their counters, and the ends of their logs.
     fn both_logs(&self) -> String {
         let mut all = String::new();
         for side in ["a", "b"] {
+            let control = self.state.join(format!("gateway-{side}.sock"));
+            if control.exists() {
+                let show = Command::new(env!("CARGO_BIN_EXE_gateway")).args(["show", "--control"]).arg(control).output();
+                all += &format!("--- gateway {side}\n{}", show.map(|o| text(&o)).unwrap_or_default());
+            }
+            if self.state.join(format!("strongswan-{side}/pid")).exists() {
+                all += &format!("--- strongSwan {side}\n{}", self.charon_sas(side));
+            }
             for file in [format!("gateway-{side}.log"), format!("strongswan-{side}/charon.log")] {
                 if let Ok(log) = std::fs::read_to_string(self.state.join(&file)) {
                     let lines: Vec<_> = log.lines().collect();
