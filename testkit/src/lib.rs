@@ -20,16 +20,20 @@
 //! To add an impairment: a field of [`Link`] and an arm in `Sim::carry`. To add an assertion: a method in `check.rs`.
 
 mod check;
+mod command;
 mod host;
 mod message;
 mod nat;
 mod net;
+mod network;
 pub mod packet;
 pub mod pair;
 pub mod record;
 pub mod schedule;
 mod sim;
 mod time;
+mod traffic;
+mod world;
 
 pub use host::{Delivered, Host, Sealed};
 pub use message::{Carrier, Fate, Kind, Message, of};

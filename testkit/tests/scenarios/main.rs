@@ -1,0 +1,15 @@
+//! Scenarios of the whole stack in the simulated network, one behaviour per file. One binary, so that they link once.
+//! To add one: a file beside this one and a line below.
+
+mod bad_network;
+mod comes_up;
+mod deterministic;
+mod hostile;
+mod liveness;
+mod nat;
+mod refusals;
+mod retries;
+mod schedules;
+mod simultaneous;
+mod strangers;
+mod traffic;

@@ -1,0 +1,81 @@
+//! Strangers (RFC 7296 §2.6): limits on half-open SAs, cookies under load, and nothing left of them afterwards.
+
+use ravelin::ike::config::CookiePolicy;
+use ravelin_testkit::{Fate, Message, Pair, Sim, secs};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// An IKE_SA_INIT request of `a`, caught before it arrives.
+fn caught(sim: &mut Sim, a: ravelin_testkit::Host, b: ravelin_testkit::Host) -> Message {
+    let store = Rc::new(RefCell::new(Vec::new()));
+    let copy = Rc::clone(&store);
+    sim.hook(move |m| {
+        copy.borrow_mut().push(m.clone());
+        Fate::Drop
+    });
+    let id = sim.initiate(a, b);
+    sim.with_node(a, |node, now| node.delete(now, id)).expect("an attempt");
+    sim.unhook();
+    let message = store.borrow()[0].clone();
+    message
+}
+
+/// The same request with another initiator SPI.
+fn variant(message: &Message, n: u32) -> Message {
+    let mut copy = message.clone();
+    copy.bytes[..4].copy_from_slice(&n.to_be_bytes());
+    copy
+}
+
+#[test]
+fn half_open_sas_are_limited_and_expire() {
+    let mut sim = Sim::new(1);
+    let (a, b) = Pair::new()
+        .b(|s| {
+            s.config.ike.cookies = CookiePolicy::Never;
+            s.config.ike.half_open_per_source = 8;
+        })
+        .build(&mut sim);
+    let request = caught(&mut sim, a, b);
+    for n in 0..50 {
+        sim.inject(variant(&request, n));
+    }
+    assert_eq!(sim.sas(b).len(), 8);
+    assert_eq!(sim.node(b).counters().over_limit, 42);
+    sim.run_for(secs(31));
+    sim.assert_down(b);
+    sim.bring_up(a, b);
+    sim.assert_up(a, b);
+}
+
+#[test]
+fn under_load_a_cookie_is_demanded_and_honest_peers_come_up() {
+    let mut sim = Sim::new(2);
+    let (a, b) = Pair::new().b(|s| s.config.ike.cookies = CookiePolicy::Threshold(4)).build(&mut sim);
+    let request = caught(&mut sim, a, b);
+    sim.record();
+    for n in 0..1000 {
+        sim.inject(variant(&request, n));
+    }
+    assert_eq!(sim.sas(b).len(), 4, "nothing is kept of strangers who get a cookie");
+    assert_eq!(sim.node(b).counters().cookies_demanded, 996);
+    let largest = sim.trace().skip(4).map(|e| e.message.bytes.len()).max();
+    assert!(largest < Some(request.bytes.len()), "no amplification");
+    sim.bring_up(a, b);
+    sim.run_for(secs(31));
+    sim.assert_up(a, b);
+}
+
+#[test]
+fn a_changed_request_with_the_same_spi_does_not_lock_out_the_good_one() {
+    let mut sim = Sim::new(3);
+    let (a, b) = Pair::new().build(&mut sim);
+    let request = caught(&mut sim, a, b);
+    let mut forged = request.clone();
+    let last = forged.bytes.len() - 1;
+    forged.bytes[last] ^= 1;
+    sim.inject(forged);
+    sim.record();
+    sim.inject(request);
+    assert_eq!(sim.trace().count(), 1, "the good request is answered (RFC 7296 section 2.1)");
+}
