@@ -179,6 +179,16 @@ impl Sim {
         assert!(differences.is_empty(), "not in step:\n{}", differences.join("\n"));
     }
 
+    /// Runs until both hosts are in step, at most three minutes: exchanges that happen to be on the wire end first.
+    ///
+    /// # Panics
+    /// When they are not by then.
+    pub fn settle(&mut self, a: Host, b: Host) {
+        if !self.wait(std::time::Duration::from_secs(180), |sim| sim.differences(a, b).is_empty()) {
+            self.assert_in_step(a, b);
+        }
+    }
+
     /// Exactly one established IKE SA with exactly one Child SA, in step.
     ///
     /// # Panics

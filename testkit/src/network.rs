@@ -140,8 +140,9 @@ impl Sim {
         self.trace.iter()
     }
 
-    /// Keeps the whole trace from now on.
+    /// Begins the trace anew, and keeps all of it from now on.
     pub fn record(&mut self) {
+        self.trace.clear();
         self.recording = true;
     }
 

@@ -1,15 +1,13 @@
 //! The world: hosts, the network between them, time, and the script of what happened.
 
-use crate::host::{Collect, Delivered, Host, HostState};
+use crate::host::{Host, HostState};
 use crate::message::{Carrier, Fate, Message};
-use crate::nat::{Nat, NatBox, NatState};
+use crate::nat::{NatBox, NatState};
 use crate::net::Link;
-use crate::packet;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use ravelin::db::{Db, Encapsulation, PeerId, PolicyId, UnixTime};
-use ravelin::ike::ids::IkeSaId;
-use ravelin::{Config, Egress, Event, Ingress, Instant, Node, Now, OuterInfo, Output, Path, Provider};
+use ravelin::db::{PeerId, PolicyId};
+use ravelin::{Event, Instant, Output, Provider};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -299,7 +297,8 @@ impl Sim {
         self.arrivals.len()
     }
 
-    fn report(&self) {
+    /// Prints seed, script, the last datagrams and events.
+    pub fn tell(&self) {
         eprintln!("\n---- simulation with seed {} failed at {:?} ----", self.seed, self.now);
         eprintln!("script:\n{}", self.script());
         eprintln!("last datagrams:");
@@ -319,7 +318,7 @@ impl Sim {
 impl Drop for Sim {
     fn drop(&mut self) {
         if std::thread::panicking() && !self.quiet {
-            self.report();
+            self.tell();
         }
     }
 }

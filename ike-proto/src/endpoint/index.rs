@@ -22,8 +22,9 @@ struct Entry {
 pub(super) struct Index {
     sas: BTreeMap<IkeSaId, Entry>,
     by_spi: BTreeMap<u64, IkeSaId>,
-    /// Half-open SAs by the initiator's SPI and address: retransmitted IKE_SA_INIT requests.
-    by_init: BTreeMap<(u64, SocketAddr), IkeSaId>,
+    /// Half-open SAs by the initiator's SPI and address. Several: whether a request is a retransmission its octets say,
+    /// so that nobody locks an initiator out with a request under its SPI (RFC 7296 §2.1).
+    by_init: BTreeSet<(u64, SocketAddr, IkeSaId)>,
     by_peer: BTreeMap<PeerId, BTreeSet<IkeSaId>>,
     by_child: BTreeMap<ChildId, IkeSaId>,
     deadlines: BTreeSet<(Instant, Why, IkeSaId)>,
@@ -61,8 +62,11 @@ impl Index {
         spi != 0 && !self.by_spi.contains_key(&spi)
     }
 
-    pub(super) fn by_init(&self, spi_i: u64, source: SocketAddr) -> Option<IkeSaId> {
-        self.by_init.get(&(spi_i, source)).copied()
+    /// The half-open SA that this very IKE_SA_INIT request made.
+    pub(super) fn by_init(&self, spi_i: u64, source: SocketAddr, raw: &[u8]) -> Option<IkeSaId> {
+        let range = (spi_i, source, IkeSaId(0))..=(spi_i, source, IkeSaId(u64::MAX));
+        let mut same = self.by_init.range(range).map(|(_, _, id)| *id);
+        same.find(|id| self.get(*id).is_some_and(|sa| sa.core.opening.message1 == raw))
     }
 
     pub(super) fn by_child(&self, child: ChildId) -> Option<IkeSaId> {
@@ -77,7 +81,7 @@ impl Index {
         let (id, source) = (sa.core.id, sa.core.path.remote);
         self.by_spi.insert(sa.core.spi_local(), id);
         if sa.is_half_open() {
-            self.by_init.insert((sa.core.spi_i, source), id);
+            self.by_init.insert((sa.core.spi_i, source, id));
         }
         let half_open = sa.is_half_open();
         self.sas.insert(id, Entry { sa, deadline: (Instant::NEVER, Why::Nothing), half_open, source });
@@ -97,7 +101,7 @@ impl Index {
         }
         if entry.half_open && !entry.sa.is_half_open() {
             entry.half_open = false;
-            self.by_init.remove(&(entry.sa.core.spi_i, entry.source));
+            self.by_init.remove(&(entry.sa.core.spi_i, entry.source, id));
         }
     }
 
@@ -114,7 +118,7 @@ impl Index {
     pub(super) fn forget(&mut self, id: IkeSaId) {
         let Some(entry) = self.sas.remove(&id) else { return };
         self.by_spi.remove(&entry.sa.core.spi_local());
-        self.by_init.remove(&(entry.sa.core.spi_i, entry.source));
+        self.by_init.remove(&(entry.sa.core.spi_i, entry.source, id));
         self.deadlines.remove(&(entry.deadline.0, entry.deadline.1, id));
         if let Some(peer) = entry.sa.core.peer
             && let Some(set) = self.by_peer.get_mut(&peer)

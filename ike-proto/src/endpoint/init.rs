@@ -38,7 +38,7 @@ impl Endpoint {
             self.counters.unexpected = self.counters.unexpected.saturating_add(1);
             return;
         }
-        if let Some(id) = self.index.by_init(header.initiator_spi.0, path.remote) {
+        if let Some(id) = self.index.by_init(header.initiator_spi.0, path.remote, raw) {
             self.with(now, db, id, |sa, cx| sa.repeat_init(cx, raw));
             self.counters.repeated = self.counters.repeated.saturating_add(1);
             return;

@@ -192,15 +192,16 @@ impl SaInit {
                 format!("expected method {}, the peer chose {:?} and sent {}", self.group, chosen.ke, parts.ke.method);
             return Err(Reason::BadKeyExchange { detail });
         }
-        // The private half can be used once: a fresh pair stands in for it, should the peer's value be refused.
+        let agreed = agreed(cx, core, msg, spi_r, self.wants(cx, core));
+        check_required(core, &agreed, !chosen.addke.is_empty())?;
+        // The private half can be used once, so that all other checks come first; a fresh pair stands in for it, should
+        // the peer's value be refused.
         let (spare, _) = key_pair(cx, self.group)?;
         let secret = ::core::mem::replace(&mut self.secret, spare);
         let shared = secret
             .0
             .finish(&parts.ke.data)
             .map_err(|e| Reason::BadKeyExchange { detail: format!("{}: {e}", self.group) })?;
-        let agreed = agreed(cx, core, msg, spi_r, self.wants(cx, core));
-        check_required(core, &agreed, !chosen.addke.is_empty())?;
         core.agreed = agreed;
         core.opening = Opening {
             ni: self.ni.clone(),

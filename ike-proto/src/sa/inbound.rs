@@ -61,9 +61,9 @@ impl IkeSa {
         let Ok(unsealed) = codec::open(&self.core, envelope, datagram) else { return Outcome::NotAuthentic };
         self.last_heard = cx.now.mono;
         self.came_on(cx, path, header.is_response());
-        let (first, plain) = match unsealed {
-            Unsealed::Whole(first, plain) => (first, plain),
-            Unsealed::Piece(piece) => match self.collect(cx, &header, piece) {
+        let (first, plain, fingerprint) = match unsealed {
+            Unsealed::Whole(first, plain) => (first, plain, fingerprint),
+            Unsealed::Piece(piece) => match self.collect(cx, &header, piece, fingerprint) {
                 Some(whole) => whole,
                 None => return Outcome::Kept,
             },
@@ -111,7 +111,8 @@ impl IkeSa {
         cx: &Cx<'_>,
         header: &Header,
         piece: crate::seal::Fragment,
-    ) -> Option<(PayloadType, Vec<u8>)> {
+        fingerprint: [u8; 8],
+    ) -> Option<(PayloadType, Vec<u8>, [u8; 8])> {
         if !self.core.agreed.fragmentation {
             return None;
         }
@@ -120,9 +121,14 @@ impl IkeSa {
             Some(set) if set.message_id() == header.message_id => set,
             _ => slot.insert(Reassembly::new(header.message_id, cx.now.mono)),
         };
-        let whole = set.add(piece)?;
+        if piece.number == 1 {
+            // The fragment whose repetition asks for the answer again.
+            set.fingerprint = fingerprint;
+        }
+        let (first, whole) = set.add(piece)?;
+        let fingerprint = set.fingerprint;
         *slot = None;
-        Some(whole)
+        Some((first, whole, fingerprint))
     }
 
     fn take_request(

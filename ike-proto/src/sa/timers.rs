@@ -110,7 +110,8 @@ impl IkeSa {
         for message_id in due {
             let Some(flying) = self.send.get(message_id) else { continue };
             let sent = flying.sent;
-            if !flying.resend || sent > cx.config.retransmit.tries {
+            let tries = cx.config.retransmit.tries;
+            if !flying.resend || (sent > tries && !self.gets_more_time(cx, flying)) {
                 self.give_up(cx, message_id);
                 return;
             }
@@ -118,12 +119,22 @@ impl IkeSa {
             let path = self.core.path;
             self.transmit(cx, path, &datagrams);
             self.probe_paths(cx, sent, &datagrams);
-            let wait = self.wait(cx, sent);
+            let wait = self.wait(cx, sent.checked_rem(tries.saturating_add(1)).unwrap_or(sent));
             if let Some(flying) = self.send.get_mut(message_id) {
                 flying.sent = sent.saturating_add(1);
                 flying.next_at = now + wait;
             }
         }
+    }
+
+    /// True when all tries are used up and yet the peer was heard since the last one: it slept or was cut off, and is
+    /// not dead. The schedule starts over, once.
+    fn gets_more_time(&self, cx: &Cx<'_>, flying: &super::window::Flying) -> bool {
+        let tries = cx.config.retransmit.tries;
+        let last_sent = flying.next_at - cx.config.retransmit.wait(flying.sent.saturating_sub(1).min(tries));
+        self.life == Lifecycle::Established
+            && self.last_heard > last_sent
+            && flying.sent <= tries.saturating_mul(2).saturating_add(1)
     }
 
     /// No answer came: the peer is taken for dead (RFC 7296 §2.4).

@@ -121,7 +121,8 @@ pub const MAX_WINDOW: u32 = 16;
 pub struct Answered {
     /// Message id of the request.
     pub message_id: u32,
-    /// The last octets of the first datagram of the request (its ICV): a retransmission has the same (RFC 7296 §2.1).
+    /// Fingerprint of the request, of its first fragment if it came in several: a retransmission has the same
+    /// (RFC 7296 §2.1, RFC 7383 §2.6.1).
     pub fingerprint: [u8; 8],
     /// The octets of the response, without non-ESP marker.
     pub datagrams: Vec<Vec<u8>>,

@@ -33,13 +33,15 @@ pub struct Reassembly {
     size: usize,
     /// When the first fragment came; old sets are thrown away by the owner's timer.
     pub started: Instant,
+    /// Fingerprint of the datagram that brought fragment 1.
+    pub fingerprint: [u8; 8],
 }
 
 impl Reassembly {
     /// An empty set for the message with this id.
     #[must_use]
     pub fn new(message_id: u32, started: Instant) -> Self {
-        Self { message_id, first: None, parts: Vec::new(), missing: 0, size: 0, started }
+        Self { message_id, first: None, parts: Vec::new(), missing: 0, size: 0, started, fingerprint: [0; 8] }
     }
 
     /// The message that it collects.

@@ -167,7 +167,7 @@ fn damage_in_every_state_is_silent_and_harmless() {
         for (index, original) in script.iter().enumerate() {
             for to in [talk.a, talk.b] {
                 // That one spoils the attempt by its nature: see the other test.
-                if (state, index, to) == (1, 1, talk.a) {
+                if state <= 1 && index == 1 && to == talk.a {
                     continue;
                 }
                 for bytes in damaged(&original.bytes) {
@@ -206,10 +206,10 @@ fn a_damaged_init_response_spoils_one_attempt_at_most() {
         talk.next();
         let (a, b) = (talk.a, talk.b);
         let answers = talk.feed(&script[1], bytes, a);
-        assert!(answers.len() <= 1 && answers.iter().all(|m| !m.ike().is_some_and(|h| h.is_response())));
-        let sent = answers.first().and_then(Message::ike).map(|h| h.exchange);
+        let sent: Vec<_> = answers.iter().filter_map(Message::ike).map(|h| (h.exchange, h.is_response())).collect();
+        assert!(sent.iter().all(|s| *s == sent[0] && !s.1), "one request at most, in fragments perhaps: {answers:?}");
         talk.sim.unhook();
-        if sent == Some(ExchangeType::IKE_AUTH) {
+        if sent.first().is_some_and(|s| s.0 != ExchangeType::IKE_SA_INIT) {
             // Taken for good, as it must be: nobody can tell. The other side does not answer, the next attempt is fine.
             taken += 1;
             talk.sim.run_until(secs(200), "giving up", |sim| sim.is_down(a));

@@ -96,7 +96,24 @@ fn sleep_and_clock_steps_do_no_harm() {
     sim.step_wall_clock(b, 86_400 * 365);
     sim.run_for(secs(20));
     sim.suspend(b, secs(100));
-    sim.run_for(secs(150));
+    sim.run_for(secs(250));
+    sim.settle(a, b);
     sim.assert_up(a, b);
     sim.expect_ping(a, b);
+}
+
+#[test]
+fn a_repeated_fragmented_request_is_answered_from_the_cache() {
+    let mut sim = Sim::new(8);
+    let (a, b) = Pair::new().both(|s| s.config.ike.fragment_size = 200).build(&mut sim);
+    // All fragments of the first answer to IKE_AUTH.
+    let mut first = None;
+    sim.hook(move |m| {
+        let hit = m.is_response(ExchangeType::IKE_AUTH) && *first.get_or_insert(m.sent) == m.sent;
+        if hit { ravelin_testkit::Fate::Drop } else { ravelin_testkit::Fate::Pass }
+    });
+    sim.bring_up(a, b);
+    assert!(sim.now().micros() < 10_000_000, "the first retransmission brings the answer");
+    assert_eq!(sim.node(b).counters().repeated, 1);
+    sim.assert_up(a, b);
 }

@@ -30,7 +30,8 @@ fn wrong_secret() {
 
 #[test]
 fn unknown_peer() {
-    let (sim, a, b) = attempt(|p| p.a(|s| s.peer.local_id = id("stranger.test")).b(|s| s.peer.remote_id = id("a.test").into()));
+    let (sim, a, b) =
+        attempt(|p| p.a(|s| s.peer.local_id = id("stranger.test")).b(|s| s.peer.remote_id = id("a.test").into()));
     refused_with(&sim, a, NotifyType::AUTHENTICATION_FAILED);
     let reason = sim.closed_because(b).expect("closed");
     assert!(reason.to_string().contains("stranger.test"), "{reason}");

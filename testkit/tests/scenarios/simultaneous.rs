@@ -14,7 +14,7 @@ fn both_initiate_at_once() {
         sim.perfect_network();
         // Two IKE SAs may have come up; both sides must agree on what there is, and traffic flows both ways.
         sim.run_for(minutes(5));
-        sim.assert_in_step(a, b);
+        sim.settle(a, b);
         sim.expect_ping(a, b);
         sim.expect_ping(b, a);
     }
@@ -26,7 +26,11 @@ fn either_side_deletes() {
         let mut sim = Sim::new(1);
         let (a, b) = Pair::new().build(&mut sim);
         sim.bring_up(a, b);
-        if first { sim.delete(a, b) } else { sim.delete(b, a) }
+        if first {
+            sim.delete(a, b)
+        } else {
+            sim.delete(b, a)
+        }
         sim.run_for(secs(1));
         sim.assert_down(a);
         sim.assert_down(b);
