@@ -16,8 +16,7 @@ fn caught(sim: &mut Sim, a: ravelin_testkit::Host, b: ravelin_testkit::Host) -> 
     let id = sim.initiate(a, b);
     sim.with_node(a, |node, now| node.delete(now, id)).expect("an attempt");
     sim.unhook();
-    let message = store.borrow()[0].clone();
-    message
+    store.take().remove(0)
 }
 
 /// The same request with another initiator SPI.
