@@ -219,13 +219,15 @@ impl Sim {
         assert!(answered, "no answer to a ping from {} to {}", self.name(from), self.name(to));
     }
 
-    /// Initiates and runs until both are up.
+    /// Initiates and runs until both are up and in step.
     ///
     /// # Panics
     /// When it does not come up within 165 s.
     pub fn bring_up(&mut self, a: Host, b: Host) -> IkeSaId {
         let id = self.initiate(a, b);
         self.run_until(std::time::Duration::from_secs(165), "both up", |sim| sim.is_up(a, b));
+        // What the nodes tell each other right afterwards (additional addresses, say) ends first.
+        self.settle(a, b);
         id
     }
 }
