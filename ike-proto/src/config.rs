@@ -105,6 +105,8 @@ pub struct Config {
     pub prefer_best_path: bool,
     /// Our APPLICATION_VERSION for peers that ask (RFC 7296 §3.15.1); empty: not told.
     pub application_version: String,
+    /// Reauthentication makes the new IKE SA before it ends the old one; else after.
+    pub make_before_break: bool,
     /// Emit `Event::IkeKeys` and `Event::ChildKeys` for Wireshark. Off unless somebody debugs.
     pub export_keys: bool,
 }
@@ -128,6 +130,7 @@ impl Default for Config {
             return_routability: true,
             prefer_best_path: false,
             application_version: String::new(),
+            make_before_break: true,
             export_keys: false,
         }
     }

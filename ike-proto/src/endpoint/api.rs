@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use ravelin_sa_db::pad::Peer;
 use ravelin_sa_db::{ChildId, Db, Now, PacketKey, Path, PeerId, PolicyId, Report};
 
 impl Endpoint {
@@ -52,8 +53,22 @@ impl Endpoint {
         let mut mine = profile.local.iter().chain(&self.addresses);
         let local = *mine.find(|l| l.is_ipv4() == remote.is_ipv4()).ok_or(ApiError::NoLocalAddress)?;
         let path = Path { local: SocketAddr::new(local, self.config.ports.ike), remote };
+        self.open(now, db, peer, profile, path, first)
+    }
+
+    /// Begins an attempt on a path, whatever other IKE SAs there are.
+    pub(super) fn open(
+        &mut self,
+        now: Now,
+        db: &Db,
+        peer: PeerId,
+        profile: Arc<Peer>,
+        path: Path,
+        first: Option<(PolicyId, Option<PacketKey>)>,
+    ) -> Result<IkeSaId, ApiError> {
         let birth = Birth { id: IkeSaId(self.next_sa), spi: self.free_spi(), profile, path };
         let id = birth.id;
+        self.next_sa = self.next_sa.saturating_add(1);
         let mut effects = Vec::new();
         let mut cx = Cx {
             now,
@@ -63,14 +78,49 @@ impl Endpoint {
             rng: self.rng.as_mut(),
             out: &mut self.out,
             next_child: &mut self.next_child,
+            next_sa: &mut self.next_sa,
+            ike_spis: self.index.spis(),
             effects: &mut effects,
             addresses: &self.addresses,
             peers_up: self.index.peers(),
         };
         let sa = IkeSa::initiate(&mut cx, birth, peer, first).map_err(|_| ApiError::NoProposal)?;
-        self.next_sa = self.next_sa.saturating_add(1);
         self.index.insert(Box::new(sa), &self.config);
         Ok(id)
+    }
+
+    /// Rekeys an IKE SA (RFC 7296 §1.3.2). The event is `Rekeyed`.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownSa`], or [`ApiError::NotEstablished`].
+    pub fn rekey(&mut self, now: Now, db: &Db, id: IkeSaId) -> Result<(), ApiError> {
+        self.require_established(id)?;
+        self.with(now, db, id, |sa, cx| sa.want(cx, Intent::RekeyIke)).ok_or(ApiError::UnknownSa)
+    }
+
+    /// Rekeys a Child SA (RFC 7296 §1.3.3). The event is `ChildRekeyed`.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownChild`].
+    pub fn rekey_child(&mut self, now: Now, db: &Db, child: ChildId) -> Result<(), ApiError> {
+        let id = self.index.by_child(child).ok_or(ApiError::UnknownChild)?;
+        self.with(now, db, id, |sa, cx| sa.want(cx, Intent::RekeyChild(child))).ok_or(ApiError::UnknownChild)
+    }
+
+    /// Authenticates anew (RFC 7296 §2.8.3): a new IKE SA with Child SAs for the same policies takes the place of this
+    /// one, before or after its end as the configuration says.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownSa`], [`ApiError::NotEstablished`], or [`ApiError::NoRemoteAddress`] when only the peer can
+    /// initiate.
+    pub fn reauth(&mut self, now: Now, db: &Db, id: IkeSaId) -> Result<(), ApiError> {
+        self.require_established(id)?;
+        self.start_reauth(now, db, id)
+    }
+
+    fn require_established(&self, id: IkeSaId) -> Result<(), ApiError> {
+        let sa = self.index.get(id).ok_or(ApiError::UnknownSa)?;
+        if sa.life == Lifecycle::Established { Ok(()) } else { Err(ApiError::NotEstablished) }
     }
 
     /// Deletes an IKE SA and all its Child SAs, telling the peer.
@@ -78,6 +128,8 @@ impl Endpoint {
     /// # Errors
     /// [`ApiError::UnknownSa`].
     pub fn delete(&mut self, now: Now, db: &Db, id: IkeSaId) -> Result<(), ApiError> {
+        // One that is rekeyed already goes by itself; whoever wants it gone means what lives on.
+        let id = self.index.get(id).and_then(|sa| sa.core.heir).unwrap_or(id);
         self.with(now, db, id, |sa, cx| sa.shut(cx, Reason::Requested)).ok_or(ApiError::UnknownSa)
     }
 
@@ -96,10 +148,7 @@ impl Endpoint {
     /// # Errors
     /// [`ApiError::UnknownSa`], or [`ApiError::NotEstablished`].
     pub fn probe(&mut self, now: Now, db: &Db, id: IkeSaId) -> Result<(), ApiError> {
-        let established = self.index.get(id).ok_or(ApiError::UnknownSa)?.life == Lifecycle::Established;
-        if !established {
-            return Err(ApiError::NotEstablished);
-        }
+        self.require_established(id)?;
         self.with(now, db, id, |sa, cx| sa.want(cx, Intent::Liveness { asked: true })).ok_or(ApiError::UnknownSa)
     }
 
@@ -149,7 +198,7 @@ impl Endpoint {
             }
             Report::Traffic { child, last } => {
                 if let Some(id) = self.index.by_child(child) {
-                    self.with(now, db, id, |sa, _| sa.heard(last));
+                    self.with(now, db, id, |sa, cx| sa.traffic(cx, child, last));
                 }
             }
             _ => {}

@@ -46,8 +46,12 @@ impl Index {
         self.sas.values().map(|e| &*e.sa)
     }
 
-    pub(super) fn lend(&mut self, id: IkeSaId) -> Option<(&PeersUp, &mut IkeSa)> {
-        Some((&self.by_peer, &mut *self.sas.get_mut(&id)?.sa))
+    pub(super) fn lend(&mut self, id: IkeSaId) -> Option<(&PeersUp, &BTreeMap<u64, IkeSaId>, &mut IkeSa)> {
+        Some((&self.by_peer, &self.by_spi, &mut *self.sas.get_mut(&id)?.sa))
+    }
+
+    pub(super) fn spis(&self) -> &BTreeMap<u64, IkeSaId> {
+        &self.by_spi
     }
 
     pub(super) fn peers(&self) -> &PeersUp {
@@ -115,8 +119,8 @@ impl Index {
     }
 
     /// Drops a closed SA from every index.
-    pub(super) fn forget(&mut self, id: IkeSaId) {
-        let Some(entry) = self.sas.remove(&id) else { return };
+    pub(super) fn forget(&mut self, id: IkeSaId) -> Option<Box<IkeSa>> {
+        let entry = self.sas.remove(&id)?;
         self.by_spi.remove(&entry.sa.core.spi_local());
         self.by_init.remove(&(entry.sa.core.spi_i, entry.source, id));
         self.deadlines.remove(&(entry.deadline.0, entry.deadline.1, id));
@@ -128,6 +132,7 @@ impl Index {
                 self.by_peer.remove(&peer);
             }
         }
+        Some(entry.sa)
     }
 
     pub(super) fn peer_up(&mut self, peer: PeerId, id: IkeSaId) {

@@ -144,6 +144,8 @@ impl Endpoint {
             rng: self.rng.as_mut(),
             out: &mut self.out,
             next_child: &mut self.next_child,
+            next_sa: &mut self.next_sa,
+            ike_spis: self.index.spis(),
             effects: &mut effects,
             addresses: &self.addresses,
             peers_up: self.index.peers(),

@@ -9,6 +9,7 @@ mod index;
 mod init;
 mod roam;
 pub mod show;
+mod succession;
 
 pub use gate::Gate;
 pub use show::{ChildSnapshot, SaSnapshot};
@@ -217,7 +218,7 @@ impl Endpoint {
     /// Lends the world to one SA and tidies up afterwards: deadlines, indexes, effects.
     fn with<R>(&mut self, now: Now, db: &Db, id: IkeSaId, f: impl FnOnce(&mut IkeSa, &mut Cx<'_>) -> R) -> Option<R> {
         let mut effects = Vec::new();
-        let (peers, sa) = self.index.lend(id)?;
+        let (peers, spis, sa) = self.index.lend(id)?;
         let mut cx = Cx {
             now,
             config: &self.config,
@@ -226,6 +227,8 @@ impl Endpoint {
             rng: self.rng.as_mut(),
             out: &mut self.out,
             next_child: &mut self.next_child,
+            next_sa: &mut self.next_sa,
+            ike_spis: spis,
             effects: &mut effects,
             addresses: &self.addresses,
             peers_up: peers,
@@ -247,10 +250,13 @@ impl Endpoint {
                 Effect::ChildUp(child) => self.index.child_up(child, id),
                 Effect::ChildDown(child) => self.index.child_down(child),
                 Effect::Established { initial_contact } => self.established(now, db, id, initial_contact),
+                other => self.succession(now, db, id, other),
             }
         }
+        self.reauthenticated(now, db, id);
         if self.index.get(id).is_some_and(|sa| sa.life == Lifecycle::Closed) {
-            self.index.forget(id);
+            let Some(gone) = self.index.forget(id) else { return };
+            self.after(now, db, *gone);
         }
     }
 

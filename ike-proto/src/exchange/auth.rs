@@ -3,6 +3,7 @@
 //! The responder proves nothing and installs nothing before the initiator's AUTH is verified; the initiator installs
 //! nothing before the responder's is. A Child SA that fails leaves the IKE SA up (§1.2).
 
+use super::auth_lifetime;
 use super::child::{self, ChildFailure, ChildOffer};
 use super::{After, Cx, Draft, Effect, IkeSuite, InFlight, Inbound, Reply, SaCore, Step, notify};
 use super::{configure, mobility};
@@ -88,6 +89,7 @@ impl Auth {
         agree(core, msg);
         establish(cx, core, false);
         configure::take(cx, core, msg);
+        auth_lifetime::read(cx, core, msg);
         if let Some(offer) = self.child {
             let (ni, nr) = (core.opening.ni.clone(), core.opening.nr.clone());
             let policy = offer.policy();
@@ -199,6 +201,7 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
     agree(core, msg);
     let mut draft = own;
     draft.extend(common_notifies(cx, core));
+    draft.extend(auth_lifetime::offer(core));
     establish(cx, core, msg.notify(NotifyType::INITIAL_CONTACT).is_some());
     let (ni, nr) = (core.opening.ni.clone(), core.opening.nr.clone());
     if msg.payloads.sa().is_some() {
@@ -326,6 +329,7 @@ fn agree(core: &mut SaCore, msg: &Inbound<'_>) {
 /// Both sides are proved.
 fn establish(cx: &mut Cx<'_>, core: &mut SaCore, initial_contact: bool) {
     core.established = Some(cx.now.mono);
+    core.start_schedule(cx);
     let (Some(local_id), Some(remote_id), Some(peer)) = (core.local_id.clone(), core.remote_id.clone(), core.peer)
     else {
         return;

@@ -17,7 +17,8 @@ use ravelin_crypto::{EncrId, IntegId, KeId, Secret, SnId};
 use ravelin_sa_db::proposal::Proposal;
 use ravelin_sa_db::spd::{Policy, Protect, Tfc};
 use ravelin_sa_db::{
-    AddrRange, Change, CipherSuite, Direction, Mode, PacketKey, PolicyId, PortRange, SaParams, Spi, TrafficSelector,
+    AddrRange, Change, ChildId, CipherSuite, Direction, Mode, PacketKey, PolicyId, PortRange, SaParams, Spi,
+    TrafficSelector,
 };
 
 /// Our offer of a Child SA, on the wire.
@@ -30,6 +31,8 @@ pub struct ChildOffer {
     remote_ts: Vec<TrafficSelector>,
     mode: Mode,
     ke: Option<(KeId, SecretHalf)>,
+    /// The pair that this one takes the place of (RFC 7296 §1.3.3).
+    replaces: Option<ChildId>,
 }
 
 /// Why a Child SA was not made, and what the peer hears.
@@ -73,6 +76,35 @@ impl ChildOffer {
         self.ke.take()
     }
 
+    /// The pair that this one is to take the place of.
+    #[must_use]
+    pub fn replaces(&self) -> Option<ChildId> {
+        self.replaces
+    }
+
+    /// The same offer with a public value of another method, as INVALID_KE_PAYLOAD asks for (RFC 7296 §1.3.1).
+    ///
+    /// # Errors
+    /// When that method was not offered or the provider lacks it.
+    pub fn regroup(&mut self, cx: &mut Cx<'_>, group: KeId) -> Result<Draft, Reason> {
+        if !self.proposals.iter().any(|p| p.ke.contains(&group)) {
+            let detail = alloc::format!("the peer asks for {group}, which was not offered");
+            return Err(Reason::BadKeyExchange { detail });
+        }
+        let (secret, public) = key_pair(cx, group)?;
+        self.ke = Some((group, secret));
+        Ok(self.draft(Some(KeyExchange::new(group, public))))
+    }
+
+    fn draft(&self, ke: Option<KeyExchange>) -> Draft {
+        let mut draft = alloc::vec![Payload::Sa(negotiate::offer(&self.proposals, &self.spi_in.to_be_bytes()))];
+        draft.extend(ke.map(Payload::Ke));
+        draft.push(Payload::TsInitiator(to_wire(&self.local_ts)));
+        draft.push(Payload::TsResponder(to_wire(&self.remote_ts)));
+        draft.extend(self.policy.protect().into_iter().flat_map(|p| mode_notifies(p, self.mode)));
+        draft
+    }
+
     /// Frees the reserved SPI of an offer that came to nothing.
     pub fn give_back(&self, cx: &Cx<'_>) {
         cx.db.spis.release(self.spi_in);
@@ -91,12 +123,7 @@ pub fn offer(
     packet: Option<PacketKey>,
     with_ke: bool,
 ) -> Result<(ChildOffer, Draft), Reason> {
-    let policy = cx.db.spd.policy(policy).cloned().ok_or_else(|| configuration("the policy is gone"))?;
-    let protect = policy.protect().ok_or_else(|| configuration("the policy does not protect"))?;
-    let proposals = usable(cx, &protect.proposals, with_ke);
-    if proposals.is_empty() {
-        return Err(configuration("no ESP proposal of the policy is usable with this provider"));
-    }
+    let policy = protecting(cx, policy)?;
     let fixed = !policy.local.is_empty() && !policy.remote.is_empty();
     let (mut local_ts, mut remote_ts) =
         packet.filter(|_| fixed).map_or_else(|| configure::sides(core, &policy), |p| policy.selectors_for(&p));
@@ -104,22 +131,51 @@ pub fn offer(
         lead_with(&mut local_ts, p.local, p.protocol, p.local_port);
         lead_with(&mut remote_ts, p.remote, p.protocol, p.remote_port);
     }
+    let mode = policy.protect().map_or(Mode::Tunnel, |p| p.mode);
+    let _ = core;
+    make_offer(cx, policy, local_ts, remote_ts, mode, with_ke, None)
+}
+
+/// Offers the same again: selectors and mode that are in use, by the policy as it is now (RFC 7296 §1.3.3, §2.9.2).
+///
+/// # Errors
+/// When the pair or its policy is gone, or the policy is not usable with the provider.
+pub fn offer_again(cx: &mut Cx<'_>, core: &SaCore, old: ChildId) -> Result<(ChildOffer, Draft), Reason> {
+    let child = core.child(old).ok_or_else(|| configuration("the Child SA is gone"))?;
+    let policy = protecting(cx, child.policy)?;
+    make_offer(cx, policy, child.local_ts.clone(), child.remote_ts.clone(), child.mode, true, Some(old))
+}
+
+fn protecting(cx: &Cx<'_>, policy: PolicyId) -> Result<Arc<Policy>, Reason> {
+    let policy = cx.db.spd.policy(policy).cloned().ok_or_else(|| configuration("the policy is gone"))?;
+    if policy.protect().is_none() {
+        return Err(configuration("the policy does not protect"));
+    }
+    Ok(policy)
+}
+
+fn make_offer(
+    cx: &mut Cx<'_>,
+    policy: Arc<Policy>,
+    local_ts: Vec<TrafficSelector>,
+    remote_ts: Vec<TrafficSelector>,
+    mode: Mode,
+    with_ke: bool,
+    replaces: Option<ChildId>,
+) -> Result<(ChildOffer, Draft), Reason> {
+    let proposals = usable(cx, policy.protect().map_or(&[][..], |p| &p.proposals), with_ke);
+    if proposals.is_empty() {
+        return Err(configuration("no ESP proposal of the policy is usable with this provider"));
+    }
     let group = proposals.iter().flat_map(|p| p.ke.iter().copied()).find(|k| *k != KeId::NONE);
+    let own = group.map(|g| key_pair(cx, g).map(|(secret, public)| (g, secret, public))).transpose()?;
     let spi_in = cx.db.spis.reserve(cx.rng).ok_or(Reason::Limit { what: "free SPIs" })?;
-    let mut draft = alloc::vec![Payload::Sa(negotiate::offer(&proposals, &spi_in.to_be_bytes()))];
-    let ke = match group {
-        Some(group) => {
-            let (secret, public) = key_pair(cx, group)?;
-            draft.push(Payload::Ke(KeyExchange::new(group, public)));
-            Some((group, secret))
-        }
-        None => None,
+    let (ke, public) = match own {
+        Some((g, secret, public)) => (Some((g, secret)), Some(KeyExchange::new(g, public))),
+        None => (None, None),
     };
-    draft.push(Payload::TsInitiator(to_wire(&local_ts)));
-    draft.push(Payload::TsResponder(to_wire(&remote_ts)));
-    draft.extend(mode_notifies(protect, protect.mode));
-    let offer =
-        ChildOffer { spi_in, proposals, local_ts, remote_ts, mode: protect.mode, ke, policy: Arc::clone(&policy) };
+    let offer = ChildOffer { policy, spi_in, proposals, local_ts, remote_ts, mode, ke, replaces };
+    let draft = offer.draft(public);
     Ok((offer, draft))
 }
 
@@ -230,15 +286,46 @@ pub fn answer(
     nr: &[u8],
     with_ke: bool,
 ) -> Result<Draft, ChildFailure> {
+    if core.children.len() >= usize::from(cx.config.max_children) {
+        return Err(ChildFailure::new(NotifyType::NO_ADDITIONAL_SAS, Reason::Limit { what: "Child SAs per IKE SA" }));
+    }
+    answer_for(cx, core, msg, ni, nr, with_ke, None)
+}
+
+/// As [`answer`], for a pair that takes the place of `old` (RFC 7296 §1.3.3). The new pair is the last of the SA's.
+///
+/// # Errors
+/// A [`ChildFailure`] with the notify for the peer.
+pub fn answer_again(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    msg: &Inbound<'_>,
+    ni: &[u8],
+    nr: &[u8],
+    old: ChildId,
+) -> Result<Draft, ChildFailure> {
+    answer_for(cx, core, msg, ni, nr, true, Some(old))
+}
+
+fn answer_for(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    msg: &Inbound<'_>,
+    ni: &[u8],
+    nr: &[u8],
+    with_ke: bool,
+    old: Option<ChildId>,
+) -> Result<Draft, ChildFailure> {
     let p = &msg.payloads;
     let (Some(sa), Some(tsi), Some(tsr)) = (p.sa(), p.ts_initiator(), p.ts_responder()) else {
         let detail = "Child SA request without SA, TSi or TSr payload (RFC 7296 section 1.3.1)".to_string();
         return Err(ChildFailure::new(NotifyType::INVALID_SYNTAX, Reason::Malformed { detail }));
     };
-    if core.children.len() >= usize::from(cx.config.max_children) {
-        return Err(ChildFailure::new(NotifyType::NO_ADDITIONAL_SAS, Reason::Limit { what: "Child SAs per IKE SA" }));
-    }
-    let (policy, narrowed) = find_policy(cx, core, &from_wire(tsr), &from_wire(tsi))?;
+    let (local, remote) = (from_wire(tsr), from_wire(tsi));
+    let (policy, narrowed) = match old.and_then(|old| same_policy(cx, core, old, &local, &remote)) {
+        Some(found) => found,
+        None => find_policy(cx, core, &local, &remote)?,
+    };
     let protect = policy
         .protect()
         .ok_or_else(|| ChildFailure::new(NotifyType::TS_UNACCEPTABLE, configuration("the policy does not protect")))?;
@@ -300,6 +387,20 @@ fn respond_ke(
     };
     let (public, shared) = method.respond(cx.rng, &ke.data).map_err(bad)?;
     Ok((Some(Payload::Ke(KeyExchange::new(group, public))), alloc::vec![shared]))
+}
+
+/// The policy that a pair serves, when it still serves what is asked for in its place.
+fn same_policy(
+    cx: &Cx<'_>,
+    core: &SaCore,
+    old: ChildId,
+    local: &[TrafficSelector],
+    remote: &[TrafficSelector],
+) -> Option<(Arc<Policy>, Narrowed)> {
+    let policy = protecting(cx, core.child(old)?.policy).ok()?;
+    let allowed = core.profile.constrain(remote);
+    let narrowed = negotiate::narrow(&policy.local, &policy.remote, local, &allowed)?;
+    Some((policy, narrowed))
 }
 
 /// The policy of this peer that serves what was asked for: one that takes all of it, else the first that takes a part.
@@ -372,6 +473,12 @@ fn install(
             ..ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, Reason::Unexpected { detail })
         });
     }
+    let early = (core.early_deletes.contains(&spi_out) && plan.initiator)
+        .then(|| ChildFailure::new(NotifyType::CHILD_SA_NOT_FOUND, Reason::PeerDeleted));
+    if let Some(failure) = early {
+        // Its Delete overtook the answer that made it: it is gone already on the other side.
+        return Err(failure);
+    }
     let keys = derive(cx, core, &plan.chosen, ni, nr, shared)
         .map_err(|r| ChildFailure { must_delete: true, ..ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, r) })?;
     let id = cx.child_id();
@@ -383,6 +490,7 @@ fn install(
     if cx.config.export_keys {
         cx.out.event(Event::ChildKeys { inbound: Arc::clone(&inbound), outbound });
     }
+    let times = plan.policy.protect().map(|p| p.times).unwrap_or_default();
     let child = Child {
         id,
         policy: plan.policy.id,
@@ -395,7 +503,11 @@ fn install(
         local_ts: plan.narrowed.local,
         remote_ts: plan.narrowed.remote,
         state: ChildState::Installed,
+        sends: true,
         since: cx.now.mono,
+        rekey_at: cx.due(times.rekey, times.jitter),
+        expire_at: cx.due(times.hard, ::core::time::Duration::ZERO),
+        successor: None,
     };
     cx.out.event(Event::ChildEstablished(Arc::new(ChildEstablished {
         sa: core.id,

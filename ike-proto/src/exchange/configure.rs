@@ -106,7 +106,7 @@ pub(crate) fn sides(core: &SaCore, policy: &Policy) -> (Vec<TrafficSelector>, Ve
     let local = match &core.assigned {
         _ if !policy.local.is_empty() => policy.local.clone(),
         Some(a) if !a.addrs.is_empty() => a.addrs.iter().map(|(a, _)| host(*a)).collect(),
-        None if core.role == Role::Initiator && (core.profile.request_v4 || core.profile.request_v6) => {
+        None if core.first_role == Role::Initiator && (core.profile.request_v4 || core.profile.request_v6) => {
             let any = [(core.profile.request_v4, AddrRange::ANY_V4), (core.profile.request_v6, AddrRange::ANY_V6)];
             any.into_iter().filter(|(wanted, _)| *wanted).map(|(_, r)| TrafficSelector::any(r)).collect()
         }

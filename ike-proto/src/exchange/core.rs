@@ -112,8 +112,42 @@ pub struct Child {
     pub remote_ts: Vec<TrafficSelector>,
     /// State.
     pub state: ChildState,
+    /// The data plane has its outbound half.
+    pub sends: bool,
     /// When it was installed.
     pub since: Instant,
+    /// When to rekey it; `NEVER` once that has begun.
+    pub rekey_at: Instant,
+    /// When to give it up; for a replaced one: when to stop waiting for the peer's Delete.
+    pub expire_at: Instant,
+    /// The pair that takes its place.
+    pub successor: Option<Successor>,
+}
+
+/// What takes the place of a Child SA (RFC 7296 §1.3.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Successor {
+    /// The pair.
+    pub child: ChildId,
+    /// We send on it. As responder not before the initiator does, or deletes the old one (§2.8).
+    pub switched: bool,
+}
+
+/// When an IKE SA is to be renewed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Schedule {
+    /// Rekey (RFC 7296 §2.8).
+    pub rekey_at: Instant,
+    /// Authenticate anew (RFC 7296 §2.8.3).
+    pub reauth_at: Instant,
+    /// Not renewed by then: it ends.
+    pub over_at: Instant,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { rekey_at: Instant::NEVER, reauth_at: Instant::NEVER, over_at: Instant::NEVER }
+    }
 }
 
 /// Facts of one IKE SA.
@@ -123,6 +157,8 @@ pub struct SaCore {
     pub id: IkeSaId,
     /// Our role in the IKE SA (not in an exchange).
     pub role: Role,
+    /// Our role in the IKE_SA_INIT that all began with, however often the IKE SA was rekeyed by whom (RFC 4555 §1.1).
+    pub first_role: Role,
     /// The PAD entry; as responder known only from IKE_AUTH on.
     pub peer: Option<PeerId>,
     /// The PAD entry itself; as responder a candidate by address until IKE_AUTH.
@@ -165,8 +201,16 @@ pub struct SaCore {
     pub mobility: Mobility,
     /// When the attempt began.
     pub created: Instant,
-    /// When authentication was done.
+    /// When authentication was done; of a rekeyed SA: when it took over.
     pub established: Option<Instant>,
+    /// When the peer was authenticated; a rekeyed SA keeps it.
+    pub authenticated: Option<Instant>,
+    /// When to renew it.
+    pub schedule: Schedule,
+    /// The IKE SA that took its place, or will.
+    pub heir: Option<IkeSaId>,
+    /// The peer's SPIs that it deleted before we knew them; kept while we wait for a CREATE_CHILD_SA response.
+    pub early_deletes: Vec<Spi>,
 }
 
 impl SaCore {
@@ -233,6 +277,39 @@ impl SaCore {
     /// The same, writable.
     pub fn child_mut(&mut self, id: ChildId) -> Option<&mut Child> {
         self.children.iter_mut().find(|c| c.id == id)
+    }
+
+    /// Authentication is done: when to renew the SA (RFC 7296 §2.8).
+    pub fn start_schedule(&mut self, cx: &mut super::Cx<'_>) {
+        let times = self.profile.times;
+        self.authenticated = Some(cx.now.mono);
+        let reauth_at = match self.first_role {
+            // The initiator of the SA authenticates anew; the responder tells it when (RFC 4478) and waits.
+            Role::Initiator => cx.due(times.reauth, times.jitter),
+            Role::Responder => Instant::NEVER,
+        };
+        self.schedule = Schedule {
+            rekey_at: cx.due(times.rekey, times.jitter),
+            reauth_at,
+            over_at: self.over_after_rekey(cx.now.mono),
+        };
+    }
+
+    /// When an SA that takes over at `now` ends if nobody renews it.
+    #[must_use]
+    pub fn over_after_rekey(&self, now: Instant) -> Instant {
+        let times = self.profile.times;
+        let end = |from: Instant, after: ::core::time::Duration| {
+            if after.is_zero() || times.over.is_zero() { Instant::NEVER } else { from + after + times.over }
+        };
+        end(now, times.rekey).min(end(self.authenticated.unwrap_or(now), times.reauth))
+    }
+
+    /// Remembers an SPI of the peer's that it deleted and that we do not know (yet).
+    pub fn note_early_delete(&mut self, spi: Spi) {
+        if self.early_deletes.len() < 16 && !self.early_deletes.contains(&spi) {
+            self.early_deletes.push(spi);
+        }
     }
 
     /// How Child SAs are carried now: in UDP when a NAT is there or the PAD entry forces it (RFC 7296 §2.23).

@@ -121,7 +121,7 @@ pub(super) fn offer(cx: &Cx<'_>, core: &mut SaCore) -> Draft {
     if cx.addresses.iter().any(|a| *a != core.path.local.ip()) {
         draft.extend(mobike::list(cx.addresses, core.path.local.ip()));
     }
-    if core.role == Role::Initiator && core.profile.nat_traversal == NatTraversal::Forbid {
+    if core.first_role == Role::Initiator && core.profile.nat_traversal == NatTraversal::Forbid {
         draft.extend(mobike::no_nats(core.path));
     }
     draft
@@ -140,7 +140,7 @@ pub(super) fn learn(core: &mut SaCore, msg: &Inbound<'_>) -> bool {
 /// What a liveness check carries: NAT detection, when a NAT before us may change its mind (RFC 4555 §3.8).
 #[must_use]
 pub fn liveness(cx: &Cx<'_>, core: &SaCore) -> Draft {
-    if core.agreed.mobike && core.role == Role::Initiator && core.agreed.nat.local {
+    if core.agreed.mobike && core.first_role == Role::Initiator && core.agreed.nat.local {
         return detection(cx, core, core.path);
     }
     Draft::new()
@@ -156,7 +156,7 @@ pub fn watch_mapping(core: &mut SaCore, msg: &Inbound<'_>) {
         return;
     };
     let known = !core.mobility.mapping.is_empty();
-    if known && core.mobility.mapping != seen.data && core.role == Role::Initiator {
+    if known && core.mobility.mapping != seen.data && core.first_role == Role::Initiator {
         core.mobility.update_due = true;
     }
     core.mobility.mapping.clone_from(&seen.data);
@@ -240,12 +240,12 @@ pub(super) fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> 
     draft.extend(msg.notify(NotifyType::COOKIE2).map(|n| notify(NotifyType::COOKIE2, n.data.clone())));
     let listed = learn(core, msg);
     let is_update = msg.notify(NotifyType::UPDATE_SA_ADDRESSES).is_some();
-    if is_update && core.role == Role::Responder {
+    if is_update && core.first_role == Role::Responder {
         if let Err(refusal) = take_update(cx, core, msg) {
             draft.push(refusal);
             return draft;
         }
-    } else if listed && core.role == Role::Initiator {
+    } else if listed && core.first_role == Role::Initiator {
         leave_gone_address(cx, core, msg.path);
     }
     if msg.notify(NotifyType::NAT_DETECTION_SOURCE_IP).is_some() {

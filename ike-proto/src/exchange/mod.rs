@@ -3,17 +3,20 @@
 //! `sa/`. To add an exchange: one file here, one variant of [`InFlight`]; the compiler then names every place.
 
 pub mod auth;
+pub mod auth_lifetime;
 pub mod child;
 pub mod child_create;
+pub mod child_rekey;
 pub mod configure;
 pub mod core;
+pub mod ike_rekey;
 pub mod informational;
 pub mod intermediate;
 pub mod mobility;
 pub mod sa_init;
 pub mod suite;
 
-pub use self::core::{Agreed, Child, ChildState, Opening, Pending, SaCore};
+pub use self::core::{Agreed, Child, ChildState, Opening, Pending, SaCore, Schedule, Successor};
 pub use suite::IkeSuite;
 
 use crate::config::Config;
@@ -24,11 +27,13 @@ use crate::registry::{ExchangeType, NotifyType};
 use crate::wire::payload::{Notify, Payload};
 use crate::wire::{Header, IkeSpi, Payloads};
 use ::core::net::IpAddr;
+use ::core::time::Duration;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use ravelin_crypto::{CryptoRng, Provider};
-use ravelin_sa_db::{ChildId, Db, Now, Path, PeerId};
+use ravelin_sa_db::pool::Lease;
+use ravelin_sa_db::{ChildId, Db, Instant, Now, Path, PeerId, Protocol, Spi};
 
 /// The world, lent to whatever runs.
 pub struct Cx<'a> {
@@ -46,6 +51,10 @@ pub struct Cx<'a> {
     pub out: &'a mut Outbox,
     /// Next local name of a Child SA.
     pub next_child: &'a mut u64,
+    /// Next local name of an IKE SA.
+    pub next_sa: &'a mut u64,
+    /// Our IKE SPIs in use.
+    pub ike_spis: &'a BTreeMap<u64, IkeSaId>,
     /// What the endpoint must do after this call.
     pub effects: &'a mut Vec<Effect>,
     /// This host's addresses, the best first; empty when nobody said (RFC 4555 §3.2).
@@ -68,6 +77,32 @@ impl Cx<'_> {
         !self.peers_up.contains_key(&peer)
     }
 
+    /// `after` from now, less a random part of at most `jitter`; never when `after` is zero.
+    pub fn due(&mut self, after: Duration, jitter: Duration) -> Instant {
+        if after.is_zero() {
+            return Instant::NEVER;
+        }
+        let cut = jitter.min(after) / 1024 * self.rng.next_u32().checked_rem(1025).unwrap_or(0);
+        self.now.mono + after.saturating_sub(cut)
+    }
+
+    /// A fresh IKE SPI of ours, never 0 and never in use.
+    pub fn ike_spi(&mut self) -> u64 {
+        loop {
+            let spi = self.rng.next_u64();
+            if spi != 0 && !self.ike_spis.contains_key(&spi) {
+                return spi;
+            }
+        }
+    }
+
+    /// A fresh local name for an IKE SA.
+    pub fn sa_id(&mut self) -> IkeSaId {
+        let id = *self.next_sa;
+        *self.next_sa = id.saturating_add(1);
+        IkeSaId(id)
+    }
+
     /// A fresh local name for a Child SA.
     pub fn child_id(&mut self) -> ChildId {
         let id = *self.next_child;
@@ -77,7 +112,7 @@ impl Cx<'_> {
 }
 
 /// Something that concerns more than one IKE SA, left for the endpoint.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Debug)]
 pub enum Effect {
     /// A Child SA was installed.
     ChildUp(ChildId),
@@ -88,6 +123,51 @@ pub enum Effect {
         /// The peer knows of no other SA with us.
         initial_contact: bool,
     },
+    /// A rekeying made a new IKE SA (RFC 7296 §1.3.2).
+    Born(Box<SaCore>, Fate),
+    /// Child SAs, and all that waits, go over to this IKE SA.
+    Inherit {
+        /// Who takes over.
+        heir: IkeSaId,
+        /// The Child SAs.
+        children: Vec<Child>,
+        /// The inner addresses that the peer holds.
+        leases: Vec<Lease>,
+    },
+    /// An IKE SA of the peer's making lost against ours; it deletes it, and only then do we delete the old one.
+    Outlast {
+        /// The redundant one.
+        redundant: IkeSaId,
+    },
+    /// The peer uses the IKE SA that it made, so it is the one that survives.
+    Claim {
+        /// The one it takes the place of.
+        old: IkeSaId,
+    },
+    /// An IKE SA is to be deleted.
+    Shut(IkeSaId, Reason),
+    /// The peer deleted a Child SA by the old IKE SA that lives in the new one already.
+    PeerDeleted {
+        /// The new IKE SA.
+        heir: IkeSaId,
+        /// AH or ESP.
+        protocol: Protocol,
+        /// The peer's inbound SPI.
+        spi: Spi,
+    },
+    /// It is time to authenticate anew (RFC 7296 §2.8.3).
+    Reauth,
+}
+
+/// What is to become of a new IKE SA.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It takes over.
+    Heir,
+    /// It waits for the outcome of our own rekeying of the SA named.
+    Undecided(IkeSaId),
+    /// It lost; its creator, us, deletes it (RFC 7296 §2.8.2).
+    Redundant,
 }
 
 /// A request of ours, and what its answer will be given to.
@@ -101,6 +181,10 @@ pub enum InFlight {
     Auth(Box<auth::Auth>),
     /// CREATE_CHILD_SA for a new Child SA.
     CreateChild(Box<child_create::CreateChild>),
+    /// CREATE_CHILD_SA that rekeys a Child SA.
+    RekeyChild(Box<child_rekey::RekeyChild>),
+    /// CREATE_CHILD_SA that rekeys the IKE SA.
+    RekeyIke(Box<ike_rekey::RekeyIke>),
     /// INFORMATIONAL that deletes the IKE SA.
     DeleteIke(Reason),
     /// INFORMATIONAL that deletes a Child SA.
@@ -123,6 +207,8 @@ impl InFlight {
             Self::Intermediate(_) => "the IKE_INTERMEDIATE response",
             Self::Auth(_) => "the IKE_AUTH response",
             Self::CreateChild(_) => "the CREATE_CHILD_SA response",
+            Self::RekeyChild(_) => "the answer to our rekeying of a Child SA",
+            Self::RekeyIke(_) => "the answer to our rekeying of the IKE SA",
             Self::DeleteIke(_) => "the answer to our Delete of the IKE SA",
             Self::DeleteChild(..) => "the answer to our Delete of a Child SA",
             Self::Mobike(_) => "the answer to an address update",
@@ -137,10 +223,42 @@ impl InFlight {
             Self::SaInit(_) => ExchangeType::IKE_SA_INIT,
             Self::Intermediate(_) => ExchangeType::IKE_INTERMEDIATE,
             Self::Auth(_) => ExchangeType::IKE_AUTH,
-            Self::CreateChild(_) => ExchangeType::CREATE_CHILD_SA,
+            Self::CreateChild(_) | Self::RekeyChild(_) | Self::RekeyIke(_) => ExchangeType::CREATE_CHILD_SA,
             Self::DeleteIke(_) | Self::DeleteChild(..) | Self::Mobike(_) | Self::Liveness { .. } => {
                 ExchangeType::INFORMATIONAL
             }
+        }
+    }
+}
+
+impl InFlight {
+    /// Frees what an exchange holds that will never be finished.
+    pub fn give_back(&self, cx: &mut Cx<'_>) {
+        match self {
+            Self::Auth(x) => x.give_back(cx),
+            Self::CreateChild(x) => x.give_back(cx),
+            Self::RekeyChild(x) => x.give_back(cx),
+            Self::SaInit(_)
+            | Self::Intermediate(_)
+            | Self::RekeyIke(_)
+            | Self::DeleteIke(_)
+            | Self::DeleteChild(..)
+            | Self::Mobike(_)
+            | Self::Liveness { .. } => {}
+        }
+    }
+
+    /// True while it makes, replaces, deletes or moves Child SAs: then the IKE SA is not replaced.
+    #[must_use]
+    pub fn concerns_children(&self) -> bool {
+        match self {
+            Self::CreateChild(_) | Self::RekeyChild(_) | Self::DeleteChild(..) | Self::Mobike(_) => true,
+            Self::SaInit(_)
+            | Self::Intermediate(_)
+            | Self::Auth(_)
+            | Self::RekeyIke(_)
+            | Self::DeleteIke(_)
+            | Self::Liveness { .. } => false,
         }
     }
 }

@@ -5,19 +5,31 @@
 
 use super::codec::{self, Unsealed};
 use super::window::{Answered, Verdict};
-use super::{IkeSa, Lifecycle};
+use super::{IkeSa, Intent, Lifecycle, collision};
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::{
-    After, Cx, InFlight, Inbound, Reply, Step, auth, child_create, informational, intermediate, mobility, notify,
+    After, Cx, Draft, Effect, InFlight, Inbound, Reply, Step, auth, informational, intermediate, mobility, notify,
 };
-use crate::registry::{ExchangeType, NotifyType, PayloadType};
+use crate::registry::{ExchangeType, NotifyType, PayloadType, ProtocolId};
 use crate::seal::Reassembly;
 use crate::wire::message::decode_payloads;
+use crate::wire::notify::{NotifyData, SetWindowSize};
+use crate::wire::payload::Payload;
 use crate::wire::{Envelope, Header, Payloads, order, rules};
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use ravelin_sa_db::Path;
+
+/// A request of the peer that was found in order.
+#[derive(Debug)]
+pub(crate) struct Held {
+    header: Header,
+    path: Path,
+    fingerprint: [u8; 8],
+    payloads: Payloads,
+}
 
 /// What became of a datagram, for counters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -140,14 +152,32 @@ impl IkeSa {
         first: PayloadType,
         plain: &[u8],
     ) {
-        let mut reply = match judge(&header, first, plain) {
-            Ok(payloads) => {
-                let msg = Inbound { header, payloads, raw: &[], path };
-                self.dispatch(cx, &msg)
-            }
-            Err(refusal) => refusal,
+        let request = match judge(&header, first, plain) {
+            Ok(payloads) => Held { header, path, fingerprint, payloads },
+            Err(refusal) => return self.reply(cx, path, header, fingerprint, refusal),
         };
+        let deletes = request.payloads.deletes().any(|d| d.protocol == ProtocolId::IKE);
+        if let Some(old) = self.undecided.filter(|_| !deletes) {
+            // The peer takes this SA for the one that lives on; the Child SAs are not here yet.
+            self.held = Some(Box::new(request));
+            cx.effects.push(Effect::Claim { old });
+            return;
+        }
+        self.answer_request(cx, request);
+    }
+
+    /// Answers a request that was found in order.
+    pub(super) fn answer_request(&mut self, cx: &mut Cx<'_>, request: Held) {
+        let Held { header, path, fingerprint, payloads } = request;
+        let msg = Inbound { header, payloads, raw: &[], path };
+        self.read_window(&msg);
+        let reply = self.dispatch(cx, &msg);
+        self.reply(cx, path, header, fingerprint, reply);
+    }
+
+    fn reply(&mut self, cx: &mut Cx<'_>, path: Path, header: Header, fingerprint: [u8; 8], mut reply: Reply) {
         let established = self.core.established.is_some();
+        self.announce_window(cx, &mut reply.draft);
         order::sort(header.exchange, true, &mut reply.draft);
         let answer = codec::header(&self.core, header.exchange, header.message_id, true);
         let Some(datagrams) = codec::protected(cx, &mut self.core, &answer, &reply.draft) else {
@@ -167,18 +197,27 @@ impl IkeSa {
         }
     }
 
+    /// SET_WINDOW_SIZE rides on the first protected message of ours, once per IKE SA (RFC 7296 §2.3).
+    pub(super) fn announce_window(&mut self, cx: &Cx<'_>, draft: &mut Draft) {
+        if cx.config.window > 1 && !self.announced {
+            self.announced = true;
+            self.receive.widen(cx.config.window);
+            draft.push(Payload::Notify(SetWindowSize { size: cx.config.window }.to_notify()));
+        }
+    }
+
+    fn read_window(&mut self, msg: &Inbound<'_>) {
+        if let Some(Ok(w)) = msg.notify(NotifyType::SET_WINDOW_SIZE).map(|n| SetWindowSize::parse(&n.data)) {
+            self.send.widen(w.size);
+        }
+    }
+
     fn dispatch(&mut self, cx: &mut Cx<'_>, msg: &Inbound<'_>) -> Reply {
         match msg.header.exchange {
             ExchangeType::IKE_INTERMEDIATE => intermediate::respond(cx, &mut self.core, msg),
             ExchangeType::IKE_AUTH => auth::respond(cx, &mut self.core, msg),
-            ExchangeType::CREATE_CHILD_SA if self.life == Lifecycle::Established => {
-                child_create::respond(cx, &mut self.core, msg)
-            }
-            // A peer that asks for more while we say goodbye (RFC 7296 §2.25.2).
-            ExchangeType::CREATE_CHILD_SA => {
-                Reply::stay(alloc::vec![notify(NotifyType::TEMPORARY_FAILURE, Vec::new())])
-            }
-            _ => informational::respond(cx, &mut self.core, msg),
+            ExchangeType::CREATE_CHILD_SA => self.create_child(cx, msg),
+            _ => informational::respond(cx, &mut self.core, msg, collision::names_ours),
         }
     }
 
@@ -188,32 +227,22 @@ impl IkeSa {
         let payloads = match judge(&header, first, plain) {
             Ok(payloads) => payloads,
             Err(Reply { after: After::Close(reason), .. }) => {
-                self.abandon(cx, inflight);
+                inflight.give_back(cx);
                 self.follow(cx, Step::FailAndTell(reason, Some(NotifyType::INVALID_SYNTAX)), answer);
                 return;
             }
             Err(_) => Payloads::default(),
         };
         let msg = Inbound { header, payloads, raw: &[], path };
+        self.read_window(&msg);
         let step = self.answered(cx, inflight, &msg);
+        if !self.send.iter().any(|f| f.inflight.concerns_children()) {
+            self.core.early_deletes.clear();
+        }
         if self.core.established.is_some() && self.life == Lifecycle::Opening {
             self.life = Lifecycle::Established;
         }
         self.follow(cx, step, answer);
-    }
-
-    /// Frees what an exchange holds that will never be finished.
-    fn abandon(&mut self, cx: &mut Cx<'_>, inflight: InFlight) {
-        match inflight {
-            InFlight::Auth(a) => a.give_back(cx),
-            InFlight::CreateChild(c) => c.give_back(cx),
-            InFlight::SaInit(_)
-            | InFlight::Intermediate(_)
-            | InFlight::DeleteIke(_)
-            | InFlight::DeleteChild(..)
-            | InFlight::Mobike(_)
-            | InFlight::Liveness { .. } => {}
-        }
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, inflight: InFlight, msg: &Inbound<'_>) -> Step {
@@ -221,7 +250,23 @@ impl IkeSa {
             InFlight::SaInit(x) => Step::Ignore(InFlight::SaInit(x)),
             InFlight::Intermediate(x) => x.response(cx, &mut self.core, msg),
             InFlight::Auth(x) => x.response(cx, &mut self.core, msg),
-            InFlight::CreateChild(x) => x.response(cx, &mut self.core, msg),
+            InFlight::CreateChild(x) => {
+                let again = Intent::CreateChild { policy: x.policy(), packet: x.packet() };
+                let step = x.response(cx, &mut self.core, msg);
+                let busy = msg.payloads.error().is_some_and(|n| n.kind == NotifyType::TEMPORARY_FAILURE);
+                match step {
+                    Step::Done if busy && msg.payloads.sa().is_none() => {
+                        self.later.push((Self::retry_at(cx), again));
+                        self.postponed(cx)
+                    }
+                    step => {
+                        self.stuck_since = None;
+                        step
+                    }
+                }
+            }
+            InFlight::RekeyChild(x) => self.child_rekeyed(cx, *x, msg),
+            InFlight::RekeyIke(x) => self.ike_rekeyed(cx, x, msg),
             InFlight::DeleteIke(reason) => Step::Fail(reason),
             InFlight::DeleteChild(id, reason) => {
                 // The peer's answer names its half; both go whether it does or not (RFC 7296 §1.4.1).

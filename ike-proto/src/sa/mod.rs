@@ -2,11 +2,13 @@
 //! Datagrams come in by `inbound.rs`, time by `timers.rs`, wishes by `pump.rs`; `codec.rs` seals and opens.
 
 pub mod codec;
+pub mod collision;
 mod inbound;
 pub mod lifecycle;
 mod paths;
 mod pump;
 pub mod queue;
+mod rekey;
 mod timers;
 pub mod window;
 
@@ -19,18 +21,21 @@ use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::mobility::Mobility;
 use crate::exchange::sa_init::{self, Refusal, SaInit};
-use crate::exchange::{Agreed, Cx, InFlight, Inbound, Opening, Pending, SaCore, configure, informational};
+use crate::exchange::{
+    Agreed, Cx, Effect, InFlight, Inbound, Opening, Pending, SaCore, Schedule, child_rekey, configure, informational,
+};
 use crate::ext::int_auth::IntAuth;
 use crate::ids::{IkeSaId, Role};
 use crate::keys::SkKeys;
 use crate::registry::ExchangeType;
 use crate::seal::Reassembly;
 use crate::wire::order;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use queue::Queue;
 use ravelin_sa_db::pad::Peer;
-use ravelin_sa_db::{Instant, PacketKey, Path, PeerId, PolicyId};
+use ravelin_sa_db::{ChildId, Instant, PacketKey, Path, PeerId, PolicyId};
 use window::{Answered, ReceiveWindow, SendWindow};
 
 /// An IKE SA.
@@ -52,6 +57,28 @@ pub struct IkeSa {
     last_sent: Instant,
     /// An unauthenticated error that came while opening.
     doubt: Option<Reason>,
+    /// Our SET_WINDOW_SIZE was sent (RFC 7296 §2.3).
+    announced: bool,
+    /// What is to be tried again later.
+    later: Vec<(Instant, Intent)>,
+    /// The peer has said TEMPORARY_FAILURE since then.
+    stuck_since: Option<Instant>,
+    /// The peer made this SA in place of the one named while our own rekeying of that was on the wire.
+    pub(crate) undecided: Option<IkeSaId>,
+    /// A request of the peer that must wait until that is decided.
+    held: Option<Box<inbound::Held>>,
+    /// It lost in a simultaneous rekeying and only waits for its Delete; never spoken of to the outside.
+    pub(crate) redundant: bool,
+    /// The old SA that is deleted when this redundant one is.
+    pub(crate) outlasted_by: Option<IkeSaId>,
+    /// A replaced or redundant SA does not wait for the peer's Delete any longer than this.
+    linger_until: Instant,
+    /// What it wanted when it was replaced, for its heir.
+    estate: Queue,
+    /// The SA that goes when this one and its Child SAs are up: reauthentication, make before break.
+    pub(crate) replaces: Option<IkeSaId>,
+    /// Policies to start from anew once this SA is gone: reauthentication, break before make.
+    pub(crate) rebirth: Option<Vec<PolicyId>>,
 }
 
 /// What a new IKE SA starts from.
@@ -76,6 +103,7 @@ impl IkeSa {
         let core = SaCore {
             id: birth.id,
             role,
+            first_role: role,
             peer,
             profile: birth.profile,
             spi_i,
@@ -98,19 +126,38 @@ impl IkeSa {
             assigned: None,
             created: cx.now.mono,
             established: None,
+            authenticated: None,
+            schedule: Schedule::default(),
+            heir: None,
+            early_deletes: Vec::new(),
         };
-        let now = cx.now.mono;
+        Self::around(cx.now.mono, core, SendWindow::new(first_request), ReceiveWindow::new(0))
+    }
+
+    /// The machinery around facts.
+    fn around(now: Instant, core: SaCore, send: SendWindow, receive: ReceiveWindow) -> Self {
         Self {
             core,
             life: Lifecycle::Opening,
-            send: SendWindow::new(first_request),
-            receive: ReceiveWindow::new(0),
+            send,
+            receive,
             reassembly: [None, None],
             queue: Queue::default(),
             open_until: Instant::NEVER,
             last_heard: now,
             last_sent: now,
             doubt: None,
+            announced: false,
+            later: Vec::new(),
+            stuck_since: None,
+            undecided: None,
+            held: None,
+            redundant: false,
+            outlasted_by: None,
+            linger_until: Instant::NEVER,
+            estate: Queue::default(),
+            replaces: None,
+            rebirth: None,
         }
     }
 
@@ -158,27 +205,45 @@ impl IkeSa {
         if self.life == Lifecycle::Closed {
             return;
         }
+        let closing = self.life == Lifecycle::Closing;
         self.life = Lifecycle::Closed;
         for flying in self.send.clear() {
-            match flying.inflight {
-                InFlight::Auth(a) => a.give_back(cx),
-                InFlight::CreateChild(c) => c.give_back(cx),
-                InFlight::SaInit(_)
-                | InFlight::Intermediate(_)
-                | InFlight::DeleteIke(_)
-                | InFlight::DeleteChild(..)
-                | InFlight::Mobike(_)
-                | InFlight::Liveness { .. } => {}
+            flying.inflight.give_back(cx);
+            let InFlight::RekeyIke(ours) = flying.inflight else { continue };
+            // The peer does not know that ours crossed its own: what it made lives on (RFC 7296 §2.8.2).
+            match ours.rival {
+                Some(rival) if closing => cx.effects.push(Effect::Shut(rival.sa, reason.clone())),
+                Some(rival) => self.hand_over(cx, rival.sa),
+                None => {}
             }
         }
         informational::remove_children(cx, &mut self.core, &Reason::IkeSaGone);
         configure::release(cx, &mut self.core);
-        cx.out.event(Event::Closed { sa: self.core.id, peer: self.core.peer, reason });
+        if !self.redundant && self.undecided.is_none() {
+            let reason = if self.core.heir.is_some() { Reason::Replaced } else { reason };
+            cx.out.event(Event::Closed { sa: self.core.id, peer: self.core.peer, reason });
+        }
     }
 
     /// The data plane saw an authenticated packet of the peer (RFC 7296 §2.4).
     pub(crate) fn heard(&mut self, at: Instant) {
         self.last_heard = self.last_heard.max(at);
+    }
+
+    /// The data plane saw the peer's traffic on a Child SA.
+    pub(crate) fn traffic(&mut self, cx: &mut Cx<'_>, child: ChildId, at: Instant) {
+        self.heard(at);
+        child_rekey::follow_traffic(cx, &mut self.core, child);
+    }
+
+    /// Nothing is on the wire and nothing waits.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.send.is_idle() && self.queue.is_empty() && self.later.is_empty()
+    }
+
+    /// Tries later to authenticate anew.
+    pub(crate) fn postpone_reauth(&mut self, cx: &mut Cx<'_>) {
+        self.core.schedule.reauth_at = Self::retry_at(cx);
     }
 
     /// True when a Child SA for this policy is there, being made, or waiting to be made.
@@ -189,11 +254,15 @@ impl IkeSa {
             InFlight::Intermediate(x) => x.first_policy() == Some(policy),
             InFlight::Auth(x) => x.policy() == Some(policy),
             InFlight::CreateChild(x) => x.policy() == policy,
-            InFlight::DeleteIke(_) | InFlight::DeleteChild(..) | InFlight::Mobike(_) | InFlight::Liveness { .. } => {
-                false
-            }
+            InFlight::RekeyChild(_)
+            | InFlight::RekeyIke(_)
+            | InFlight::DeleteIke(_)
+            | InFlight::DeleteChild(..)
+            | InFlight::Mobike(_)
+            | InFlight::Liveness { .. } => false,
         });
-        let waiting = self.queue.iter().any(|i| matches!(i, Intent::CreateChild { policy: p, .. } if *p == policy));
+        let wants = |i: &Intent| matches!(i, Intent::CreateChild { policy: p, .. } if *p == policy);
+        let waiting = self.queue.iter().chain(self.later.iter().map(|(_, i)| i)).any(wants);
         flying || waiting
     }
 

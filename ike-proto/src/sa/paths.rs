@@ -21,7 +21,7 @@ impl IkeSa {
         }
         if !self.core.agreed.mobike {
             mobility::follow(cx, &mut self.core, path, false);
-        } else if response && self.core.role == Role::Initiator {
+        } else if response && self.core.first_role == Role::Initiator {
             // The answer to a probe: this path works, the one in use was silent.
             let current = self.core.path;
             if path.local.ip() != current.local.ip() || path.remote.ip() != current.remote.ip() {
@@ -39,7 +39,7 @@ impl IkeSa {
 
     /// True when this side may choose the path.
     pub(crate) fn may_roam(&self) -> bool {
-        self.life == Lifecycle::Established && self.core.agreed.mobike && self.core.role == Role::Initiator
+        self.life == Lifecycle::Established && self.core.agreed.mobike && self.core.first_role == Role::Initiator
     }
 
     /// As initiator: moves to `path` and tells the peer as soon as the window has room. What is on the wire is sent
@@ -60,7 +60,7 @@ impl IkeSa {
         }
         let here = self.core.path.local.ip();
         let gone = !cx.addresses.contains(&here);
-        match self.core.role {
+        match self.core.first_role {
             Role::Initiator => {
                 let best = pairs(&self.core, cx).into_iter().next();
                 match best {

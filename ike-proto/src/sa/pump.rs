@@ -6,6 +6,8 @@ use super::{IkeSa, Intent, Lifecycle};
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::child_create::CreateChild;
+use crate::exchange::child_rekey::RekeyChild;
+use crate::exchange::ike_rekey::RekeyIke;
 use crate::exchange::{Cx, Draft, InFlight, Step, informational, mobility, notify};
 use crate::registry::ExchangeType;
 use crate::wire::order;
@@ -15,6 +17,9 @@ impl IkeSa {
     /// Sends a request of ours and keeps it until it is answered.
     pub(super) fn request(&mut self, cx: &mut Cx<'_>, inflight: InFlight, mut draft: Draft) {
         let exchange = inflight.exchange();
+        if !exchange.is_unprotected() {
+            self.announce_window(cx, &mut draft);
+        }
         order::sort(exchange, false, &mut draft);
         // A repeated IKE_SA_INIT keeps message id 0 (RFC 7296 §2.6, §2.7).
         let init = exchange == ExchangeType::IKE_SA_INIT;
@@ -48,21 +53,73 @@ impl IkeSa {
 
     /// Starts what waits, while the window has room.
     pub(crate) fn pump(&mut self, cx: &mut Cx<'_>) {
-        self.queue_moves();
-        while self.life.may_start() && self.send.has_room() {
-            let Some(intent) = self.queue.pop() else { return };
+        if self.life.may_start() {
+            self.queue_moves();
+        }
+        while (self.life.may_start() || self.life == Lifecycle::Replaced) && self.send.has_room() {
+            let Some(intent) = self.next_intent() else { return };
             self.start(cx, intent);
         }
+    }
+
+    /// The most urgent intent that may start beside what is on the wire.
+    fn next_intent(&mut self) -> Option<Intent> {
+        // An IKE SA that is being rekeyed starts nothing else (RFC 7296 §2.8), and is rekeyed only when it rests.
+        if self.is_rekeying_ike() || self.undecided.is_some() || self.redundant {
+            return None;
+        }
+        if self.life == Lifecycle::Replaced {
+            return self.queue.pop_if(|intent| matches!(intent, Intent::DeleteIke(_)));
+        }
+        let idle = self.send.is_idle();
+        let mut rekeys_ike = false;
+        self.queue.pop_if(|intent| match intent {
+            Intent::RekeyIke => {
+                rekeys_ike = true;
+                idle
+            }
+            // Only one of the two may be on its way, or the peer finds nothing to rekey.
+            Intent::DeleteChild(id, _) => {
+                !self.send.iter().any(|f| matches!(&f.inflight, InFlight::RekeyChild(x) if x.old == *id))
+            }
+            Intent::RekeyChild(_) | Intent::CreateChild { .. } | Intent::Liveness { .. } => !rekeys_ike,
+            Intent::DeleteIke(_) | Intent::UpdateAddresses | Intent::CheckRoute | Intent::AnnounceAddresses => true,
+        })
     }
 
     fn start(&mut self, cx: &mut Cx<'_>, intent: Intent) {
         match intent {
             Intent::DeleteIke(reason) => self.delete(cx, reason, informational::delete_ike_request()),
             Intent::DeleteChild(id, reason) => {
-                if let Some(draft) = informational::delete_child_request(&mut self.core, id) {
+                // Whoever wants a Child SA gone wants what took its place gone too.
+                let next = self.core.child(id).and_then(|c| c.successor).filter(|_| reason == Reason::Requested);
+                if let Some(next) = next {
+                    self.queue.push(Intent::DeleteChild(next.child, reason.clone()));
+                }
+                if let Some(draft) = informational::delete_child_request(cx, &mut self.core, id) {
                     self.request(cx, InFlight::DeleteChild(id, reason), draft);
                 }
             }
+            Intent::RekeyChild(id) if self.may_rekey_child(id) => match RekeyChild::request(cx, &self.core, id) {
+                Ok((inflight, draft)) => {
+                    if let Some(child) = self.core.child_mut(id) {
+                        child.rekey_at = ravelin_sa_db::Instant::NEVER;
+                    }
+                    self.request(cx, inflight, draft);
+                }
+                Err(reason) => {
+                    if let Some(policy) = self.core.child(id).map(|c| c.policy) {
+                        self.retry_child(cx, id, policy, Some(&reason));
+                    }
+                }
+            },
+            Intent::RekeyIke => match RekeyIke::request(cx, &self.core) {
+                Ok((inflight, draft)) => self.request(cx, inflight, draft),
+                Err(reason) => {
+                    self.core.schedule.rekey_at = Self::retry_at(cx);
+                    cx.out.event(Event::Noted { sa: Some(self.core.id), path: self.core.path, reason });
+                }
+            },
             Intent::CreateChild { policy, packet } => match CreateChild::request(cx, &self.core, policy, packet) {
                 Ok((inflight, draft)) => self.request(cx, inflight, draft),
                 Err(reason) => cx.out.event(Event::ChildRefused { sa: self.core.id, policy: Some(policy), reason }),
@@ -74,7 +131,7 @@ impl IkeSa {
             Intent::UpdateAddresses => self.ask_about_paths(cx, mobility::update),
             Intent::CheckRoute => self.ask_about_paths(cx, mobility::check_route),
             Intent::AnnounceAddresses => self.ask_about_paths(cx, mobility::announce),
-            Intent::RekeyIke | Intent::RekeyChild(_) => {}
+            Intent::RekeyChild(_) => {}
         }
     }
 
@@ -92,7 +149,7 @@ impl IkeSa {
             Lifecycle::Opening => self.close(cx, reason),
             Lifecycle::Established | Lifecycle::Replaced => {
                 // The Delete does not wait for answers that may never come: the window has one place for it.
-                if self.send.has_room() {
+                if self.send.has_room() && !self.is_rekeying_ike() {
                     self.delete(cx, reason, informational::delete_ike_request())
                 } else {
                     self.want(cx, Intent::DeleteIke(reason))

@@ -89,6 +89,14 @@ impl Queue {
         Some(self.waiting.remove(at))
     }
 
+    /// Takes the first intent, the most urgent asked first and the oldest among equals, for which `may` is true.
+    pub fn pop_if(&mut self, mut may: impl FnMut(&Intent) -> bool) -> Option<Intent> {
+        let mut order: Vec<(u8, usize)> = self.waiting.iter().enumerate().map(|(at, i)| (i.priority(), at)).collect();
+        order.sort_unstable();
+        let at = order.into_iter().map(|(_, at)| at).find(|at| self.waiting.get(*at).is_some_and(&mut may))?;
+        Some(self.waiting.remove(at))
+    }
+
     /// Drops every intent for which `keep` is false.
     pub fn retain(&mut self, keep: impl FnMut(&Intent) -> bool) {
         self.waiting.retain(keep);

@@ -3,7 +3,7 @@
 
 use super::{IkeSa, Intent, Lifecycle};
 use crate::error::Reason;
-use crate::exchange::{Cx, InFlight};
+use crate::exchange::{ChildState, Cx, Effect, InFlight};
 use core::time::Duration;
 use ravelin_crypto::CryptoRng;
 use ravelin_sa_db::Instant;
@@ -60,8 +60,84 @@ impl IkeSa {
             (self.liveness_at(), Why::Liveness),
             (self.keepalive_at(), Why::Keepalive),
             (reassembly, Why::Reassembly),
+            (self.renewal_at(), Why::Rekey),
+            (self.end_at(), Why::Expire),
         ];
         all.into_iter().min().filter(|(at, _)| *at != Instant::NEVER).unwrap_or((Instant::NEVER, Why::Nothing))
+    }
+
+    /// When something is to be rekeyed, reauthenticated or tried again.
+    fn renewal_at(&self) -> Instant {
+        if self.life != Lifecycle::Established || self.redundant || self.undecided.is_some() {
+            return Instant::NEVER;
+        }
+        let children = self.core.children.iter().map(|c| c.rekey_at);
+        let later = self.later.iter().map(|(at, _)| *at);
+        let own = [self.core.schedule.rekey_at, self.core.schedule.reauth_at];
+        children.chain(later).chain(own).min().unwrap_or(Instant::NEVER)
+    }
+
+    /// When a hard lifetime ends, or the wait for the peer's Delete of a replaced SA.
+    fn end_at(&self) -> Instant {
+        match self.life {
+            Lifecycle::Established if self.redundant => self.linger_until,
+            Lifecycle::Established => {
+                let children = self.core.children.iter().map(|c| c.expire_at);
+                children.chain([self.core.schedule.over_at]).min().unwrap_or(Instant::NEVER)
+            }
+            Lifecycle::Replaced => self.linger_until,
+            Lifecycle::Opening | Lifecycle::Closing | Lifecycle::Closed => Instant::NEVER,
+        }
+    }
+
+    fn renew(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        if self.renewal_at() > now {
+            return;
+        }
+        for child in self.core.children.iter_mut().filter(|c| c.rekey_at <= now) {
+            child.rekey_at = Instant::NEVER;
+            self.queue.push(Intent::RekeyChild(child.id));
+        }
+        let due = |(at, _): &(Instant, Intent)| *at <= now;
+        for (_, intent) in self.later.extract_if(.., |x| due(x)) {
+            self.queue.push(intent);
+        }
+        if self.core.schedule.rekey_at <= now {
+            self.core.schedule.rekey_at = Instant::NEVER;
+            self.queue.push(Intent::RekeyIke);
+        }
+        if self.core.schedule.reauth_at <= now {
+            self.core.schedule.reauth_at = Instant::NEVER;
+            cx.effects.push(Effect::Reauth);
+        }
+    }
+
+    fn end(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        if self.end_at() > now {
+            return;
+        }
+        match self.life {
+            // The peer has forgotten it long ago (RFC 7296 §2.8.2).
+            Lifecycle::Established if self.redundant => self.close(cx, Reason::Replaced),
+            Lifecycle::Replaced => {
+                self.linger_until = Instant::NEVER;
+                self.shut(cx, Reason::Replaced);
+            }
+            _ if self.core.schedule.over_at <= now => {
+                self.core.schedule.over_at = Instant::NEVER;
+                self.shut(cx, Reason::LifetimeExpired);
+            }
+            _ => {
+                for child in self.core.children.iter_mut().filter(|c| c.expire_at <= now) {
+                    child.expire_at = Instant::NEVER;
+                    let replaced = child.state == ChildState::Replaced;
+                    let reason = if replaced { Reason::Replaced } else { Reason::LifetimeExpired };
+                    self.queue.push(Intent::DeleteChild(child.id, reason));
+                }
+            }
+        }
     }
 
     fn liveness_at(&self) -> Instant {
@@ -98,6 +174,8 @@ impl IkeSa {
             cx.out.transmit(self.core.path, alloc::vec![0xFF]);
             self.last_sent = now;
         }
+        self.renew(cx);
+        self.end(cx);
         if self.liveness_at() <= now {
             self.want(cx, Intent::Liveness { asked: false });
         }
