@@ -47,7 +47,7 @@ impl IkeSa {
         wait.saturating_mul(100u32.saturating_sub(cut)) / 100
     }
 
-    /// The next moment at which [`IkeSa::handle_timeout`] has something to do, and why.
+    /// The next moment at which `handle_timeout` has something to do, and why.
     #[must_use]
     pub fn deadline(&self, config: &crate::config::Config) -> (Instant, Why) {
         let _ = config;

@@ -168,7 +168,8 @@ impl Lab {
         for side in ["a", "b"] {
             let control = self.state.join(format!("gateway-{side}.sock"));
             if control.exists() {
-                let show = Command::new(env!("CARGO_BIN_EXE_gateway")).args(["show", "--control"]).arg(control).output();
+                let show =
+                    Command::new(env!("CARGO_BIN_EXE_gateway")).args(["show", "--control"]).arg(control).output();
                 all += &format!("--- gateway {side}\n{}", show.map(|o| text(&o)).unwrap_or_default());
             }
             if self.state.join(format!("strongswan-{side}/pid")).exists() {
