@@ -11,7 +11,7 @@ pub(super) const MAX_LEAF: usize = 1 << MAX_CLASS;
 
 /// Where a part of the tree is: three bits say what, the rest where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Ref(u32);
+pub(super) struct Ref(pub(super) u32);
 
 /// What a [`Ref`] says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,10 +28,10 @@ pub(super) enum Kind {
 const INDEX: u32 = (1 << 29) - 1;
 
 impl Ref {
-    /// Nothing there.
-    pub(super) const NONE: Self = Self(u32::MAX);
+    /// Nothing there: the first block, which holds one dead rule for ever, so that it can be read like a leaf.
+    pub(super) const NONE: Self = Self(0);
     /// Nothing there any more; a table's place that may be used again.
-    pub(super) const DEAD: Self = Self(u32::MAX - 1);
+    pub(super) const DEAD: Self = Self(u32::MAX);
 
     pub(super) fn leaf(class: u8, at: u32) -> Self {
         Self((u32::from(class) << 29) | (at & INDEX))
@@ -43,12 +43,19 @@ impl Ref {
         Self((7 << 29) | (at & INDEX))
     }
 
+    /// True for a leaf and for [`Ref::NONE`].
+    #[inline(always)]
+    pub(super) fn is_leaf(self) -> bool {
+        self.0 < 6 << 29
+    }
+
     #[inline(always)]
     pub(super) fn kind(self) -> Kind {
         match self.0 >> 29 {
             6 => Kind::Table(self.0 & INDEX),
-            7 if self.0 >= Self::DEAD.0 => Kind::Nothing,
+            7 if self.0 == Self::DEAD.0 => Kind::Nothing,
             7 => Kind::Group(self.0 & INDEX),
+            0 if self.0 == 0 => Kind::Nothing,
             class => Kind::Leaf(class as u8, self.0 & INDEX),
         }
     }
@@ -66,13 +73,19 @@ pub(super) struct Leaves<A> {
     free: [Vec<u32>; MAX_CLASS as usize + 1],
 }
 
-impl<A> Default for Leaves<A> {
+impl<A: Addr> Default for Leaves<A> {
     fn default() -> Self {
-        Self { rules: Vec::new(), free: Default::default() }
+        Self { rules: alloc::vec![Rule::dead()], free: Default::default() }
     }
 }
 
 impl<A: Addr> Leaves<A> {
+    /// The block behind a reference that is a leaf or nothing.
+    #[inline(always)]
+    pub(super) fn block_of(&self, leaf: Ref) -> &[Rule<A>] {
+        self.block((leaf.0 >> 29) as u8, leaf.0 & INDEX)
+    }
+
     /// The rules of a block, unused places at the end included.
     #[inline(always)]
     pub(super) fn block(&self, class: u8, at: u32) -> &[Rule<A>] {

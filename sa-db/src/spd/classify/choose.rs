@@ -123,7 +123,7 @@ pub(super) fn list_cost(n: f32) -> f32 {
 pub(super) fn vector_cost(n: usize) -> f32 {
     let groups = n.div_ceil(super::vectors::MAX_GROUP);
     let one = n.min(super::vectors::MAX_GROUP) as f32;
-    groups as f32 * (40.0 + 4.0 * log2(one) + one / 12.0)
+    groups as f32 * (30.0 + 5.0 * log2(one) + one / 16.0)
 }
 
 /// A coarse base-2 logarithm; `core` has no floating-point functions.
@@ -134,14 +134,14 @@ fn log2(x: f32) -> f32 {
 }
 
 fn bucket_cost(size: f32) -> f32 {
-    if size <= 10.0 { list_cost(size) } else { list_cost(10.0) + 9.0 * log2(size / 10.0) }
+    if size <= 10.0 { list_cost(size) } else { list_cost(10.0) + 6.0 * log2(size / 10.0) }
 }
 
 fn rest_cost(n: f32) -> f32 {
     match n {
         n if n < 0.5 => 0.0,
         n if n <= 10.0 => list_cost(n),
-        n => list_cost(10.0) + 5.0 * log2(n / 10.0),
+        n => (list_cost(10.0) + 9.0 * log2(n / 10.0)).min(vector_cost(n as usize)),
     }
 }
 
@@ -168,8 +168,8 @@ impl<A: Addr> Sampled<'_, A> {
             }
         }
         let sampled = self.rules.len() as f32;
-        // A table that takes less than one rule in sixteen is not worth its probe.
-        if accepted == 0 || (accepted as f32) < sampled / 16.0 {
+        // A table that takes less than one rule in five is not worth its probe.
+        if accepted == 0 || (accepted as f32) < sampled / 5.0 {
             return f32::INFINITY;
         }
         let fraction = sampled / self.total;
@@ -180,19 +180,28 @@ impl<A: Addr> Sampled<'_, A> {
         }
         let size = 1.0 + pairs / copies as f32 / fraction;
         let spread = copies as f32 / accepted as f32;
+        // Nor is one that leaves most of what it takes together.
+        if size * 3.0 > accepted as f32 / fraction {
+            return f32::INFINITY;
+        }
         let rest = self.total * (1.0 - accepted as f32 / sampled);
         14.0 + bucket_cost(size) + rest_cost(rest) + 3.0 * (spread - 1.0)
     }
 }
 
-/// Up to five values of a sorted list that stand for it, and the largest.
-fn quantiles(mut values: Vec<u8>) -> Vec<u8> {
+/// Values that stand for a list: its quantiles, and those of its distinct values.
+fn candidates(mut values: Vec<u8>, whole: u8) -> Vec<u8> {
+    fn quantiles(values: &[u8], out: &mut Vec<u8>) {
+        let last = values.len().saturating_sub(1);
+        let at = |q: usize| values.get(last.saturating_mul(q).div_euclid(100)).copied();
+        out.extend([0, 25, 50, 75, 90].into_iter().filter_map(at));
+    }
     values.sort_unstable();
-    let last = values.len().saturating_sub(1);
-    let mut out: Vec<u8> = [0, 25, 50, 75, 90, 100]
-        .iter()
-        .filter_map(|q| values.get(last.saturating_mul(*q).div_euclid(100)).copied())
-        .collect();
+    let mut out = alloc::vec![whole];
+    quantiles(&values, &mut out);
+    values.dedup();
+    quantiles(&values, &mut out);
+    out.sort_unstable();
     out.dedup();
     out
 }
@@ -204,53 +213,39 @@ pub(super) fn best<A: Addr>(rules: &[Rule<A>]) -> Option<(Shape, f32)> {
     let step = if step > 1 { step | 1 } else { 1 };
     let sample: Vec<&Rule<A>> = rules.iter().step_by(step).collect();
     let nothing = Shape::nothing::<A>();
-    let l = quantiles(sample.iter().map(|r| fit(r.l)).collect());
-    let r = quantiles(sample.iter().map(|r| fit(r.r)).collect());
-    let lp = quantiles(sample.iter().map(|r| fit(r.lp)).collect());
-    let rp = quantiles(sample.iter().map(|r| fit(r.rp)).collect());
+    let l = candidates(sample.iter().map(|r| fit(r.l)).collect(), A::WIDTH);
+    let r = candidates(sample.iter().map(|r| fit(r.r)).collect(), A::WIDTH);
+    let lp = candidates(sample.iter().map(|r| fit(r.lp)).collect(), PORT_WIDTH);
+    let rp = candidates(sample.iter().map(|r| fit(r.rp)).collect(), PORT_WIDTH);
     let mut sampled = Sampled { rules: sample, total: rules.len() as f32, counts: HashMap::with_capacity(SAMPLE) };
-    let middle = |v: &[u8], width: u8| {
-        let narrow = v.iter().copied().filter(|s| *s < width);
-        narrow.max().unwrap_or(width)
-    };
-    let starts = [
-        nothing,
-        Shape { l: middle(&l, A::WIDTH), r: middle(&r, A::WIDTH), ..nothing },
-        Shape { l: middle(&l, A::WIDTH), ..nothing },
-        Shape { r: middle(&r, A::WIDTH), ..nothing },
-    ];
-    let mut best: Option<(Shape, f32)> = None;
-    for start in starts {
-        let mut here = start;
-        let mut cost = sampled.cost(&here);
-        for _ in 0..2 {
-            let before = cost;
-            let mut consider = |candidate: Shape, here: &mut Shape, cost: &mut f32| {
-                let c = sampled.cost(&candidate);
-                if c < *cost {
-                    (*here, *cost) = (candidate, c);
-                }
-            };
-            for s in l.iter().copied().chain([A::WIDTH]) {
-                consider(Shape { l: s, ..here }, &mut here, &mut cost);
-            }
-            for s in r.iter().copied().chain([A::WIDTH]) {
-                consider(Shape { r: s, ..here }, &mut here, &mut cost);
-            }
-            for s in rp.iter().copied().chain([PORT_WIDTH]) {
-                consider(Shape { rp: s, ..here }, &mut here, &mut cost);
-            }
-            for s in lp.iter().copied().chain([PORT_WIDTH]) {
-                consider(Shape { lp: s, ..here }, &mut here, &mut cost);
-            }
-            consider(Shape { protocol: !here.protocol, ..here }, &mut here, &mut cost);
-            if cost >= before {
-                break;
-            }
+    let (mut here, mut cost) = (nothing, f32::INFINITY);
+    let mut consider = |candidate: Shape, here: &mut Shape, cost: &mut f32| {
+        let c = sampled.cost(&candidate);
+        if c < *cost {
+            (*here, *cost) = (candidate, c);
         }
-        if best.is_none_or(|(_, c)| cost < c) {
-            best = Some((here, cost));
+    };
+    for a in &l {
+        for b in &r {
+            consider(Shape { l: *a, r: *b, ..nothing }, &mut here, &mut cost);
         }
     }
-    best.filter(|(shape, cost)| *shape != nothing && cost.is_finite())
+    for a in &lp {
+        for b in &rp {
+            consider(Shape { lp: *a, rp: *b, ..nothing }, &mut here, &mut cost);
+        }
+    }
+    // Then field by field, as long as it gets better.
+    for _ in 0..2 {
+        let before = cost;
+        rp.iter().for_each(|s| consider(Shape { rp: *s, ..here }, &mut here, &mut cost));
+        lp.iter().for_each(|s| consider(Shape { lp: *s, ..here }, &mut here, &mut cost));
+        consider(Shape { protocol: !here.protocol, ..here }, &mut here, &mut cost);
+        l.iter().for_each(|s| consider(Shape { l: *s, ..here }, &mut here, &mut cost));
+        r.iter().for_each(|s| consider(Shape { r: *s, ..here }, &mut here, &mut cost));
+        if cost >= before {
+            break;
+        }
+    }
+    (here != nothing && cost.is_finite()).then_some((here, cost))
 }

@@ -3,7 +3,7 @@
 
 use super::arena::{Kind, Leaves, MAX_LEAF, Ref};
 use super::choose::{self, Shape};
-use super::rule::{Addr, Point, Rule};
+use super::rule::{Addr, MARKED, Point, Rule};
 use super::vectors::{MAX_GROUP, Vectors};
 use alloc::vec::Vec;
 
@@ -14,14 +14,38 @@ const MAX_CHAIN: u8 = 8;
 /// Up to here a list is not worth a thought.
 const SMALL: usize = 8;
 
-/// One place of a table: the bucket's hash and what is in the bucket.
+/// Eight places of a table in one cache line: the buckets' hashes and what is in the buckets. All eight are compared
+/// at once, so that neither the position nor a miss costs a mispredicted branch. Places are taken from the front; a
+/// bundle whose last place was ever taken sends searches on to the next one.
 #[derive(Clone, Copy, Debug)]
-struct Slot {
-    hash: u32,
-    child: Ref,
+#[repr(align(64))]
+struct Bundle {
+    hashes: [u32; 8],
+    children: [Ref; 8],
 }
 
-const EMPTY: Slot = Slot { hash: 0, child: Ref::NONE };
+const EMPTY: Bundle = Bundle { hashes: [0; 8], children: [Ref::NONE; 8] };
+
+impl Bundle {
+    fn was_full(&self) -> bool {
+        self.children[7] != Ref::NONE
+    }
+
+    /// What is in the bucket with this hash, [`Ref::NONE`] without one.
+    #[inline(always)]
+    fn find(&self, hash: u32) -> Ref {
+        let mut found = 0;
+        for (h, child) in self.hashes.iter().zip(&self.children) {
+            found |= if *h == hash { child.0 } else { 0 };
+        }
+        Ref(found)
+    }
+
+    fn live(&self) -> impl Iterator<Item = (u32, Ref)> {
+        let both = self.hashes.iter().copied().zip(self.children.iter().copied());
+        both.filter(|(_, c)| *c != Ref::NONE && *c != Ref::DEAD)
+    }
+}
 
 /// Buckets of rules that agree in the bits of `shape`, and the rules that are too wide for it.
 #[derive(Clone, Debug)]
@@ -43,7 +67,7 @@ struct Table {
     min_own: u64,
     /// No rule in the rest comes before this.
     min_rest: u64,
-    slots: Vec<Slot>,
+    bundles: Vec<Bundle>,
 }
 
 impl Table {
@@ -59,68 +83,90 @@ impl Table {
             rest: Ref::NONE,
             min_own: u64::MAX,
             min_rest: u64::MAX,
-            slots: Vec::new(),
+            bundles: Vec::new(),
         };
         t.resize(buckets);
         t
     }
 
     fn resize(&mut self, buckets: usize) {
-        let len = buckets.saturating_mul(2).next_power_of_two().max(8);
+        let len = buckets.div_ceil(4).next_power_of_two();
         self.shift = u8::try_from(32u32.saturating_sub(len.ilog2())).unwrap_or(0);
-        let old = core::mem::replace(&mut self.slots, alloc::vec![EMPTY; len]);
+        let old = core::mem::replace(&mut self.bundles, alloc::vec![EMPTY; len]);
         self.used = 0;
-        for slot in old.into_iter().filter(|s| s.child != Ref::NONE && s.child != Ref::DEAD) {
-            if let Some(place) = self.place(slot.hash) {
-                *place = slot;
-                self.used = self.used.saturating_add(1);
-            }
+        for (hash, child) in old.iter().flat_map(Bundle::live) {
+            self.put(hash, child);
         }
+    }
+
+    #[inline(always)]
+    fn home(&self, hash: u32) -> usize {
+        (u64::from(hash) >> (self.shift & 63)) as usize
     }
 
     /// What is in the bucket with this hash.
     #[inline(always)]
     fn find(&self, hash: u32) -> Ref {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = (hash >> self.shift) as usize;
-        // Never full, so an empty place ends every search.
-        while let Some(slot) = self.slots.get(at & mask) {
-            if slot.hash == hash || slot.child == Ref::NONE {
-                return slot.child;
+        let mask = self.bundles.len().wrapping_sub(1);
+        let mut at = self.home(hash);
+        // Never all full, so every search ends.
+        while let Some(bundle) = self.bundles.get(at & mask) {
+            let found = bundle.find(hash);
+            if (found != Ref::NONE) | !bundle.was_full() {
+                return found;
             }
             at = at.wrapping_add(1);
         }
         Ref::NONE
     }
 
-    /// The place of the bucket with this hash, or the empty place where it belongs.
-    fn place(&mut self, hash: u32) -> Option<&mut Slot> {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = (hash >> self.shift) as usize;
-        loop {
-            let slot = self.slots.get(at & mask)?;
-            if slot.child == Ref::NONE || slot.hash == hash {
-                return self.slots.get_mut(at & mask);
+    /// Puts a bucket into the first free place from its home on.
+    fn put(&mut self, hash: u32, child: Ref) {
+        let mask = self.bundles.len().wrapping_sub(1);
+        let mut at = self.home(hash);
+        while let Some(bundle) = self.bundles.get_mut(at & mask) {
+            let free = bundle.children.iter().position(|c| *c == Ref::NONE || *c == Ref::DEAD);
+            if let Some(free) = free {
+                bundle.hashes.get_mut(free).into_iter().for_each(|h| *h = hash);
+                bundle.children.get_mut(free).into_iter().for_each(|c| *c = child);
+                self.used = self.used.saturating_add(1);
+                return;
             }
             at = at.wrapping_add(1);
         }
     }
 
+    /// Sets what is in a bucket; [`Ref::NONE`] empties it.
     fn set(&mut self, hash: u32, child: Ref) {
-        let mut new = false;
-        if let Some(place) = self.place(hash) {
-            new = place.child == Ref::NONE;
-            if child == Ref::NONE && new {
+        let mask = self.bundles.len().wrapping_sub(1);
+        let mut at = self.home(hash);
+        while let Some(bundle) = self.bundles.get_mut(at & mask) {
+            let was_full = bundle.was_full();
+            let there = |(n, (h, c)): (usize, (&u32, &Ref))| (*h == hash && *c != Ref::NONE).then_some(n);
+            if let Some(n) = bundle.hashes.iter().zip(&bundle.children).enumerate().find_map(there) {
+                let emptied = if was_full { Ref::DEAD } else { Ref::NONE };
+                if let Some(place) = bundle.children.get_mut(n) {
+                    self.used = match (*place == Ref::DEAD, child == Ref::NONE) {
+                        (true, false) => self.used.saturating_add(1),
+                        (false, true) => self.used.saturating_sub(1),
+                        _ => self.used,
+                    };
+                    *place = if child == Ref::NONE { emptied } else { child };
+                }
                 return;
             }
-            // An emptied bucket stays as a stepping stone until the table is laid out anew.
-            *place = Slot { hash, child: if child == Ref::NONE { Ref::DEAD } else { child } };
+            if !was_full {
+                break;
+            }
+            at = at.wrapping_add(1);
         }
-        self.used = self.used.saturating_add(u32::from(new));
-        if (self.used as usize).saturating_mul(2) > self.slots.len() {
-            let live = self.slots.iter().filter(|s| s.child != Ref::NONE && s.child != Ref::DEAD).count();
-            self.resize(live.saturating_add(live / 2));
+        if child == Ref::NONE {
+            return;
         }
+        if (self.used as usize).saturating_mul(2) >= self.bundles.len().saturating_mul(8) {
+            self.resize((self.used as usize).saturating_mul(2));
+        }
+        self.put(hash, child);
     }
 
     fn total(&self) -> u32 {
@@ -160,7 +206,7 @@ pub(super) struct Tree<A> {
     free_groups: Vec<u32>,
 }
 
-impl<A> Default for Tree<A> {
+impl<A: Addr> Default for Tree<A> {
     fn default() -> Self {
         Self {
             leaves: Leaves::default(),
@@ -203,7 +249,17 @@ impl<A: Addr> Tree<A> {
 
     #[inline(always)]
     fn scan(&self, class: u8, at: u32, p: &Point<A>, best: &mut Best, agree: &impl Fn(&Rule<A>) -> bool) {
-        for rule in self.leaves.block(class, at) {
+        self.scan_block(self.leaves.block(class, at), p, best, agree);
+    }
+
+    #[inline(always)]
+    fn scan_block(&self, block: &[Rule<A>], p: &Point<A>, best: &mut Best, agree: &impl Fn(&Rule<A>) -> bool) {
+        let Some((first, more)) = block.split_first() else { return };
+        // Most leaves have one rule, and whether it matches is anybody's guess: no branch on it.
+        let hit = (first.key < best.key) & first.matches(p) & ((first.flags & MARKED == 0) || agree(first));
+        best.key = core::hint::select_unpredictable(hit, first.key, best.key);
+        best.slot = core::hint::select_unpredictable(hit, first.slot, best.slot);
+        for rule in more {
             if rule.key >= best.key {
                 return;
             }
@@ -224,12 +280,11 @@ impl<A: Addr> Tree<A> {
                 Kind::Table(i) => {
                     let Some(t) = self.table(i) else { return };
                     if t.min_own < best.key {
-                        match t.find(t.shape.bucket(p)) {
-                            Ref::NONE => {}
-                            child => match child.kind() {
-                                Kind::Leaf(class, i) => self.scan(class, i, p, best, agree),
-                                _ => self.lookup(child, p, best, agree),
-                            },
+                        let child = t.find(t.shape.bucket(p));
+                        if child.is_leaf() {
+                            self.scan_block(self.leaves.block_of(child), p, best, agree);
+                        } else {
+                            self.lookup(child, p, best, agree);
                         }
                     }
                     if t.min_rest >= best.key {
@@ -266,24 +321,23 @@ impl<A: Addr> Tree<A> {
         let mut at = root;
         while let Kind::Table(i) = at.kind() {
             let Some(t) = self.table(i) else { return };
-            let mask = t.slots.len().wrapping_sub(1);
-            let mut first = [(0u32, EMPTY); N];
-            for (f, p) in first.iter_mut().zip(points) {
-                let hash = t.shape.bucket(p);
-                *f = (hash, t.slots.get((hash >> t.shift) as usize & mask).copied().unwrap_or(EMPTY));
+            let mask = t.bundles.len().wrapping_sub(1);
+            // One word of every bundle and of every leaf is read before any is worked on.
+            let mut hashes = [0u32; N];
+            let mut touched = 0u32;
+            for (hash, p) in hashes.iter_mut().zip(points) {
+                *hash = t.shape.bucket(p);
+                touched ^= self.tables_touch(t, *hash, mask);
             }
-            let mut found = [(Ref::NONE, u64::MAX); N];
-            for ((hash, slot), to) in first.iter().zip(&mut found) {
-                let child = if slot.hash == *hash || slot.child == Ref::NONE { slot.child } else { t.find(*hash) };
-                let key = match child.kind() {
-                    Kind::Leaf(class, i) => self.leaves.block(class, i).first().map_or(u64::MAX, |r| r.key),
-                    Kind::Nothing => u64::MAX,
-                    _ => t.min_own,
-                };
-                *to = (child, key);
+            let mut found = [Ref::NONE; N];
+            for (hash, to) in hashes.iter().zip(&mut found) {
+                *to = t.find(*hash);
             }
-            for (((child, key), p), best) in found.iter().zip(points).zip(best.iter_mut()) {
-                if *key < best.key {
+            core::hint::black_box(touched);
+            for ((child, p), best) in found.iter().zip(points).zip(best.iter_mut()) {
+                if child.is_leaf() {
+                    self.scan_block(self.leaves.block_of(*child), p, best, agree);
+                } else {
                     self.lookup(*child, p, best, agree);
                 }
             }
@@ -295,6 +349,11 @@ impl<A: Addr> Tree<A> {
         if at != Ref::NONE {
             points.iter().zip(best).for_each(|(p, b)| self.lookup(at, p, b, agree));
         }
+    }
+
+    #[inline(always)]
+    fn tables_touch(&self, t: &Table, hash: u32, mask: usize) -> u32 {
+        t.bundles.get(t.home(hash) & mask).map_or(0, |b| b.hashes[0])
     }
 
     /// Adds a rule below `at`; returns what stands in its place now.
@@ -403,7 +462,7 @@ impl<A: Addr> Tree<A> {
     fn first_key(&self, at: Ref) -> u64 {
         match at.kind() {
             Kind::Nothing => u64::MAX,
-            Kind::Leaf(class, i) => self.leaves.block(class, i).first().map_or(u64::MAX, |r| r.key),
+            Kind::Leaf(class, i) => self.leaves.live(class, i).first().map_or(u64::MAX, |r| r.key),
             Kind::Table(i) => self.table(i).map_or(0, |t| t.min_own.min(t.min_rest)),
             Kind::Group(i) => {
                 self.group(i).map_or(0, |g| g.vectors.first_key().min(g.min_rest).min(self.first_key(g.fresh)))
@@ -562,7 +621,7 @@ impl<A: Addr> Tree<A> {
             Kind::Leaf(class, i) => out.extend_from_slice(self.leaves.live(class, i)),
             Kind::Table(i) => {
                 if let Some(t) = self.table(i) {
-                    t.slots.iter().for_each(|s| self.collect(s.child, out));
+                    t.bundles.iter().flat_map(Bundle::live).for_each(|(_, child)| self.collect(child, out));
                     self.collect(t.rest, out);
                 }
             }
@@ -584,7 +643,7 @@ impl<A: Addr> Tree<A> {
             Kind::Table(i) => {
                 if let Some(t) = self.tables.get_mut(i as usize).and_then(Option::take) {
                     self.free_tables.push(i);
-                    t.slots.iter().for_each(|s| self.discard(s.child));
+                    t.bundles.iter().flat_map(Bundle::live).for_each(|(_, child)| self.discard(child));
                     self.discard(t.rest);
                 }
             }
@@ -600,7 +659,7 @@ impl<A: Addr> Tree<A> {
 
     /// Octets in use.
     pub(super) fn memory(&self) -> usize {
-        let slots: usize = self.tables.iter().flatten().map(|t| t.slots.capacity().saturating_mul(8)).sum();
+        let slots: usize = self.tables.iter().flatten().map(|t| t.bundles.capacity().saturating_mul(64)).sum();
         let groups: usize = self.groups.iter().flatten().map(|g| g.vectors.memory()).sum();
         let tables = self.tables.capacity().saturating_mul(size_of::<Option<Table>>());
         self.leaves.memory().saturating_add(slots).saturating_add(groups).saturating_add(tables)
@@ -619,8 +678,7 @@ impl<A: Addr> Tree<A> {
                 }
                 Kind::Table(i) => {
                     let Some(t) = self.table(i) else { return };
-                    let live: Vec<Ref> =
-                        t.slots.iter().map(|s| s.child).filter(|c| *c != Ref::NONE && *c != Ref::DEAD).collect();
+                    let live: Vec<Ref> = t.bundles.iter().flat_map(Bundle::live).map(|(_, child)| child).collect();
                     let nested = live.iter().filter(|c| !matches!(c.kind(), Kind::Leaf(..))).count();
                     at = t.rest;
                     writeln!(

@@ -1,0 +1,118 @@
+//! Benchmarks of the three databases, beside simpler structures. Run with
+//! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|update|cache|sad|readers|pad] [--max N]`.
+//!
+//! Own harness: every figure is the best of seven runs, in time on the core, over a trace of 131,072 packets.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a benchmark reads the clock and starts threads")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a program that ends when it is wrong")]
+
+mod rules;
+
+use ravelin_sa_db::spd::{Policy, Scope, Spd};
+use ravelin_sa_db::{Direction, PacketKey};
+use rules::{Draw, Set, trace};
+use std::hint::black_box;
+
+const SEED: u64 = 20_261_121;
+const TRACE: usize = 1 << 17;
+
+/// Time that this thread has had a core, in nanoseconds: what other programs take away does not count.
+pub(crate) fn on_core() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    text.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number")
+}
+
+/// Time per item in nanoseconds: the best of seven runs after one to warm up. Other programs on the machine can only
+/// make a run slower.
+pub(crate) fn best(items: usize, mut run: impl FnMut()) -> f64 {
+    run();
+    let times = (0..7).map(|_| {
+        let start = on_core();
+        run();
+        (on_core() - start) as f64 / items as f64
+    });
+    times.fold(f64::INFINITY, f64::min)
+}
+
+fn singles(spd: &Spd, packets: &[PacketKey]) -> f64 {
+    let scope = Scope::default();
+    best(packets.len(), || {
+        for p in packets {
+            black_box(spd.lookup_out(p, &scope).is_some());
+        }
+    })
+}
+
+fn bursts(spd: &Spd, packets: &[PacketKey]) -> f64 {
+    let scope = Scope::default();
+    best(packets.len(), || {
+        for chunk in packets.chunks(64) {
+            spd.lookup_burst(Direction::Outbound, chunk, &scope, |p| {
+                black_box(p.is_some());
+            });
+        }
+    })
+}
+
+fn build(policies: &[Policy]) -> (Spd, f64) {
+    let copies = policies.to_vec();
+    let start = on_core();
+    let mut spd = Spd::new();
+    for p in copies {
+        spd.add(p).unwrap();
+    }
+    (spd, (on_core() - start) as f64 / 1e9)
+}
+
+fn spd_section(sets: &[(Set, &str)], sizes: &[usize], verbose: bool) {
+    println!("{:<15} {:>8} {:>9} {:>9} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8}", "set", "policies", "adds/s", "B/policy", "uniform", "burst", "zipf", "burst", "miss", "burst", "hit rate");
+    for (set, name) in sets {
+        for size in sizes {
+            let policies = set.policies(*size, SEED);
+            if policies.len() < *size {
+                continue;
+            }
+            let (spd, secs) = build(&policies);
+            let uniform = trace(&policies, Draw::Uniform, TRACE, 1);
+            let zipf = trace(&policies, Draw::Zipf, TRACE, 2);
+            let miss = trace(&policies, Draw::Miss, TRACE, 3);
+            let scope = Scope::default();
+            let hit = miss.iter().filter(|p| spd.lookup_out(p, &scope).is_some()).count() as f64 / miss.len() as f64;
+            println!(
+                "{name:<15} {:>8} {:>9.0} {:>9.0} | {:>8.1} {:>8.1} {:>8.1} {:>8.1} | {:>8.1} {:>8.1} {:>7.0}%",
+                size,
+                *size as f64 / secs,
+                spd.lookup_memory() as f64 / *size as f64,
+                singles(&spd, &uniform),
+                bursts(&spd, &uniform),
+                singles(&spd, &zipf),
+                bursts(&spd, &zipf),
+                singles(&spd, &miss),
+                bursts(&spd, &miss),
+                hit * 100.0
+            );
+            if verbose {
+                println!("{}", spd.describe_lookup());
+            }
+        }
+    }
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let max = args.iter().position(|a| a == "--max").and_then(|i| args.get(i + 1)).and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let verbose = args.iter().any(|a| a == "-v");
+    let wants = |name: &str| args.iter().all(|a| a.starts_with('-') || a.parse::<usize>().is_ok()) || args.iter().any(|a| a == name);
+    let sizes: Vec<usize> = [1, 1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|n| *n <= max).collect();
+    if let Some((_, one)) = args.iter().position(|a| a == "--set").and_then(|i| args.get(i + 1)).map(|n| (0, n.clone())) {
+        let sets: Vec<(Set, &str)> = Set::ALL.iter().chain(Set::PORTS).filter(|(_, n)| one.split(',').any(|o| o == *n)).copied().collect();
+        return spd_section(&sets, &sizes, verbose);
+    }
+    if wants("spd") {
+        println!("SPD lookups, nanoseconds each");
+        spd_section(Set::ALL, &sizes, verbose);
+    }
+    if wants("ports") {
+        println!("SPD lookups where policies differ in ports alone, nanoseconds each");
+        spd_section(Set::PORTS, &[100, 1_000, 10_000], verbose);
+    }
+}
