@@ -4,7 +4,7 @@
 //! Time is an argument everywhere ([`Now`]); nothing here can read a clock.
 #![no_std]
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 pub mod change;
@@ -18,6 +18,8 @@ pub mod proposal;
 pub mod report;
 pub mod sad;
 pub mod selector;
+#[cfg(feature = "std")]
+pub mod shared;
 pub mod spd;
 pub mod spi;
 pub mod time;

@@ -2,8 +2,18 @@
 //! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|update|cache|sad|readers|pad] [--max N]`.
 //!
 //! Own harness: times are the sum of the fastest times of the segments of a trace of 131,072 packets.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a benchmark reads the clock and starts threads")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a program that ends when it is wrong")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a benchmark reads the clock and starts threads"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a program that ends when it is wrong"
+)]
 
 mod rules;
 
@@ -68,7 +78,10 @@ fn build(policies: &[Policy]) -> (Spd, f64) {
 }
 
 fn spd_section(sets: &[(Set, &str)], sizes: &[usize], verbose: bool) {
-    println!("{:<15} {:>8} {:>9} {:>9} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8}", "set", "policies", "adds/s", "B/policy", "uniform", "burst", "zipf", "burst", "miss", "burst", "hit rate");
+    println!(
+        "{:<15} {:>8} {:>9} {:>9} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8}",
+        "set", "policies", "adds/s", "B/policy", "uniform", "burst", "zipf", "burst", "miss", "burst", "hit rate"
+    );
     for (set, name) in sets {
         for size in sizes {
             let policies = set.policies(*size, SEED);
@@ -103,12 +116,21 @@ fn spd_section(sets: &[(Set, &str)], sizes: &[usize], verbose: bool) {
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let max = args.iter().position(|a| a == "--max").and_then(|i| args.get(i + 1)).and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let max = args
+        .iter()
+        .position(|a| a == "--max")
+        .and_then(|i| args.get(i + 1))
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(1_000_000);
     let verbose = args.iter().any(|a| a == "-v");
-    let wants = |name: &str| args.iter().all(|a| a.starts_with('-') || a.parse::<usize>().is_ok()) || args.iter().any(|a| a == name);
+    let wants = |name: &str| {
+        args.iter().all(|a| a.starts_with('-') || a.parse::<usize>().is_ok()) || args.iter().any(|a| a == name)
+    };
     let sizes: Vec<usize> = [1, 1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|n| *n <= max).collect();
-    if let Some((_, one)) = args.iter().position(|a| a == "--set").and_then(|i| args.get(i + 1)).map(|n| (0, n.clone())) {
-        let sets: Vec<(Set, &str)> = Set::ALL.iter().chain(Set::PORTS).filter(|(_, n)| one.split(',').any(|o| o == *n)).copied().collect();
+    if let Some((_, one)) = args.iter().position(|a| a == "--set").and_then(|i| args.get(i + 1)).map(|n| (0, n.clone()))
+    {
+        let sets: Vec<(Set, &str)> =
+            Set::ALL.iter().chain(Set::PORTS).filter(|(_, n)| one.split(',').any(|o| o == *n)).copied().collect();
         return spd_section(&sets, &sizes, verbose);
     }
     if wants("spd") {

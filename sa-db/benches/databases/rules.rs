@@ -208,7 +208,10 @@ fn acl_addr(rng: &mut Rng, any_percent: u64) -> AddrRange {
     }
     if rng.chance(6) {
         let first = site(rng);
-        return AddrRange::V4(Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(first.saturating_add(rng.below(300) as u32)));
+        return AddrRange::V4(
+            Ipv4Addr::from_bits(first),
+            Ipv4Addr::from_bits(first.saturating_add(rng.below(300) as u32)),
+        );
     }
     let len = [8, 16, 16, 20, 22, 24, 24, 24, 24, 27, 28, 30, 32, 32, 32, 32][rng.below(16) as usize];
     prefix(site(rng), len)

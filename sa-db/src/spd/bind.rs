@@ -38,7 +38,7 @@ impl Spd {
         let Some(sequence) = original.map(|e| e.key & u64::from(u32::MAX)) else { return };
         let rank = (u64::from(order::rank(policy)) << 32) | sequence;
         let slot = self.free_slot();
-        self.classifier.insert(slot, rank, policy);
+        self.place(slot, rank, policy);
         self.bound.insert(key(policy), (slot, times));
     }
 
@@ -50,7 +50,7 @@ impl Spd {
         if *count == 0 {
             let slot = *slot;
             self.bound.remove(&key);
-            self.classifier.remove(slot);
+            self.displace(slot);
             self.free.push(slot);
         }
         true
@@ -71,7 +71,7 @@ impl Spd {
             .collect();
         for key in keys {
             if let Some((slot, _)) = self.bound.remove(&key) {
-                self.classifier.remove(slot);
+                self.displace(slot);
                 self.free.push(slot);
             }
         }

@@ -5,8 +5,16 @@
 
 mod bind;
 mod classify;
+pub mod decorrelate;
+pub mod explain;
+pub mod flow;
 pub mod order;
 mod policy;
+mod view;
+
+#[cfg(feature = "std")]
+pub use view::SpdPublisher;
+pub use view::SpdView;
 
 pub use policy::{
     Action, ChildTimes, CloseAction, Directions, Mark, Pfp, Policy, Priority, Protect, Scope, StartAction, Tfc,
@@ -20,6 +28,7 @@ use alloc::vec::Vec;
 use classify::{Classifier, Entry};
 use core::fmt;
 use core::hash::BuildHasher;
+use flow::FlowCache;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 /// Why a policy was not taken.
@@ -64,6 +73,8 @@ pub struct Spd {
     bound: bind::Bound,
     last_id: u32,
     last_sequence: u32,
+    /// Changes not yet published; kept only once readers were asked for.
+    log: Option<Vec<view::Op>>,
 }
 
 /// Packets that [`Spd::lookup_burst`] looks at together.
@@ -157,6 +168,11 @@ impl Spd {
         });
     }
 
+    /// [`Spd::lookup`] with a cache in front, which one core keeps for itself.
+    pub fn lookup_cached(&self, cache: &mut FlowCache, packet: &PacketKey) -> Option<&Arc<Policy>> {
+        cache.lookup(&self.classifier, packet)
+    }
+
     /// All policies in the order in which they are judged. Sorts; not for the path of packets.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Policy>> {
         let own = |e: &&Entry| self.policy(e.policy.id).is_some_and(|p| Arc::ptr_eq(p, &e.policy));
@@ -210,6 +226,23 @@ impl Spd {
         self.classifier.entry(slot).is_some_and(|e| e.policy.name == name)
     }
 
+    /// Puts a policy into the classifier, and says so to readers.
+    fn place(&mut self, slot: u32, key: u64, policy: &Arc<Policy>) {
+        self.classifier.insert(slot, key, policy);
+        if let Some(log) = &mut self.log {
+            log.push(view::Op::Insert(slot, key, Arc::clone(policy)));
+        }
+    }
+
+    /// Takes a policy out of the classifier, and says so to readers.
+    fn displace(&mut self, slot: u32) -> Option<Entry> {
+        let entry = self.classifier.remove(slot)?;
+        if let Some(log) = &mut self.log {
+            log.push(view::Op::Remove(slot));
+        }
+        Some(entry)
+    }
+
     fn put(&mut self, sequence: u32, policy: Arc<Policy>) {
         let key = (u64::from(order::rank(&policy)) << 32) | u64::from(sequence);
         if let Some(p) = policy.protect() {
@@ -217,7 +250,7 @@ impl Spd {
         }
         let slot = self.free_slot();
         self.slots.insert(policy.id, slot);
-        self.classifier.insert(slot, key, &policy);
+        self.place(slot, key, &policy);
         let (classifier, hasher) = (&self.classifier, &self.hasher);
         let name_of = |slot: &u32| hasher.hash_one(classifier.entry(*slot).map_or("", |e| e.policy.name.as_str()));
         self.names.insert_unique(hasher.hash_one(policy.name.as_str()), slot, name_of);
@@ -225,7 +258,7 @@ impl Spd {
 
     fn take(&mut self, id: PolicyId) -> Option<Entry> {
         let slot = self.slots.remove(&id)?;
-        let entry = self.classifier.remove(slot)?;
+        let entry = self.displace(slot)?;
         if let Ok(found) = self.names.find_entry(self.hasher.hash_one(entry.policy.name.as_str()), |s| *s == slot) {
             found.remove();
         }
@@ -244,9 +277,10 @@ impl Spd {
     /// Numbers the policies anew in their order: once in four thousand million additions.
     fn renumber(&mut self) {
         let policies: Vec<Arc<Policy>> = self.iter().cloned().collect();
-        let (last_id, bound) = (self.last_id, self.bound_policies());
-        *self = Self::new();
-        self.last_id = last_id;
+        let bound = self.bound_policies();
+        // Taken out one by one, so that the log says so as well.
+        policies.iter().for_each(|p| drop(self.take(p.id)));
+        self.last_sequence = 0;
         for policy in policies {
             self.last_sequence = self.last_sequence.saturating_add(1);
             self.put(self.last_sequence, policy);

@@ -69,11 +69,20 @@ pub(super) struct Classifier {
     plain: Roots,
     scopes: HashMap<(u32, u32), Roots>,
     entries: Vec<Option<Entry>>,
+    /// Counts changes; equal counts of versions of one database mean equal content.
+    generation: u64,
 }
 
 impl Default for Classifier {
     fn default() -> Self {
-        Self { v4: Tree::default(), v6: Tree::default(), plain: NO_ROOTS, scopes: HashMap::new(), entries: Vec::new() }
+        Self {
+            v4: Tree::default(),
+            v6: Tree::default(),
+            plain: NO_ROOTS,
+            scopes: HashMap::new(),
+            entries: Vec::new(),
+            generation: 1,
+        }
     }
 }
 
@@ -101,6 +110,10 @@ impl Classifier {
     /// Every policy, in no order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().flatten()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn roots(&self, vrf: u32, if_id: u32) -> Roots {
@@ -177,6 +190,7 @@ impl Classifier {
     }
 
     fn update(&mut self, slot: u32, key: u64, policy: &Policy, add: bool) {
+        self.generation = self.generation.wrapping_add(1);
         let mut roots = self.roots(policy.vrf, policy.if_id);
         let ways = |d: Direction| if policy.directions.covers(d) { flag(d) } else { 0 };
         let marked = if policy.mark.mask == 0 { 0 } else { MARKED };
