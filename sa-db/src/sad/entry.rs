@@ -26,7 +26,7 @@ impl InboundKey {
 }
 
 /// An inbound SA.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct InboundSa<T> {
     /// How it is addressed.
     pub key: InboundKey,
@@ -37,7 +37,7 @@ pub struct InboundSa<T> {
 }
 
 /// An outbound SA.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct OutboundSa<T> {
     /// The pair.
     pub child: ChildId,
@@ -55,6 +55,28 @@ pub struct OutboundSa<T> {
     pub active: bool,
     /// The plane's object.
     pub sa: Arc<T>,
+}
+
+// Not derived: the object behind `Arc` need not be `Clone`.
+impl<T> Clone for InboundSa<T> {
+    fn clone(&self) -> Self {
+        Self { key: self.key, child: self.child, sa: Arc::clone(&self.sa) }
+    }
+}
+
+impl<T> Clone for OutboundSa<T> {
+    fn clone(&self) -> Self {
+        Self {
+            child: self.child,
+            policy: self.policy,
+            spi: self.spi,
+            local_ts: self.local_ts.clone(),
+            remote_ts: self.remote_ts.clone(),
+            resource: self.resource.clone(),
+            active: self.active,
+            sa: Arc::clone(&self.sa),
+        }
+    }
 }
 
 impl<T> OutboundSa<T> {

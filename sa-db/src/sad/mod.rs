@@ -6,26 +6,34 @@
 
 mod entry;
 pub mod lifetime;
+#[cfg(feature = "std")]
+mod publish;
 mod spi_alloc;
+mod spi_table;
 
 pub use entry::{InboundKey, InboundSa, OutboundSa, SadError};
+#[cfg(feature = "std")]
+pub use publish::{SadOp, SadPublisher};
 pub use spi_alloc::{Shard, SpiAllocator};
 
 use crate::{ChildId, Direction, PacketKey, PolicyId, Spi};
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 use hashbrown::HashMap;
+use spi_table::SpiTable;
 
 /// The SAs of this host, or of one plane of it.
 pub struct Sad<T> {
-    inbound: HashMap<InboundKey, InboundSa<T>>,
-    /// Inbound SAs that are addressed by more than their SPI; while there are none, one probe is enough.
-    qualified: usize,
+    /// Inbound SAs that are addressed by their SPI alone, by place in `inbound`.
+    spis: SpiTable,
+    inbound: Vec<Option<InboundSa<T>>>,
+    free: Vec<u32>,
+    /// Inbound SAs that are addressed by more than their SPI.
+    qualified: HashMap<InboundKey, InboundSa<T>>,
     outbound: HashMap<PolicyId, Vec<OutboundSa<T>>>,
-    children: BTreeMap<ChildId, Ends>,
+    children: HashMap<ChildId, Ends>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -36,7 +44,27 @@ struct Ends {
 
 impl<T> Default for Sad<T> {
     fn default() -> Self {
-        Self { inbound: HashMap::new(), qualified: 0, outbound: HashMap::new(), children: BTreeMap::new() }
+        Self {
+            spis: SpiTable::default(),
+            inbound: Vec::new(),
+            free: Vec::new(),
+            qualified: HashMap::new(),
+            outbound: HashMap::new(),
+            children: HashMap::new(),
+        }
+    }
+}
+
+impl<T> Clone for Sad<T> {
+    fn clone(&self) -> Self {
+        Self {
+            spis: self.spis.clone(),
+            inbound: self.inbound.clone(),
+            free: self.free.clone(),
+            qualified: self.qualified.clone(),
+            outbound: self.outbound.clone(),
+            children: self.children.clone(),
+        }
     }
 }
 
@@ -55,7 +83,9 @@ impl<T> Sad<T> {
         if key.spi.is_reserved() {
             return Err(SadError::ReservedSpi(key.spi));
         }
-        if self.inbound.contains_key(&key) {
+        let alone = key.dst.is_none();
+        let taken = if alone { self.spis.find(key.spi.0).is_some() } else { self.qualified.contains_key(&key) };
+        if taken {
             return Err(SadError::DuplicateKey(key));
         }
         let ends = self.children.entry(child).or_default();
@@ -63,8 +93,20 @@ impl<T> Sad<T> {
             return Err(SadError::DuplicateChild(child, Direction::Inbound));
         }
         ends.inbound = Some(key);
-        self.qualified = self.qualified.saturating_add(usize::from(key.dst.is_some()));
-        self.inbound.insert(key, InboundSa { key, child, sa });
+        let entry = InboundSa { key, child, sa };
+        if !alone {
+            self.qualified.insert(key, entry);
+            return Ok(());
+        }
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => {
+                self.inbound.push(None);
+                u32::try_from(self.inbound.len().saturating_sub(1)).unwrap_or(u32::MAX)
+            }
+        };
+        self.inbound.get_mut(place as usize).into_iter().for_each(|p| *p = Some(entry.clone()));
+        self.spis.insert(key.spi.0, place);
         Ok(())
     }
 
@@ -94,15 +136,27 @@ impl<T> Sad<T> {
 
     /// The inbound SA for a packet with this SPI, destination and source; the longest match (RFC 4301 §4.1).
     #[must_use]
+    #[inline]
     pub fn inbound(&self, spi: Spi, dst: IpAddr, src: IpAddr) -> Option<&InboundSa<T>> {
-        if self.qualified != 0 {
+        if !self.qualified.is_empty() {
             let longest = InboundKey { spi, dst: Some(dst), src: Some(src) };
             let longer = InboundKey { spi, dst: Some(dst), src: None };
-            if let Some(found) = self.inbound.get(&longest).or_else(|| self.inbound.get(&longer)) {
+            if let Some(found) = self.qualified.get(&longest).or_else(|| self.qualified.get(&longer)) {
                 return Some(found);
             }
         }
-        self.inbound.get(&InboundKey::spi(spi))
+        self.by_spi(spi)
+    }
+
+    /// The inbound SA that is addressed by this SPI alone.
+    #[must_use]
+    #[inline]
+    pub fn by_spi(&self, spi: Spi) -> Option<&InboundSa<T>> {
+        self.inbound.get(self.spis.find(spi.0)? as usize)?.as_ref()
+    }
+
+    fn by_key(&self, key: &InboundKey) -> Option<&InboundSa<T>> {
+        if key.dst.is_none() { self.by_spi(key.spi) } else { self.qualified.get(key) }
     }
 
     /// The outbound SA for a packet that matched `policy`: active, negotiated for this packet, of this resource if
@@ -133,7 +187,7 @@ impl<T> Sad<T> {
     /// The inbound side of a pair.
     #[must_use]
     pub fn inbound_of(&self, child: ChildId) -> Option<&InboundSa<T>> {
-        self.inbound.get(&self.children.get(&child)?.inbound?)
+        self.by_key(&self.children.get(&child)?.inbound?)
     }
 
     /// The outbound side of a pair.
@@ -148,8 +202,13 @@ impl<T> Sad<T> {
         let removed = match direction {
             Direction::Inbound => {
                 let key = ends.inbound.take()?;
-                self.qualified = self.qualified.saturating_sub(usize::from(key.dst.is_some()));
-                self.inbound.remove(&key).map(|i| i.sa)
+                if key.dst.is_some() {
+                    self.qualified.remove(&key).map(|i| i.sa)
+                } else {
+                    let place = self.spis.remove(key.spi.0)?;
+                    self.free.push(place);
+                    self.inbound.get_mut(place as usize)?.take().map(|i| i.sa)
+                }
             }
             Direction::Outbound => {
                 let policy = ends.outbound.take()?;
@@ -175,19 +234,27 @@ impl<T> Sad<T> {
 
     /// Every pair by rising id, with the sides it has.
     pub fn children(&self) -> impl Iterator<Item = (ChildId, Option<&InboundSa<T>>, Option<&OutboundSa<T>>)> {
-        self.children.keys().map(|c| (*c, self.inbound_of(*c), self.outbound_of(*c)))
+        let mut ids: Vec<ChildId> = self.children.keys().copied().collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|c| (c, self.inbound_of(c), self.outbound_of(c)))
     }
 
     /// Number of inbound SAs.
     #[must_use]
     pub fn inbound_len(&self) -> usize {
-        self.inbound.len()
+        self.inbound.len().saturating_sub(self.free.len()).saturating_add(self.qualified.len())
+    }
+
+    /// Octets that the lookup by SPI takes.
+    #[must_use]
+    pub fn lookup_memory(&self) -> usize {
+        self.spis.memory().saturating_add(self.inbound.capacity().saturating_mul(size_of::<Option<InboundSa<T>>>()))
     }
 }
 
 impl<T> fmt::Debug for Sad<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sad({} pairs, {} inbound)", self.children.len(), self.inbound.len())
+        write!(f, "Sad({} pairs, {} inbound)", self.children.len(), self.inbound_len())
     }
 }
 

@@ -75,3 +75,43 @@ fn resources_and_selectors_choose_among_the_sas_of_a_policy() {
     assert_eq!(carries("10.8.1.1", b"cpu1"), Some(3));
     assert_eq!(carries("10.7.1.1", b""), None);
 }
+
+/// Any sequence of insertions, removals and switches against plain lists.
+mod model {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn inbound_agrees_with_a_list(ops in prop::collection::vec((0u32..12, 0u8..3, 0u8..3, any::<bool>()), 1..200)) {
+            let mut sad: Sad<usize> = Sad::new();
+            let mut list: Vec<(InboundKey, ChildId, usize)> = Vec::new();
+            let addr = |n: u8| (n > 0).then(|| IpAddr::from([10, 0, 0, n]));
+            for (n, (spi, dst, src, add)) in ops.into_iter().enumerate() {
+                let key = InboundKey { spi: Spi(300 + spi), dst: addr(dst), src: addr(dst).and(addr(src)) };
+                let child = ChildId(n as u64);
+                let there = list.iter().position(|(k, ..)| *k == key);
+                match (add, there) {
+                    (true, Some(_)) => prop_assert_eq!(sad.insert_inbound(key, child, Arc::new(n)), Err(SadError::DuplicateKey(key))),
+                    (true, None) => {
+                        prop_assert_eq!(sad.insert_inbound(key, child, Arc::new(n)), Ok(()));
+                        list.push((key, child, n));
+                    }
+                    (false, Some(at)) => {
+                        let (_, child, n) = list.swap_remove(at);
+                        prop_assert_eq!(sad.remove(child, Direction::Inbound).map(|a| *a), Some(n));
+                        prop_assert!(sad.remove(child, Direction::Inbound).is_none());
+                    }
+                    (false, None) => {}
+                }
+                for (spi, d, s) in (0..12).flat_map(|spi| (1..4).flat_map(move |d| (1..4).map(move |s| (spi, d, s)))) {
+                    let (spi, d, s) = (Spi(300 + spi), IpAddr::from([10, 0, 0, d]), IpAddr::from([10, 0, 0, s]));
+                    let fits = |k: &InboundKey| k.spi == spi && k.dst.is_none_or(|a| a == d) && k.src.is_none_or(|a| a == s);
+                    let longest = list.iter().filter(|(k, ..)| fits(k)).max_by_key(|(k, ..)| (k.dst.is_some(), k.src.is_some()));
+                    prop_assert_eq!(sad.inbound(spi, d, s).map(|i| *i.sa), longest.map(|l| l.2));
+                }
+                prop_assert_eq!(sad.inbound_len(), list.len());
+            }
+        }
+    }
+}
