@@ -1,5 +1,5 @@
 //! Benchmarks of the three databases, beside simpler structures. Run with
-//! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|update|cache|sad|readers|pad] [--max N]`.
+//! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|rivals|update|cache|sad|readers|pad] [--max N]`.
 //!
 //! Own harness: times are the sum of the fastest times of the segments of a trace of 131,072 packets.
 #![allow(
@@ -15,7 +15,9 @@
     reason = "a program that ends when it is wrong"
 )]
 
+mod rivals;
 mod rules;
+mod threads;
 
 use ravelin_sa_db::spd::{Policy, Scope, Spd};
 use ravelin_sa_db::{Direction, PacketKey};
@@ -114,6 +116,65 @@ fn spd_section(sets: &[(Set, &str)], sizes: &[usize], verbose: bool) {
     }
 }
 
+/// Ours beside simpler structures, on the same rules and packets; all must give the same answers.
+fn rivals_section(sizes: &[usize]) {
+    println!(
+        "\nOurs beside others: nanoseconds per lookup, uniform traffic (hit); '-': cannot express the set, or too large"
+    );
+    println!(
+        "{:<15} {:>8} {:>8} {:>8} {:>10} {:>9} {:>10} {:>10} {:>8}",
+        "set", "policies", "ours", "burst", "linear", "tuples", "hash>=24", "split tree", "trie"
+    );
+    let sets = Set::ALL.iter().chain(Set::PORTS).filter(|(s, _)| *s != Set::Six);
+    for (set, name) in sets {
+        for size in sizes.iter().filter(|n| **n > 1 && **n <= 100_000) {
+            let policies = set.policies(*size, SEED);
+            if policies.len() < *size {
+                continue;
+            }
+            let (spd, _) = build(&policies);
+            let packets = trace(&policies, Draw::Uniform, TRACE, 1);
+            let rules = rivals::rules(&policies);
+            let scope = Scope::default();
+            let name_of = |order: u64| format!("p{}", order as u32);
+            let ours = |p: &PacketKey| spd.lookup_out(p, &scope).map(|p| p.name.clone());
+            let measure = |find: &dyn Fn(&PacketKey) -> Option<u64>, n: usize| {
+                packets.iter().take(300).for_each(|p| assert_eq!(find(p).map(name_of), ours(p), "{name} {p:?}"));
+                format!(
+                    "{:.0}",
+                    best(&packets[..n], |l| l.iter().for_each(|p| {
+                        black_box(find(p));
+                    }))
+                )
+            };
+            let few = (40_000_000 / size).clamp(512, TRACE);
+            let linear = rivals::Linear(rules.clone());
+            let tuples = rivals::TupleSpace::new(&rules);
+            let thresholds = rivals::Thresholds::new(&rules, 24);
+            let split = rivals::Split::new(&rules, 40 * size);
+            let trie = (*set == Set::Hosts || *set == Set::Nets).then(|| rivals::Trie::new(&rules));
+            println!(
+                "{name:<15} {size:>8} {:>8.0} {:>8.0} {:>10} {:>9} {:>10} {:>10} {:>8}",
+                singles(&spd, &packets),
+                bursts(&spd, &packets),
+                measure(&|p| linear.find(p), few.min(2048)),
+                format!("{} ({})", measure(&|p| tuples.find(p), few), tuples.tuples()),
+                measure(&|p| thresholds.find(p), few.min(8192)),
+                split.map_or("-".into(), |t| measure(&|p| t.find(p), TRACE)),
+                trie.map_or("-".into(), |t| {
+                    let agree = packets.iter().take(300).filter(|p| t.find(p).map(name_of) == ours(p)).count();
+                    let ns = best(&packets, |l| {
+                        l.iter().for_each(|p| {
+                            black_box(t.find(p));
+                        })
+                    });
+                    if agree == 300 { format!("{ns:.0}") } else { format!("{ns:.0}*") }
+                }),
+            );
+        }
+    }
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let max = args
@@ -140,5 +201,23 @@ fn main() {
     if wants("ports") {
         println!("SPD lookups where policies differ in ports alone, nanoseconds each");
         spd_section(Set::PORTS, &[100, 1_000, 10_000], verbose);
+    }
+    if wants("rivals") {
+        rivals_section(&sizes);
+    }
+    if wants("update") {
+        threads::updates(max.min(100_000));
+    }
+    if wants("cache") {
+        threads::cache();
+    }
+    if wants("sad") {
+        threads::sad(max);
+    }
+    if wants("readers") {
+        threads::readers();
+    }
+    if wants("pad") {
+        threads::pad(max);
     }
 }

@@ -155,6 +155,13 @@ impl<T> Sad<T> {
         self.inbound.get(self.spis.find(spi.0)? as usize)?.as_ref()
     }
 
+    /// True when an inbound SA is addressed by this SPI alone.
+    #[must_use]
+    #[inline]
+    pub fn has_spi(&self, spi: Spi) -> bool {
+        self.spis.find(spi.0).is_some()
+    }
+
     fn by_key(&self, key: &InboundKey) -> Option<&InboundSa<T>> {
         if key.dst.is_none() { self.by_spi(key.spi) } else { self.qualified.get(key) }
     }

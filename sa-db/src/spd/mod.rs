@@ -28,7 +28,7 @@ use alloc::vec::Vec;
 use classify::{Classifier, Entry};
 use core::fmt;
 use core::hash::BuildHasher;
-use flow::FlowCache;
+pub use flow::FlowCache;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 /// Why a policy was not taken.
