@@ -279,7 +279,10 @@ impl Spd {
         let policies: Vec<Arc<Policy>> = self.iter().cloned().collect();
         let bound = self.bound_policies();
         // Taken out one by one, so that the log says so as well.
-        policies.iter().for_each(|p| drop(self.take(p.id)));
+        for policy in &policies {
+            self.unbind_all(policy.id);
+            self.take(policy.id);
+        }
         self.last_sequence = 0;
         for policy in policies {
             self.last_sequence = self.last_sequence.saturating_add(1);

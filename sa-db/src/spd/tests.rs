@@ -89,3 +89,44 @@ fn populate_from_packet_narrows_the_new_sa() {
     let (_, remote) = policy.selectors_for(&packet("10.1.1.1", "192.168.3.4", 50, None));
     assert_eq!(remote, [ts("192.168.3.4[50/opaque]")]);
 }
+
+#[test]
+fn numbers_run_out_and_the_order_stays() {
+    let mut spd = Spd::new();
+    let any = |name: &str| policy(name, "10.0.0.0/8", "10.0.0.0/8", Action::Bypass);
+    let (a, b) = (spd.add(any("a")).unwrap(), spd.add(any("b")).unwrap());
+    let lease = spd.add(Policy::new("lease", [ts("10.0.0.0/8")], [], protect())).unwrap();
+    let copy = Arc::new(Policy { remote: alloc::vec![ts("11.0.0.1")], ..Policy::clone(spd.policy(lease).unwrap()) });
+    assert!(spd.bind(&copy));
+    spd.last_sequence = u32::MAX;
+    let c = spd.add(any("c")).unwrap();
+    assert_eq!(spd.iter().map(|p| p.id).collect::<Vec<_>>(), [lease, a, b, c], "narrow first, then by age");
+    assert_eq!((spd.last_sequence, spd.find_by_name("b")), (4, Some(b)));
+    let scope = Scope::default();
+    assert_eq!(spd.lookup_out(&packet("10.1.1.1", "10.1.1.1", 6, None), &scope).unwrap().id, a);
+    assert_eq!(spd.lookup_out(&packet("10.1.1.1", "11.0.0.1", 6, None), &scope).unwrap().id, lease);
+    assert!(spd.unbind(&copy) && !spd.unbind(&copy));
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn readers_see_what_was_published() {
+    use crate::shared::Published;
+    let mut spd = Spd::new();
+    let a = spd.add(policy("a", "10.0.0.0/8", "10.0.0.0/8", Action::Bypass)).unwrap();
+    let mut publisher = spd.publisher();
+    let reader = publisher.reader();
+    let (p, scope) = (packet("10.1.1.1", "10.2.2.2", 6, None), Scope::default());
+    let seen =
+        |reader: &crate::shared::Reader<SpdView>| reader.load().lookup(Direction::Outbound, &p, &scope).map(|p| p.id);
+    let b = spd.add(policy("b", "10.1.0.0/16", "10.0.0.0/8", Action::Discard)).unwrap();
+    assert_eq!(seen(&reader), Some(a));
+    assert_eq!(publisher.publish(&mut spd), Published::Now);
+    assert_eq!(seen(&reader), Some(b));
+    for round in 0..3 {
+        spd.remove(b);
+        spd.replace(a, policy(&alloc::format!("a{round}"), "10.0.0.0/8", "10.0.0.0/8", Action::Discard)).unwrap();
+        assert_eq!(publisher.publish(&mut spd), Published::Now);
+        assert_eq!(seen(&reader), Some(a));
+    }
+}
