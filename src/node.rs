@@ -194,6 +194,37 @@ impl Node {
         result
     }
 
+    /// Rekeys an IKE SA (RFC 7296 §1.3.2); its Child SAs live on in the new one.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownSa`] or [`ApiError::NotEstablished`].
+    pub fn rekey(&mut self, now: Now, sa: IkeSaId) -> Result<(), ApiError> {
+        let result = self.endpoint.rekey(now, &self.db, sa);
+        self.settle(now);
+        result
+    }
+
+    /// Rekeys a Child SA (RFC 7296 §1.3.3).
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownChild`].
+    pub fn rekey_child(&mut self, now: Now, child: ChildId) -> Result<(), ApiError> {
+        let result = self.endpoint.rekey_child(now, &self.db, child);
+        self.settle(now);
+        result
+    }
+
+    /// Authenticates anew (RFC 7296 §2.8.3): a new IKE SA with Child SAs for the same policies takes the place of this.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownSa`], [`ApiError::NotEstablished`], or [`ApiError::NoRemoteAddress`] when only the peer can
+    /// initiate.
+    pub fn reauth(&mut self, now: Now, sa: IkeSaId) -> Result<(), ApiError> {
+        let result = self.endpoint.reauth(now, &self.db, sa);
+        self.settle(now);
+        result
+    }
+
     /// Asks whether a peer is alive.
     ///
     /// # Errors

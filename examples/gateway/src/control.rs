@@ -24,6 +24,10 @@ pub(crate) enum Command {
     Terminate(String),
     /// Asks the peer of that name whether it lives.
     Probe(String),
+    /// Rekeys the IKE SAs of the peer of that name, or the Child SAs of the child of that name.
+    Rekey(String),
+    /// Authenticates the peer of that name anew.
+    Reauth(String),
 }
 
 impl Command {
@@ -35,8 +39,10 @@ impl Command {
             ["initiate", name] => Ok(Self::Initiate(name.to_owned())),
             ["terminate", name] => Ok(Self::Terminate(name.to_owned())),
             ["probe", name] => Ok(Self::Probe(name.to_owned())),
+            ["rekey", name] => Ok(Self::Rekey(name.to_owned())),
+            ["reauth", name] => Ok(Self::Reauth(name.to_owned())),
             _ => Err(format!(
-                "error: expected \"show\", or \"initiate\", \"terminate\" or \"probe\" and a name; found \"{line}\"\n"
+                "error: expected \"show\", or \"initiate\", \"terminate\", \"rekey\", \"reauth\" or \"probe\" and a name; found \"{line}\"\n"
             )),
         }
     }

@@ -189,6 +189,10 @@ impl Driver {
             Ok(Command::Initiate(name)) => self.initiate(now, &name),
             Ok(Command::Terminate(name)) => self.each_sa(now, &name, "deleting", |node, id| node.delete(now, id)),
             Ok(Command::Probe(name)) => self.each_sa(now, &name, "asking", |node, id| node.probe(now, id)),
+            Ok(Command::Rekey(name)) => self.rekey(now, &name),
+            Ok(Command::Reauth(name)) => {
+                self.each_sa(now, &name, "authenticating anew", |node, id| node.reauth(now, id))
+            }
         };
         self.flush();
         done.unwrap_or_else(|e| format!("error: {e}\n"))
@@ -204,6 +208,27 @@ impl Driver {
         for (peer, policy, full) in wanted {
             let id = self.node.initiate(now, peer, Some(policy)).map_err(|e| format!("{full}: {e}"))?;
             said += &format!("bringing up {full} in {id}\n");
+        }
+        Ok(said)
+    }
+
+    /// The IKE SAs of a peer, or the Child SAs of a child.
+    fn rekey(&mut self, now: Now, name: &str) -> Result<String, String> {
+        let snapshot = self.node.snapshot(now.mono);
+        if snapshot.iter().any(|s| s.peer_name == name) {
+            return self.each_sa(now, name, "rekeying", |node, id| node.rekey(now, id));
+        }
+        let fits = |full: &str| full == name || full.split('/').any(|part| part == name);
+        let of = |policy| self.node.db().spd.policy(policy).is_some_and(|p| fits(&p.name));
+        let children: Vec<_> =
+            snapshot.iter().flat_map(|s| &s.children).filter(|c| of(c.policy)).map(|c| c.id).collect();
+        if children.is_empty() {
+            return Err(format!("no IKE SA with a peer and no Child SA for a child \"{name}\""));
+        }
+        let mut said = String::new();
+        for id in children {
+            self.node.rekey_child(now, id).map_err(|e| format!("{id}: {e}"))?;
+            said += &format!("rekeying {id}\n");
         }
         Ok(said)
     }

@@ -42,6 +42,10 @@ enum What {
     Terminate(Named),
     /// Ask a peer whether it lives
     Probe(Named),
+    /// Rekey the IKE SAs of a peer, or the Child SAs of a child
+    Rekey(Named),
+    /// Authenticate a peer anew: a new IKE SA takes the place of the old one
+    Reauth(Named),
 }
 
 #[derive(clap::Args)]
@@ -84,6 +88,8 @@ fn main() -> ExitCode {
         What::Initiate(n) => ask(&n.client, &format!("initiate {}", n.name)),
         What::Terminate(n) => ask(&n.client, &format!("terminate {}", n.name)),
         What::Probe(n) => ask(&n.client, &format!("probe {}", n.name)),
+        What::Rekey(n) => ask(&n.client, &format!("rekey {}", n.name)),
+        What::Reauth(n) => ask(&n.client, &format!("reauth {}", n.name)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@
     reason = "a test may panic"
 )]
 
+mod document;
 #[path = "../endpoints/mod.rs"]
 mod endpoints;
 mod life;
