@@ -1,6 +1,6 @@
 //! A C program against the header and the static library: as C11 and as C++17 with every warning an error, and under
 //! AddressSanitizer and UBSan.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
