@@ -38,6 +38,8 @@ pub mod sequence;
 mod transform;
 
 #[cfg(test)]
+mod scapy;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod vectors;
