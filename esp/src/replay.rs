@@ -17,35 +17,78 @@ const BITS: u64 = 32;
 /// to guess the high half of an extended sequence number.
 const NOTIONAL: u32 = 1 << 31;
 
+/// What the window asks of an atomic word. The model checker brings its own.
+#[doc(hidden)]
+pub trait Word {
+    /// A word with this value.
+    fn make(value: u64) -> Self;
+    /// Reads.
+    fn read(&self) -> u64;
+    /// Writes `new` when the value is `old`; else gives the value. May fail for no reason.
+    ///
+    /// # Errors
+    /// The value that was there.
+    fn swap(&self, old: u64, new: u64) -> Result<(), u64>;
+    /// Raises the value to at least `value`.
+    fn raise(&self, value: u64);
+}
+
+impl Word for AtomicU64 {
+    fn make(value: u64) -> Self {
+        Self::new(value)
+    }
+    #[inline(always)]
+    fn read(&self) -> u64 {
+        self.load(Ordering::Acquire)
+    }
+    #[inline(always)]
+    fn swap(&self, old: u64, new: u64) -> Result<(), u64> {
+        self.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Acquire).map(|_| ())
+    }
+    #[inline(always)]
+    fn raise(&self, value: u64) {
+        self.fetch_max(value, Ordering::AcqRel);
+    }
+}
+
 /// The window of one inbound SA. All numbers are full 64-bit ones; without ESN their high half is zero.
 #[derive(Debug)]
-pub struct ReplayWindow {
-    top: AtomicU64,
-    ring: Box<[AtomicU64]>,
+pub struct ReplayWindow<W = AtomicU64> {
+    top: W,
+    ring: Box<[W]>,
     /// log2 of the words in the ring.
     shift: u32,
     size: u64,
     esn: bool,
 }
 
+/// The largest window.
+const MAX: u32 = 1 << 20;
+
 impl ReplayWindow {
     /// The largest window.
-    pub const MAX: u32 = 1 << 20;
+    pub const MAX: u32 = MAX;
 
     /// True for the sizes that can be had: 0 (off) to 4096, and powers of two up to 2^20.
     #[must_use]
     pub fn size_is_valid(size: u32) -> bool {
-        size <= 4096 || (size.is_power_of_two() && size <= Self::MAX)
+        size <= 4096 || (size.is_power_of_two() && size <= MAX)
     }
 
     /// A window of `size` packets, 0 for none. Larger values than [`ReplayWindow::MAX`] count as that.
     #[must_use]
     pub fn new(size: u32, esn: bool) -> Self {
-        let size = size.min(Self::MAX);
+        Self::with_words(size, esn)
+    }
+}
+
+impl<W: Word> ReplayWindow<W> {
+    fn with_words(size: u32, esn: bool) -> Self {
+        let size = size.min(MAX);
         let words = if size == 0 { 0 } else { (u64::from(size) / BITS).saturating_add(2).next_power_of_two() };
         Self {
-            top: AtomicU64::new(0),
-            ring: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            top: W::make(0),
+            ring: (0..words).map(|_| W::make(0)).collect(),
             shift: words.max(1).trailing_zeros(),
             size: u64::from(size),
             esn,
@@ -55,7 +98,7 @@ impl ReplayWindow {
     /// Highest number accepted so far; 0 before the first.
     #[must_use]
     pub fn top(&self) -> u64 {
-        self.top.load(Ordering::Relaxed)
+        self.top.read()
     }
 
     /// The window size in packets.
@@ -73,7 +116,7 @@ impl ReplayWindow {
         if !self.esn {
             return Ok(u64::from(low));
         }
-        let top = self.top.load(Ordering::Acquire);
+        let top = self.top.read();
         let window = if self.size == 0 { NOTIONAL } else { self.size() };
         infer(top, window, low)
     }
@@ -87,13 +130,13 @@ impl ReplayWindow {
         if self.size == 0 {
             return Ok(());
         }
-        let top = self.top.load(Ordering::Acquire);
+        let top = self.top.read();
         if number > top {
             return Ok(());
         }
         self.in_window(number, top)?;
         let (word, generation, bit) = self.place(number)?;
-        let seen = word.load(Ordering::Acquire);
+        let seen = word.read();
         match seen >> BITS {
             g if g == generation && seen & bit != 0 => Err(DropReason::Replay),
             g if newer(g, generation) => Err(DropReason::TooOld),
@@ -109,18 +152,18 @@ impl ReplayWindow {
     pub fn commit(&self, number: u64) -> Result<(), DropReason> {
         if self.size == 0 {
             if self.esn {
-                self.top.fetch_max(number, Ordering::AcqRel);
+                self.top.raise(number);
             }
             return Ok(());
         }
-        let top = self.top.load(Ordering::Acquire);
+        let top = self.top.read();
         if number <= top {
             self.in_window(number, top)?;
         } else if number == 0 {
             return Err(DropReason::TooOld);
         }
         let (word, generation, bit) = self.place(number)?;
-        let mut seen = word.load(Ordering::Acquire);
+        let mut seen = word.read();
         loop {
             let there = seen >> BITS;
             let new = if there == generation {
@@ -133,13 +176,13 @@ impl ReplayWindow {
             } else {
                 (generation << BITS) | bit
             };
-            match word.compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => break,
+            match word.swap(seen, new) {
+                Ok(()) => break,
                 Err(now) => seen = now,
             }
         }
         if number > top {
-            self.top.fetch_max(number, Ordering::AcqRel);
+            self.top.raise(number);
         }
         Ok(())
     }
@@ -151,7 +194,7 @@ impl ReplayWindow {
     }
 
     #[inline]
-    fn place(&self, number: u64) -> Result<(&AtomicU64, u64, u64), DropReason> {
+    fn place(&self, number: u64) -> Result<(&W, u64, u64), DropReason> {
         let block = number / BITS;
         let mask = (self.ring.len() as u64).wrapping_sub(1);
         let word = usize::try_from(block & mask).ok().and_then(|i| self.ring.get(i)).ok_or(DropReason::TooOld)?;

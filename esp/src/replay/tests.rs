@@ -106,6 +106,50 @@ fn sizes_that_can_be_had() {
     assert!(!ReplayWindow::size_is_valid(4097) && !ReplayWindow::size_is_valid(1 << 21));
 }
 
+struct Modelled(loom::sync::atomic::AtomicU64);
+
+impl Word for Modelled {
+    fn make(value: u64) -> Self {
+        Self(loom::sync::atomic::AtomicU64::new(value))
+    }
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+    fn swap(&self, old: u64, new: u64) -> Result<(), u64> {
+        self.0.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).map(|_| ())
+    }
+    fn raise(&self, value: u64) {
+        self.0.fetch_max(value, Ordering::AcqRel);
+    }
+}
+
+/// Every interleaving of two threads (loom): a number both have is accepted once; one that only one has is accepted
+/// unless the other has moved the window past it; what was accepted stays accepted.
+#[test]
+fn every_interleaving_of_two_threads() {
+    for (ours, theirs) in [([1u64, 33], [1u64, 2]), ([5, 70], [5, 6]), ([40, 200], [41, 40]), ([3, 3], [130, 3])] {
+        loom::model(move || {
+            let w = loom::sync::Arc::new(ReplayWindow::<Modelled>::with_words(32, true));
+            let other = loom::sync::Arc::clone(&w);
+            let t = loom::thread::spawn(move || theirs.map(|n| other.commit(n)));
+            let mine = ours.map(|n| w.commit(n));
+            let their = t.join().unwrap();
+            let all: Vec<_> = ours.into_iter().zip(mine).chain(theirs.into_iter().zip(their)).collect();
+            let top = all.iter().filter(|(_, r)| r.is_ok()).map(|(n, _)| *n).max().unwrap();
+            assert_eq!(w.top(), top);
+            for (n, r) in &all {
+                let accepted = all.iter().filter(|(m, r)| m == n && r.is_ok()).count();
+                assert!(accepted <= 1, "{n} twice");
+                match r {
+                    Ok(()) => assert!(w.commit(*n).is_err()),
+                    Err(DropReason::Replay) => assert_eq!(accepted, 1, "{n} is no replay"),
+                    Err(_) => assert!(top - n >= 32, "{n} was inside the window"),
+                }
+            }
+        });
+    }
+}
+
 /// Four threads offer the same numbers in different orders: each is accepted exactly once or was too old.
 #[test]
 fn exact_under_threads() {
