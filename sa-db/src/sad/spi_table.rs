@@ -52,7 +52,8 @@ impl SpiTable {
             let line = self.lines.get(at & mask)?;
             let mut found = 0;
             for (s, place) in line.spis.iter().zip(&line.places) {
-                found |= if *s == spi { *place } else { 0 };
+                // A mask, not a choice: the compiler makes branches of choices.
+                found |= *place & u32::from(*s == spi).wrapping_neg();
             }
             if (found != NOTHING) | (line.places[7] == NOTHING) {
                 return if found == REMOVED { None } else { found.checked_sub(1) };

@@ -36,7 +36,8 @@ impl Bundle {
     fn find(&self, hash: u32) -> Ref {
         let mut found = 0;
         for (h, child) in self.hashes.iter().zip(&self.children) {
-            found |= if *h == hash { child.0 } else { 0 };
+            // A mask, not a choice: the compiler makes branches of choices.
+            found |= child.0 & u32::from(*h == hash).wrapping_neg();
         }
         Ref(found)
     }
