@@ -66,8 +66,6 @@ fn an_ike_sa_is_rekeyed_by_either_side_and_lives_on() {
 
 #[test]
 fn a_peer_that_wants_another_group_gets_it() {
-    let mut first = true;
-    let _ = &mut first;
     let list = |s: &str| Proposal::parse_list(ProposalProtocol::Esp, s).unwrap();
     let cell = std::cell::Cell::new(0);
     let mut w = World::up(3, |_, t, _, _| {
@@ -201,4 +199,37 @@ fn a_window_above_one_carries_several_requests_at_once() {
     w.assert_equal();
     assert!(policies.iter().all(|p| w.count(*p) == 1));
     assert_eq!(w.deadline(), None);
+}
+
+#[test]
+fn a_full_peer_refuses_new_pairs_and_still_rekeys() {
+    let mut w = World::up(10, |_, _, c, _| c.max_children = 1);
+    let (peer, now) = (w.sides[0].peer, w.now());
+    let second = w.sides[0].db.spd.policies_of(peer).nth(1).unwrap().id;
+    let (child, side) = (w.child(0), &mut w.sides[0]);
+    side.endpoint.initiate(now, &side.db, peer, Some(second)).unwrap();
+    side.endpoint.rekey_child(now, &side.db, child).unwrap();
+    w.collect();
+    w.deliver_all();
+    renewed(&w, 1);
+    let refused =
+        |e: &Event| matches!(e, Event::ChildRefused { reason, .. } if reason.to_string().contains("NO_ADDITIONAL_SAS"));
+    assert_eq!((w.event(0, refused), w.event(0, child_rekeyed), w.count(second)), (1, 1, 0));
+}
+
+#[test]
+fn without_times_of_its_own_a_side_follows_its_peer() {
+    let cell = std::cell::Cell::new(0);
+    let minutes = |m: u64| Duration::from_secs(m * 60);
+    let mut w = World::up(11, |p, t, _, _| {
+        cell.set(cell.get() + 1);
+        if cell.get() == 2 {
+            (p.times.rekey, p.times.over, t.times.rekey, t.times.hard) =
+                (minutes(30), minutes(5), minutes(10), minutes(12));
+        }
+    });
+    w.pass(3600 + 60);
+    w.assert_equal();
+    let seen = [0, 1].map(|at| (w.event(at, rekeyed), w.event(at, child_rekeyed)));
+    assert_eq!(seen, [(2, 6), (2, 6)]);
 }
