@@ -1,6 +1,6 @@
 //! Volume and idle lifetimes (RFC 4301 §4.4.2.1): octets and packets per SA, when it was last used, and the limits
 //! that yield reports once. Time limits are IKE's. Counting is apart from sealing and opening, so that a worker may
-//! count a whole burst at once. To add a limit: a flag in [`flag`], a comparison in [`Usage::add`].
+//! count a whole burst at once. To add a limit: a flag in `flag`, a comparison in `Usage::add`.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use ravelin_sa_db::{Instant, Lifetime, Limits};

@@ -1,3 +1,5 @@
+//! Headers that lie, fragments, extension headers: what becomes a selector key.
+
 use super::*;
 use proptest::prelude::*;
 use std::vec;

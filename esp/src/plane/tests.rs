@@ -1,3 +1,5 @@
+//! The plane as a whole: install, seal, open, reports, limits, removal.
+
 use super::*;
 use crate::DropReason;
 use crate::testing::*;

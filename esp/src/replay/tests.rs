@@ -1,3 +1,5 @@
+//! The window against a naive model, and RFC 4303 appendix A at the 2^32 edge.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

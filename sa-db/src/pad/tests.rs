@@ -1,3 +1,5 @@
+//! Order, identities and addresses of the PAD against a linear search.
+
 use super::index::prefixes_of;
 use super::*;
 use crate::AddrRange;

@@ -1,3 +1,5 @@
+//! Texts to proposals and back, and the errors that name their token.
+
 use super::*;
 use ProposalProtocol::{Ah, Esp, Ike};
 

@@ -1,3 +1,5 @@
+//! Lookup tiers, switching and removal of the SAD.
+
 use super::*;
 use std::vec;
 

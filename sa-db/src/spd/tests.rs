@@ -1,3 +1,5 @@
+//! The SPD against a linear scan, and the rules of order.
+
 use super::*;
 use crate::TrafficSelector;
 use alloc::vec::Vec;
