@@ -6,9 +6,10 @@ use super::{Policy, Scope};
 use crate::{Direction, PacketKey};
 use alloc::sync::Arc;
 
-/// One change to a classifier.
+/// One change to a classifier, as reading threads repeat it.
 #[derive(Clone)]
-pub enum Op {
+#[cfg_attr(not(feature = "std"), allow(dead_code, reason = "there are no reading threads without the feature"))]
+pub(super) enum Op {
     Insert(u32, u64, Arc<Policy>),
     Remove(u32),
 }
