@@ -107,6 +107,11 @@ pub struct Config {
     pub application_version: String,
     /// Reauthentication makes the new IKE SA before it ends the old one; else after.
     pub make_before_break: bool,
+    /// Whoever drives the endpoint answers [`crate::Ask`]s about what the PAD does not hold: shared secrets, certificate
+    /// chains. Off: that is refused. Private keys that are elsewhere and relayed EAP are asked for in any case.
+    pub asks: bool,
+    /// How long an answer may take.
+    pub ask_timeout: Duration,
     /// Emit `Event::IkeKeys` and `Event::ChildKeys` for Wireshark. Off unless somebody debugs.
     pub export_keys: bool,
 }
@@ -131,6 +136,8 @@ impl Default for Config {
             prefer_best_path: false,
             application_version: String::new(),
             make_before_break: true,
+            asks: false,
+            ask_timeout: Duration::from_secs(20),
             export_keys: false,
         }
     }

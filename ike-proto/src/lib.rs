@@ -7,8 +7,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod ask;
 pub mod auth;
 pub mod config;
+pub mod eap;
 pub mod endpoint;
 pub mod error;
 pub mod event;
@@ -23,6 +25,7 @@ pub mod sa;
 pub mod seal;
 pub mod wire;
 
+pub use ask::{Answer, Ask, Ticket};
 pub use config::Config;
 pub use endpoint::{Deadline, Endpoint};
 pub use error::{ApiError, Reason};

@@ -1,6 +1,7 @@
 //! What an endpoint wants from the world, in one ordered queue: "install inbound" always comes out before the message
 //! that lets the peer use it. The driver drains it after every call.
 
+use crate::ask::{Ask, Ticket};
 use crate::event::Event;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -23,6 +24,8 @@ pub enum Output {
     Change(Change),
     /// A datagram for the network.
     Transmit(Transmit),
+    /// A question; answered by `Endpoint::handle_answer`.
+    Ask(Ticket, Ask),
     /// Something happened that an operator or program may want to know.
     Event(Event),
 }
@@ -47,6 +50,11 @@ impl Outbox {
     /// Appends an event.
     pub fn event(&mut self, event: Event) {
         self.queue.push_back(Output::Event(event));
+    }
+
+    /// Appends a question.
+    pub fn ask(&mut self, ticket: Ticket, ask: Ask) {
+        self.queue.push_back(Output::Ask(ticket, ask));
     }
 
     /// Takes the oldest output.

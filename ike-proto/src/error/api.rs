@@ -24,6 +24,8 @@ pub enum ApiError {
     NotEstablished,
     /// The ticket is unknown, answered or expired.
     UnknownTicket,
+    /// The answer is of another kind than the question.
+    WrongAnswer,
     /// The configuration does not allow initiating (initiator-only peers, shutdown).
     NotAllowed,
 }
@@ -40,6 +42,7 @@ impl fmt::Display for ApiError {
             Self::NoProposal => "no proposal is usable with this provider",
             Self::NotEstablished => "the IKE SA is not established",
             Self::UnknownTicket => "the ticket is unknown or expired",
+            Self::WrongAnswer => "the answer is of another kind than the question",
             Self::NotAllowed => "not allowed now",
         })
     }

@@ -108,6 +108,25 @@ pub enum Reason {
         /// What was checked, and the usual cause.
         detail: String,
     },
+    /// The peer's certificates were refused.
+    Certificate {
+        /// The peer's identity.
+        identity: String,
+        /// What is wrong, with which certificate.
+        detail: String,
+    },
+    /// EAP did not succeed.
+    Eap {
+        /// The user, or the identity when none was said.
+        user: String,
+        /// What happened.
+        detail: String,
+    },
+    /// Whoever was asked said no, or nothing in time.
+    Unanswered {
+        /// Its words.
+        why: String,
+    },
     /// The peer authenticates by a method that the PAD entry does not allow.
     WrongAuthMethod {
         /// What was expected.
@@ -173,10 +192,13 @@ impl Reason {
             | Self::WrongIdentity { .. }
             | Self::AuthenticationFailed { .. }
             | Self::Downgrade { .. }
+            | Self::Certificate { .. }
+            | Self::Eap { .. }
             | Self::WrongAuthMethod { .. } => Fault::Authentication,
             Self::Malformed { .. } => Fault::Malformed,
             Self::BadKeyExchange { .. } | Self::Unexpected { .. } => Fault::Misbehaved,
             Self::NoCredential { .. }
+            | Self::Unanswered { .. }
             | Self::Limit { .. }
             | Self::Configuration { .. }
             | Self::Crypto(_)
@@ -220,6 +242,9 @@ impl fmt::Display for Reason {
             Self::AuthenticationFailed { identity, detail } => {
                 write!(f, "authentication of {identity} failed: {detail}")
             }
+            Self::Certificate { identity, detail } => write!(f, "certificate of {identity} refused: {detail}"),
+            Self::Eap { user, detail } => write!(f, "EAP of {user} failed: {detail}"),
+            Self::Unanswered { why } => write!(f, "whoever was asked refused: {why}"),
             Self::WrongAuthMethod { expected, came } => {
                 write!(f, "wrong authentication method: expected {expected}, came {came}")
             }

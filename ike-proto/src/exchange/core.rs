@@ -4,6 +4,8 @@
 
 use super::IkeSuite;
 use super::mobility::Mobility;
+use super::auth::eap::EapServer;
+use crate::ask::Answers;
 use crate::config::Config;
 use crate::event::Assigned;
 use crate::ext::int_auth::IntAuth;
@@ -14,6 +16,8 @@ use crate::keys::SkKeys;
 use crate::registry::{ExchangeType, PayloadType};
 use crate::seal::DirectionKeys;
 use crate::wire::Header;
+use crate::wire::notify::Announcement;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ravelin_crypto::{AuthHashId, KeId};
@@ -40,6 +44,10 @@ pub struct Agreed {
     pub intermediate: bool,
     /// RFC 8784 or RFC 9867.
     pub ppk: PpkUse,
+    /// RFC 7296 §3.7: SHA-1 hashes of the keys of CAs that the peer trusts.
+    pub authorities: Vec<[u8; 20]>,
+    /// RFC 9593: what the peer can verify; empty when it has not said.
+    pub auth_methods: Vec<Announcement>,
     /// Downgrade prevention: both sent IKE_SA_INIT_FULL_TRANSCRIPT_AUTH.
     pub transcript: bool,
 }
@@ -187,6 +195,10 @@ pub struct SaCore {
     pub ppk_used: bool,
     /// Kept until authentication is done.
     pub opening: Opening,
+    /// Answers that the exchange under way has been given.
+    pub answers: Answers,
+    /// As responder: EAP under way.
+    pub eap: Option<Box<EapServer>>,
     /// Who we said we are.
     pub local_id: Option<Identity>,
     /// Who the peer proved to be.

@@ -4,7 +4,8 @@
 //! The answer is still sealed with the old keys: the new ones wait in `SaCore::next_keys` until it is sent.
 
 use super::sa_init::{SecretHalf, key_pair};
-use super::{After, Cx, Draft, InFlight, Inbound, Reply, SaCore, Step, notify};
+use super::{After, Cx, Draft, InFlight, Inbound, Reply, Resume, SaCore, Step, notify};
+use crate::ask::Halt;
 use crate::error::Reason;
 use crate::ext::ppk::{self, PpkUse};
 use crate::keys::sk_schedule::{Seeds, SkKeys, skeyseed_additional};
@@ -28,6 +29,15 @@ pub struct Intermediate {
     first: Option<(PolicyId, Option<PacketKey>)>,
 }
 
+/// [`next`] as a step.
+pub fn next_step(cx: &mut Cx<'_>, core: &mut SaCore, first: Option<(PolicyId, Option<PacketKey>)>) -> Step {
+    match next(cx, core, first) {
+        Ok((inflight, draft)) => Step::Next(inflight, draft),
+        Err(Halt::Ask(ask)) => Step::Wait(Resume::Request(first), ask),
+        Err(Halt::Refuse(reason)) => Step::Fail(reason),
+    }
+}
+
 /// The next request between IKE_SA_INIT and an established SA: an IKE_INTERMEDIATE while something is pending, then
 /// IKE_AUTH.
 ///
@@ -37,7 +47,7 @@ pub fn next(
     cx: &mut Cx<'_>,
     core: &mut SaCore,
     first: Option<(PolicyId, Option<PacketKey>)>,
-) -> Result<(InFlight, Draft), Reason> {
+) -> Result<(InFlight, Draft), Halt> {
     if let Some(method) = core.pending.ke.first().copied() {
         let (secret, public) = key_pair(cx, method)?;
         let ke = Some((method, secret));
@@ -73,9 +83,8 @@ impl Intermediate {
     /// Takes the answer, changes the keys, and goes on.
     pub fn response(self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Step {
         let first = self.first;
-        let result = self.finish(cx, core, msg).and_then(|()| next(cx, core, first));
-        match result {
-            Ok((inflight, draft)) => Step::Next(inflight, draft),
+        match self.finish(cx, core, msg) {
+            Ok(()) => next_step(cx, core, first),
             Err(reason) => Step::Fail(reason),
         }
     }

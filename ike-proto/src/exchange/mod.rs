@@ -19,6 +19,7 @@ pub mod suite;
 pub use self::core::{Agreed, Child, ChildState, Opening, Pending, SaCore, Schedule, Successor};
 pub use suite::IkeSuite;
 
+use crate::ask::Ask;
 use crate::config::Config;
 use crate::error::Reason;
 use crate::ids::IkeSaId;
@@ -33,7 +34,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use ravelin_crypto::{CryptoRng, Provider};
 use ravelin_sa_db::pool::Lease;
-use ravelin_sa_db::{ChildId, Db, Instant, Now, Path, PeerId, Protocol, Spi};
+use ravelin_sa_db::{ChildId, Db, Instant, Now, PacketKey, Path, PeerId, PolicyId, Protocol, Spi};
 
 /// The world, lent to whatever runs.
 pub struct Cx<'a> {
@@ -293,6 +294,24 @@ pub fn notify(kind: NotifyType, data: Vec<u8>) -> Payload {
     Payload::Notify(Notify::new(kind, data))
 }
 
+/// Where an exchange of ours goes on when a question has been answered.
+#[derive(Debug)]
+pub enum Resume {
+    /// Before its IKE_AUTH request, or an IKE_INTERMEDIATE one.
+    Request(Option<(PolicyId, Option<PacketKey>)>),
+    /// At a response of the peer.
+    Response {
+        /// What it answers.
+        auth: Box<auth::Auth>,
+        /// Its header.
+        header: Header,
+        /// Its payloads.
+        payloads: Payloads,
+        /// Where it came on.
+        path: Path,
+    },
+}
+
 /// What a response leads to.
 #[derive(Debug)]
 pub enum Step {
@@ -300,6 +319,8 @@ pub enum Step {
     Done,
     /// The next request of the same conversation.
     Next(InFlight, Draft),
+    /// Somebody must answer a question first.
+    Wait(Resume, Box<Ask>),
     /// Not the answer that was waited for; go on waiting.
     Ignore(InFlight),
     /// An unauthenticated error: go on waiting for a better answer, but not for long, and do not send again.
@@ -326,6 +347,8 @@ pub enum After {
     Stay,
     /// It ends.
     Close(Reason),
+    /// No response yet: somebody must answer a question first. The request is then run again.
+    Wait(Box<Ask>),
 }
 
 impl Reply {

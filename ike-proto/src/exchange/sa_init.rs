@@ -4,20 +4,22 @@
 //! Nothing in this exchange is authenticated. An error answer never ends an attempt at once (§2.21.1).
 
 use super::{Agreed, Cx, Draft, IkeSuite, InFlight, Inbound, Opening, Pending, SaCore, Step, notify};
+use crate::auth::digital_signature;
 use crate::error::Reason;
 use crate::ext::ppk::{self, PpkUse};
 use crate::ext::{natd, sighash};
 use crate::ids::Role;
 use crate::keys::sk_schedule::{Seeds, SkKeys, skeyseed};
 use crate::negotiate::{self, Chosen};
-use crate::registry::NotifyType;
+use crate::registry::{CertEncoding, NotifyType};
+use crate::wire::notify::{Announcement, NotifyData, SupportedAuthMethods};
 use crate::wire::payload::{KeyExchange, Nonce, Payload, SecurityAssociation};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use ravelin_crypto::ke::KeSecret;
-use ravelin_crypto::{AuthHashId, KeId, Secret};
+use ravelin_crypto::{KeId, Secret};
 use ravelin_sa_db::pad::TranscriptAuth;
 use ravelin_sa_db::proposal::Proposal;
 use ravelin_sa_db::{PacketKey, PolicyId};
@@ -117,10 +119,7 @@ impl SaInit {
         match self.accept(cx, core, msg, sent) {
             Ok(()) => {
                 core.float_if_due(cx);
-                match super::intermediate::next(cx, core, self.first) {
-                    Ok((inflight, draft)) => Step::Next(inflight, draft),
-                    Err(reason) => Step::Fail(reason),
-                }
+                super::intermediate::next_step(cx, core, self.first)
             }
             Err(reason) => Step::Doubt(InFlight::SaInit(self), reason),
         }
@@ -304,6 +303,8 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
     extensions(cx, core, core.spi_r, &mut draft);
     draft.extend(takes.notifies());
     draft.push(notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED, Vec::new()));
+    draft.extend(super::auth::certificate_request(cx, &core.profile));
+    draft.extend(super::auth::announcements(cx, &core.profile));
     Ok(draft)
 }
 
@@ -424,8 +425,7 @@ fn extensions(cx: &Cx<'_>, core: &SaCore, spi_r: u64, draft: &mut Draft) {
     if core.profile.fragmentation {
         draft.push(notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, Vec::new()));
     }
-    let hashes = [AuthHashId::SHA2_256, AuthHashId::SHA2_384, AuthHashId::SHA2_512, AuthHashId::IDENTITY];
-    let hashes = hashes.iter().flat_map(|h| h.0.to_be_bytes()).collect();
+    let hashes = digital_signature::HASHES.iter().flat_map(|h| h.0.to_be_bytes()).collect();
     draft.push(notify(NotifyType::SIGNATURE_HASH_ALGORITHMS, hashes));
 }
 
@@ -444,8 +444,23 @@ fn agreed(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>, spi_r: u64, own: Beyond
             (false, true) => PpkUse::Auth,
             (false, false) => PpkUse::None,
         },
+        authorities: authorities(msg),
+        auth_methods: auth_methods(msg),
         transcript: both.transcript,
     }
+}
+
+/// CAs whose certificates the responder would like (RFC 7296 §3.7).
+fn authorities(msg: &Inbound<'_>) -> Vec<[u8; 20]> {
+    let requests = msg.payloads.iter().filter_map(|p| if let Payload::CertReq(r) = p { Some(r) } else { None });
+    let x509 = requests.filter(|r| r.encoding == CertEncoding::X509_SIGNATURE);
+    x509.flat_map(|r| r.authorities()).copied().take(64).collect()
+}
+
+/// What the responder can verify (RFC 9593); nothing when it has not said or not well.
+fn auth_methods(msg: &Inbound<'_>) -> Vec<Announcement> {
+    let said = msg.notify(NotifyType::SUPPORTED_AUTH_METHODS);
+    said.and_then(|n| SupportedAuthMethods::parse(&n.data).ok()).map(|s| s.methods).unwrap_or_default()
 }
 
 /// Derives SK_* of the initial IKE SA.

@@ -4,6 +4,7 @@
 //! answered under protection and ends the SA.
 
 use super::codec::{self, Unsealed};
+use super::parked::Work;
 use super::window::{Answered, Verdict};
 use super::{IkeSa, Intent, Lifecycle, collision};
 use crate::error::Reason;
@@ -25,7 +26,7 @@ use ravelin_sa_db::Path;
 /// A request of the peer that was found in order.
 #[derive(Debug)]
 pub(crate) struct Held {
-    header: Header,
+    pub(super) header: Header,
     path: Path,
     fingerprint: [u8; 8],
     payloads: Payloads,
@@ -64,6 +65,9 @@ impl IkeSa {
                 return Outcome::Unexpected;
             }
         } else {
+            if self.is_parked(id) {
+                return Outcome::Kept;
+            }
             match self.receive.judge(id) {
                 Verdict::New if self.may_come(header.exchange) => {}
                 Verdict::Repeat => return self.repeat(cx, path, envelope, id, fingerprint),
@@ -166,17 +170,20 @@ impl IkeSa {
         self.answer_request(cx, request);
     }
 
-    /// Answers a request that was found in order.
+    /// Answers a request that was found in order; again from the start when the answer to a question has come.
     pub(super) fn answer_request(&mut self, cx: &mut Cx<'_>, request: Held) {
         let Held { header, path, fingerprint, payloads } = request;
         let msg = Inbound { header, payloads, raw: &[], path };
         self.read_window(&msg);
         let reply = self.dispatch(cx, &msg);
+        if let After::Wait(ask) = reply.after {
+            let request = Held { header, path, fingerprint, payloads: msg.payloads };
+            return self.park(cx, *ask, Work::Theirs(request));
+        }
         self.reply(cx, path, header, fingerprint, reply);
     }
 
     fn reply(&mut self, cx: &mut Cx<'_>, path: Path, header: Header, fingerprint: [u8; 8], mut reply: Reply) {
-        let established = self.core.established.is_some();
         self.announce_window(cx, &mut reply.draft);
         order::sort(header.exchange, true, &mut reply.draft);
         let answer = codec::header(&self.core, header.exchange, header.message_id, true);
@@ -189,11 +196,16 @@ impl IkeSa {
         if let Some(keys) = self.core.next_keys.take() {
             self.core.keys = keys;
         }
-        if self.life == Lifecycle::Opening && established {
-            self.life = Lifecycle::Established;
-        }
+        self.settle_life();
         if let After::Close(reason) = reply.after {
             self.close(cx, reason);
+        }
+    }
+
+    /// An exchange may have proved both sides.
+    pub(super) fn settle_life(&mut self) {
+        if self.life == Lifecycle::Opening && self.core.established.is_some() {
+            self.life = Lifecycle::Established;
         }
     }
 
@@ -228,7 +240,7 @@ impl IkeSa {
             Ok(payloads) => payloads,
             Err(Reply { after: After::Close(reason), .. }) => {
                 inflight.give_back(cx);
-                self.follow(cx, Step::FailAndTell(reason, Some(NotifyType::INVALID_SYNTAX)), answer);
+                self.follow(cx, Step::FailAndTell(reason, Some(NotifyType::INVALID_SYNTAX)), Some(answer));
                 return;
             }
             Err(_) => Payloads::default(),
@@ -239,10 +251,8 @@ impl IkeSa {
         if !self.send.iter().any(|f| f.inflight.concerns_children()) {
             self.core.early_deletes.clear();
         }
-        if self.core.established.is_some() && self.life == Lifecycle::Opening {
-            self.life = Lifecycle::Established;
-        }
-        self.follow(cx, step, answer);
+        self.settle_life();
+        self.follow(cx, step, Some(answer));
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, inflight: InFlight, msg: &Inbound<'_>) -> Step {
@@ -310,7 +320,7 @@ impl IkeSa {
             InFlight::SaInit(x) => x.response(cx, &mut self.core, &msg, &sent),
             other => Step::Ignore(other),
         };
-        self.follow(cx, step, answer);
+        self.follow(cx, step, Some(answer));
         Outcome::Handled
     }
 }

@@ -6,6 +6,7 @@ pub mod collision;
 mod inbound;
 pub mod lifecycle;
 mod paths;
+mod parked;
 mod pump;
 pub mod queue;
 mod rekey;
@@ -17,6 +18,7 @@ pub use lifecycle::Lifecycle;
 pub use queue::Intent;
 pub use timers::Why;
 
+use crate::ask::Answers;
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::mobility::Mobility;
@@ -79,6 +81,10 @@ pub struct IkeSa {
     pub(crate) replaces: Option<IkeSaId>,
     /// Policies to start from anew once this SA is gone: reauthentication, break before make.
     pub(crate) rebirth: Option<Vec<PolicyId>>,
+    /// An exchange that waits for an answer.
+    parked: Option<parked::Parked>,
+    /// Questions asked so far.
+    tickets: u32,
 }
 
 /// What a new IKE SA starts from.
@@ -118,6 +124,8 @@ impl IkeSa {
             int_auth: IntAuth::default(),
             ppk_used: false,
             opening: Opening::default(),
+            answers: Answers::default(),
+            eap: None,
             local_id: None,
             remote_id: None,
             children: Vec::new(),
@@ -158,6 +166,8 @@ impl IkeSa {
             estate: Queue::default(),
             replaces: None,
             rebirth: None,
+            parked: None,
+            tickets: 0,
         }
     }
 
@@ -207,6 +217,7 @@ impl IkeSa {
         }
         let closing = self.life == Lifecycle::Closing;
         self.life = Lifecycle::Closed;
+        self.unpark(cx);
         for flying in self.send.clear() {
             flying.inflight.give_back(cx);
             let InFlight::RekeyIke(ours) = flying.inflight else { continue };

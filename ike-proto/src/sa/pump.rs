@@ -1,6 +1,7 @@
 //! Starting exchanges of our own: from the queue of intents to requests on the wire.
 
 use super::codec;
+use super::parked::Work;
 use super::window::Flying;
 use super::{IkeSa, Intent, Lifecycle};
 use crate::error::Reason;
@@ -160,14 +161,20 @@ impl IkeSa {
     }
 
     /// Does what the end of an exchange asks for. `flying` is the request that was answered, its exchange taken out.
-    pub(super) fn follow(&mut self, cx: &mut Cx<'_>, step: Step, mut flying: Answer) {
+    pub(super) fn follow(&mut self, cx: &mut Cx<'_>, step: Step, flying: Option<Answer>) {
         match step {
             Step::Done => {}
             Step::Next(inflight, draft) => self.request(cx, inflight, draft),
-            Step::Ignore(inflight) => self.send.launch(flying.back(inflight)),
+            Step::Wait(resume, ask) => self.park(cx, *ask, Work::Ours(resume)),
+            Step::Ignore(inflight) => {
+                if let Some(flying) = flying {
+                    self.send.launch(flying.back(inflight));
+                }
+            }
             Step::Doubt(inflight, reason) => {
                 cx.out.event(Event::Noted { sa: Some(self.core.id), path: self.core.path, reason: reason.clone() });
                 self.doubt = Some(reason);
+                let Some(mut flying) = flying else { return };
                 let grace = cx.now.mono + cx.config.error_grace;
                 flying.resend = false;
                 flying.next_at = if flying.sent == 0 { grace } else { flying.next_at.min(grace) };

@@ -21,6 +21,8 @@ pub enum Why {
     Liveness,
     /// A NAT mapping is to be kept alive.
     Keepalive,
+    /// The answer to a question is overdue.
+    Answer,
     /// Fragments of a message are to be thrown away.
     Reassembly,
     /// An SA is to be rekeyed or reauthenticated.
@@ -62,6 +64,7 @@ impl IkeSa {
             (reassembly, Why::Reassembly),
             (self.renewal_at(), Why::Rekey),
             (self.end_at(), Why::Expire),
+            (self.parked_until(), Why::Answer),
         ];
         all.into_iter().min().filter(|(at, _)| *at != Instant::NEVER).unwrap_or((Instant::NEVER, Why::Nothing))
     }
@@ -165,6 +168,7 @@ impl IkeSa {
                 *set = None;
             }
         }
+        self.expire_parked(cx);
         self.retransmit(cx);
         if self.life == Lifecycle::Closed {
             return;

@@ -7,14 +7,18 @@
 //!
 //! To add a kind of identity pattern: a variant in `identity.rs` and an arm in `index.rs`.
 
+mod credentials;
 mod dn;
 mod identity;
 mod index;
 mod peer;
 mod secrets;
 
+pub use credentials::{Credential, Credentials};
 pub use identity::{IdKind, IdPattern, Identity, IdentityError};
-pub use peer::{AuthMethod, IkeTimes, NatTraversal, Peer, PpkMethod, TranscriptAuth, Uniqueness};
+pub use peer::{
+    AuthMethod, Eap, EapMethod, IkeTimes, NatTraversal, Peer, PpkMethod, Revocation, TranscriptAuth, Uniqueness,
+};
 pub use secrets::Secrets;
 
 use crate::PeerId;
@@ -60,6 +64,8 @@ impl core::error::Error for PadError {}
 pub struct Pad {
     /// Pre-shared keys.
     pub secrets: Secrets,
+    /// Certificates and keys.
+    pub credentials: Credentials,
     entries: BTreeMap<Rank, (PeerId, Arc<Peer>)>,
     ranks: BTreeMap<PeerId, Rank>,
     names: BTreeMap<String, PeerId>,

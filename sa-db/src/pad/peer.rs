@@ -34,6 +34,49 @@ impl fmt::Display for AuthMethod {
     }
 }
 
+/// Whether certificates must be shown not to be revoked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Revocation {
+    /// Revocation lists are not looked at.
+    Off,
+    /// A list that is there counts; a certificate without one is good.
+    #[default]
+    IfPresent,
+    /// Every certificate of the path needs a list that is not out of date.
+    Required,
+}
+
+/// EAP methods (RFC 3748) that an entry may name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum EapMethod {
+    /// MSCHAPv2: mutual, with a password; makes a key.
+    MsChapV2,
+    /// Generic Token Card: the password goes to whoever holds the tunnel's other end. Makes no key.
+    Gtc,
+    /// MD5-Challenge: the client proves itself, the server does not. Makes no key; refused unless it is named.
+    Md5,
+    /// As server: another server speaks EAP, and each packet is asked for.
+    Relay,
+}
+
+/// How an entry uses EAP (RFC 7296 §2.16).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Eap {
+    /// As server: offered in this order. As client: accepted.
+    pub methods: Vec<EapMethod>,
+    /// As client: the user; `None`: the text of our identity.
+    pub identity: Option<String>,
+    /// EAP alone (RFC 5998): the server need not prove itself by other means. Only with mutual methods that make a key.
+    pub alone: bool,
+}
+
+impl Default for Eap {
+    fn default() -> Self {
+        Self { methods: alloc::vec![EapMethod::MsChapV2], identity: None, alone: false }
+    }
+}
+
 /// What to do when the same identities come again (RFC 7296 §2.4, INITIAL_CONTACT).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Uniqueness {
@@ -140,6 +183,14 @@ pub struct Peer {
     pub credential: Option<String>,
     /// Trust anchors for the peer, by names that the authority knows; empty: all it has.
     pub anchors: Vec<String>,
+    /// Revocation of the peer's certificates.
+    pub revocation: Revocation,
+    /// Public keys (DER SubjectPublicKeyInfo) that the peer may prove itself with without a certificate (RFC 7670).
+    pub raw_keys: Vec<Vec<u8>>,
+    /// Take signatures with SHA-1 (method 1 of old peers).
+    pub legacy_signatures: bool,
+    /// EAP, where `local_auth` or `remote_auth` name it.
+    pub eap: Eap,
     /// Address pools for CFG_REQUEST, by name; empty: none (RFC 7296 §3.15).
     pub pools: Vec<String>,
     /// Ask the peer for inner addresses of these families (CFG_REQUEST).
@@ -187,6 +238,10 @@ impl Peer {
             remote_auth: alloc::vec![AuthMethod::Psk],
             credential: None,
             anchors: Vec::new(),
+            revocation: Revocation::default(),
+            raw_keys: Vec::new(),
+            legacy_signatures: false,
+            eap: Eap::default(),
             pools: Vec::new(),
             request_v4: false,
             request_v6: false,

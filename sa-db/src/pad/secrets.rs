@@ -1,4 +1,5 @@
-//! Pre-shared keys by pair of identities (RFC 7296 §2.15) and post-quantum pre-shared keys by id (RFC 8784).
+//! Pre-shared keys by pair of identities (RFC 7296 §2.15), post-quantum pre-shared keys by id (RFC 8784), passwords of
+//! EAP users.
 
 use super::Identity;
 use alloc::collections::BTreeMap;
@@ -13,6 +14,8 @@ pub struct Secrets {
     /// Keys are canonical identities; `None` stands for any.
     psks: BTreeMap<(Option<Identity>, Option<Identity>), Arc<Secret>>,
     ppks: BTreeMap<Vec<u8>, Arc<Secret>>,
+    /// By user as in EAP-Identity.
+    eap: BTreeMap<Vec<u8>, Arc<Secret>>,
 }
 
 impl Secrets {
@@ -49,6 +52,22 @@ impl Secrets {
     #[must_use]
     pub fn ppk(&self, id: &[u8]) -> Option<&Arc<Secret>> {
         self.ppks.get(id)
+    }
+
+    /// The password of an EAP user (RFC 3748), UTF-8.
+    pub fn add_eap(&mut self, user: impl Into<Vec<u8>>, password: Secret) -> Option<Arc<Secret>> {
+        self.eap.insert(user.into(), Arc::new(password))
+    }
+
+    /// Removes an EAP user's password.
+    pub fn remove_eap(&mut self, user: &[u8]) -> Option<Arc<Secret>> {
+        self.eap.remove(user)
+    }
+
+    /// The password of an EAP user.
+    #[must_use]
+    pub fn eap(&self, user: &[u8]) -> Option<&Arc<Secret>> {
+        self.eap.get(user)
     }
 
     /// Every PSK with its pair of canonical identities, in a stable order. Handle with care.

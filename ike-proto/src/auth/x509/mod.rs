@@ -1,0 +1,67 @@
+//! X.509 for IKE (RFC 4945): a chain from the peer, our trust anchors, revocation lists and the wall clock make a
+//! verified public key, or a reason why not. Nothing is ever fetched. Path building is rustls-webpki's (`path.rs`),
+//! reading is x509-parser's (`read.rs`), what IKE asks of a leaf is ours (`cert_match.rs`).
+
+pub mod cert_match;
+pub mod path;
+pub mod read;
+
+use crate::error::Reason;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use ravelin_crypto::Provider;
+use ravelin_sa_db::UnixTime;
+use ravelin_sa_db::pad::{Identity, Revocation};
+
+/// Certificates of a peer that are looked at; more are refused.
+pub const MAX_CHAIN: usize = 10;
+
+/// What a chain is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    /// Verifies the signatures in the path.
+    pub crypto: &'a Provider,
+    /// Wall time.
+    pub now: UnixTime,
+    /// Trusted CA certificates (DER).
+    pub anchors: &'a [&'a [u8]],
+    /// Revocation lists (DER), ours and the peer's: their signatures are checked.
+    pub crls: &'a [&'a [u8]],
+    /// What they are for.
+    pub revocation: Revocation,
+}
+
+impl Judge<'_> {
+    /// The public key (DER SubjectPublicKeyInfo) of the first certificate of `chain`, when a path leads to an anchor,
+    /// every constraint holds, and the certificate is about `id`.
+    ///
+    /// # Errors
+    /// [`Reason::Certificate`].
+    pub fn verify(&self, chain: &[&[u8]], id: &Identity) -> Result<Vec<u8>, Reason> {
+        self.judge(chain, id).map_err(|detail| Reason::Certificate { identity: id.to_string(), detail })
+    }
+
+    fn judge(&self, chain: &[&[u8]], id: &Identity) -> Result<Vec<u8>, String> {
+        let (leaf, others) = chain.split_first().ok_or("the peer sent none, and none is known")?;
+        if chain.len() > MAX_CHAIN {
+            return Err(alloc::format!("{} certificates came, at most {MAX_CHAIN} are looked at", chain.len()));
+        }
+        let facts = read::Facts::of(leaf)?;
+        path::verify(self, leaf, others, &facts.subject)?;
+        cert_match::may_sign(&facts)?;
+        cert_match::is_about(&facts, id)?;
+        Ok(facts.public_key)
+    }
+}
+
+/// SHA-1 hashes of the public keys of these CA certificates, for CERTREQ (RFC 7296 §3.7). Unreadable ones are skipped.
+pub fn authorities<'a>(crypto: &Provider, certificates: impl Iterator<Item = &'a [u8]>) -> Vec<[u8; 20]> {
+    let Some(sha1) = crypto.hash(ravelin_crypto::AuthHashId::SHA1) else { return Vec::new() };
+    certificates
+        .filter_map(|der| read::Facts::of(der).ok())
+        .filter_map(|facts| sha1.hash(&[&facts.public_key]).try_into().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Keys and certificates of both sides: which of ours is sent, whether the peer's are believed, and what each side says
+//! about that beforehand (CERTREQ, RFC 7296 §3.7; SUPPORTED_AUTH_METHODS, RFC 9593).
+
+use super::super::{Cx, SaCore, notify};
+use crate::ask::{Answer, Ask, Halt};
+use crate::auth::raw_key;
+use crate::error::Reason;
+use crate::registry::{AuthMethod as WireMethod, CertEncoding, NotifyType};
+use crate::wire::notify::{Announcement, NotifyData, SupportedAuthMethods};
+use crate::wire::payload::{Certificate, CertificateRequest, Payload};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use ravelin_crypto::Secret;
+use ravelin_crypto::sign::SignatureScheme;
+use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Peer};
+
+/// The shared key between two identities: from the PAD, or asked for.
+pub(super) fn shared_key(
+    cx: &Cx<'_>,
+    core: &SaCore,
+    local: &Identity,
+    remote: &Identity,
+) -> Result<Arc<Secret>, Halt> {
+    if let Some(secret) = cx.db.pad.secret_for(local, remote) {
+        return Ok(Arc::clone(secret));
+    }
+    if cx.config.asks {
+        let ask = Ask::SharedSecret { local: local.clone(), remote: remote.clone() };
+        if let Answer::Secret(secret) = core.answers.to(ask)? {
+            return Ok(Arc::new(secret.clone()));
+        }
+    }
+    Err(Reason::NoCredential { kind: "pre-shared key", identity: format!("{local} and {remote}") }.into())
+}
+
+/// The credential that we prove ourselves with: the one that the PAD entry names, or the first that leads to a CA that
+/// the peer trusts, or the first.
+pub(super) fn own(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Arc<Credential>, Reason> {
+    let all = || cx.db.pad.credentials.own(peer.credential.as_deref());
+    let trusted = |c: &&Arc<Credential>| c.authorities.iter().any(|a| core.agreed.authorities.contains(a));
+    let found = all().find(trusted).or_else(|| all().next());
+    found.cloned().ok_or_else(|| Reason::NoCredential {
+        kind: "private key",
+        identity: peer.credential.clone().unwrap_or_else(|| peer.local_id.to_string()),
+    })
+}
+
+/// The CERT payloads of a credential.
+pub(super) fn payloads(credential: &Credential) -> Vec<Payload> {
+    if credential.chain.is_empty() {
+        return alloc::vec![Payload::Cert(raw_key::payload(&credential.public_key))];
+    }
+    let one = |der: &Vec<u8>| Payload::Cert(Certificate { encoding: CertEncoding::X509_SIGNATURE, data: der.clone() });
+    credential.chain.iter().map(one).collect()
+}
+
+/// The public keys that the peer may sign with as `id`, verified: raw ones that are pinned, or that of its certificate.
+pub(super) fn keys_of(
+    cx: &Cx<'_>,
+    core: &SaCore,
+    peer: &Peer,
+    id: &Identity,
+    certs: &[&Certificate],
+) -> Result<Vec<Vec<u8>>, Halt> {
+    let x509 = |encoding| move |c: &&&Certificate| c.encoding == encoding;
+    let chain: Vec<&[u8]> =
+        certs.iter().filter(x509(CertEncoding::X509_SIGNATURE)).map(|c| c.data.as_slice()).collect();
+    if chain.is_empty() {
+        let keys = raw_key::candidates(&peer.raw_keys, certs);
+        if !keys.is_empty() {
+            return Ok(keys);
+        }
+        let detail = "it sent no certificate, and no public key that is configured for it (RFC 7670)".to_string();
+        return Err(Reason::Certificate { identity: id.to_string(), detail }.into());
+    }
+    let anchors: Vec<&[u8]> = cx.db.pad.credentials.anchors(&peer.anchors).collect();
+    if anchors.is_empty() && cx.config.asks {
+        let chain = chain.iter().map(|der| der.to_vec()).collect();
+        if let Answer::PublicKey(key) = core.answers.to(Ask::VerifyChain { chain, id: id.clone() })? {
+            return Ok(alloc::vec![key.clone()]);
+        }
+    }
+    let crls: Vec<&[u8]> =
+        certs.iter().filter(x509(CertEncoding::CRL)).map(|c| c.data.as_slice()).take(MAX_SENT_CRLS).collect();
+    Ok(alloc::vec![verified(cx, peer, id, &anchors, &chain, &crls)?])
+}
+
+/// Revocation lists of the peer's own that are looked at.
+const MAX_SENT_CRLS: usize = 4;
+
+#[cfg(feature = "x509")]
+fn verified(
+    cx: &Cx<'_>,
+    peer: &Peer,
+    id: &Identity,
+    anchors: &[&[u8]],
+    chain: &[&[u8]],
+    sent: &[&[u8]],
+) -> Result<Vec<u8>, Reason> {
+    let crls: Vec<&[u8]> = cx.db.pad.credentials.crls().chain(sent.iter().copied()).collect();
+    let judge = crate::auth::x509::Judge {
+        crypto: cx.crypto,
+        now: cx.now.wall,
+        anchors,
+        crls: &crls,
+        revocation: peer.revocation,
+    };
+    judge.verify(chain, id)
+}
+
+#[cfg(not(feature = "x509"))]
+fn verified(
+    _: &Cx<'_>,
+    _: &Peer,
+    id: &Identity,
+    _: &[&[u8]],
+    _: &[&[u8]],
+    _: &[&[u8]],
+) -> Result<Vec<u8>, Reason> {
+    let detail = "this build validates no certificates (feature x509), and nobody is asked".to_string();
+    Err(Reason::Certificate { identity: id.to_string(), detail })
+}
+
+/// True when an entry takes signatures of the peer.
+fn wants_signatures(peer: &Peer) -> bool {
+    peer.remote_auth.contains(&AuthMethod::Pubkey) || peer.local_auth == AuthMethod::Eap
+}
+
+/// Our CERTREQ payloads: the CAs that we trust, by key hash, and raw keys where they are configured.
+pub fn certificate_request(cx: &Cx<'_>, peer: &Peer) -> Vec<Payload> {
+    if !wants_signatures(peer) {
+        return Vec::new();
+    }
+    let hashes = authorities(cx, peer);
+    let mut requests = Vec::new();
+    if !hashes.is_empty() {
+        requests.push(Payload::CertReq(CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, data: hashes }));
+    }
+    if !peer.raw_keys.is_empty() {
+        let encoding = CertEncoding::RAW_PUBLIC_KEY;
+        requests.push(Payload::CertReq(CertificateRequest { encoding, data: Vec::new() }));
+    }
+    requests
+}
+
+#[cfg(feature = "x509")]
+fn authorities(cx: &Cx<'_>, peer: &Peer) -> Vec<u8> {
+    crate::auth::x509::authorities(cx.crypto, cx.db.pad.credentials.anchors(&peer.anchors)).concat()
+}
+
+#[cfg(not(feature = "x509"))]
+fn authorities(_: &Cx<'_>, _: &Peer) -> Vec<u8> {
+    Vec::new()
+}
+
+/// SUPPORTED_AUTH_METHODS: what this entry lets the peer prove itself with. Nothing where EAP is possible, which cannot
+/// be announced.
+pub fn announcements(cx: &Cx<'_>, peer: &Peer) -> Option<Payload> {
+    let mut methods = Vec::new();
+    for method in &peer.remote_auth {
+        match method {
+            AuthMethod::Psk => methods.push(Announcement::plain(WireMethod::SHARED_KEY)),
+            AuthMethod::Null => methods.push(Announcement::plain(WireMethod::NULL)),
+            AuthMethod::Pubkey => methods.extend(signatures(cx)),
+            _ => return None,
+        }
+    }
+    let mut data = Vec::new();
+    SupportedAuthMethods { methods }.emit(&mut data);
+    Some(notify(NotifyType::SUPPORTED_AUTH_METHODS, data))
+}
+
+fn signatures<'c>(cx: &'c Cx<'_>) -> impl Iterator<Item = Announcement> + use<'c> {
+    let schemes = cx.crypto.signatures.iter().flat_map(|f| f.schemes()).copied();
+    let mut seen: Vec<SignatureScheme> = schemes.filter(|s| !s.is_legacy()).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    seen.into_iter()
+        .filter_map(|s| Announcement::digital_signature(0, &s.algorithm_identifier()?))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// Expected methods in words.
+pub(super) fn expected(peer: &Peer) -> String {
+    peer.remote_auth.iter().map(ToString::to_string).collect::<Vec<String>>().join(" or ")
+}

@@ -1,0 +1,318 @@
+//! IKE_AUTH as initiator. Each stage knows which response alone may come; nothing is installed before the responder's
+//! AUTH of the last stage is verified. EAP as client runs between the first request and the last.
+
+use super::super::child::{self, ChildOffer};
+use super::super::{Cx, Draft, InFlight, Inbound, Opening, Resume, SaCore, Step, auth_lifetime, configure, notify};
+use super::proof::{self, Claim};
+use super::{agree, common_notifies, credential, establish, from_wire, malformed, ppk, to_wire};
+use crate::ask::Halt;
+use crate::eap::{Client, ClientVerdict};
+use crate::error::Reason;
+use crate::event::Event;
+use crate::ids::Role;
+use crate::keys::SkKeys;
+use crate::registry::NotifyType;
+use crate::wire::payload::{Certificate, Eap, Identification, Payload};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use ravelin_crypto::Secret;
+use ravelin_sa_db::pad::{AuthMethod, Peer};
+use ravelin_sa_db::{PacketKey, PolicyId};
+
+/// Our IKE_AUTH request on the wire.
+#[derive(Debug)]
+pub struct Auth {
+    /// The Child SA that was asked for; none for an IKE SA alone (RFC 6023).
+    child: Option<ChildOffer>,
+    /// Keys with our PPK in them (RFC 8784), for the case that the responder has it too.
+    ppk_keys: Option<SkKeys>,
+    stage: Stage,
+}
+
+/// Which response is awaited.
+#[derive(Debug)]
+enum Stage {
+    /// IDr and AUTH: we have proved ourselves.
+    Proof,
+    /// IDr, the responder's own AUTH unless EAP alone is allowed, and the first EAP packet.
+    EapFirst(Box<Client>),
+    /// The next EAP packet.
+    Eap(Box<Client>, Box<Identification>),
+    /// AUTH by the key that EAP made, or by SK_pr without one.
+    EapProof(Option<Secret>, Box<Identification>),
+}
+
+impl Auth {
+    /// Proves our identity, or asks for EAP by leaving AUTH out, and asks for the first Child SA.
+    ///
+    /// # Errors
+    /// When there is no credential or the policy is gone, or somebody must be asked.
+    pub fn request(
+        cx: &mut Cx<'_>,
+        core: &mut SaCore,
+        first: Option<(PolicyId, Option<PacketKey>)>,
+    ) -> Result<(InFlight, Draft), Halt> {
+        let peer = Arc::clone(&core.profile);
+        core.local_id = Some(peer.local_id.clone());
+        let mut draft = alloc::vec![Payload::IdInitiator(to_wire(&peer.local_id))];
+        let (mut ppk_keys, mut stage) = (None, Stage::Proof);
+        if peer.local_auth == AuthMethod::Eap {
+            stage = Stage::EapFirst(Box::new(eap_client(cx, &peer)?));
+            if peer.eap.alone {
+                draft.push(notify(NotifyType::EAP_ONLY_AUTHENTICATION, Vec::new()));
+            }
+        } else {
+            ppk_keys = Self::prove(cx, core, &peer, &mut draft)?;
+        }
+        draft.extend(credential::certificate_request(cx, &peer));
+        if !core.agreed.auth_methods.is_empty() {
+            draft.extend(credential::announcements(cx, &peer));
+        }
+        draft.extend(peer.remote_id.exact().map(|id| Payload::IdResponder(to_wire(id))));
+        draft.extend(common_notifies(cx, core));
+        draft.extend(configure::request(core));
+        if core.peer.is_some_and(|p| cx.initial_contact(p)) {
+            draft.push(notify(NotifyType::INITIAL_CONTACT, Vec::new()));
+        }
+        let child = match first {
+            Some((policy, packet)) => {
+                let (offer, payloads) = child::offer(cx, core, policy, packet, false)?;
+                draft.extend(payloads);
+                Some(offer)
+            }
+            None => None,
+        };
+        core.answers.clear();
+        Ok((InFlight::Auth(Box::new(Self { child, ppk_keys, stage })), draft))
+    }
+
+    /// CERT and AUTH, with the PPK's notifies; the keys with the PPK in them.
+    fn prove(
+        cx: &mut Cx<'_>,
+        core: &SaCore,
+        peer: &Peer,
+        draft: &mut Draft,
+    ) -> Result<Option<SkKeys>, Halt> {
+        let remote = peer.remote_id.exact();
+        let Some((id, keys)) = ppk::own(cx, core, peer)? else {
+            draft.extend(proof::make(cx, core, &core.keys, peer, Role::Initiator, remote)?);
+            return Ok(None);
+        };
+        draft.extend(proof::make(cx, core, &keys, peer, Role::Initiator, remote)?);
+        draft.push(notify(NotifyType::PPK_IDENTITY, id));
+        if !peer.ppk_required {
+            let plain = proof::make(cx, core, &core.keys, peer, Role::Initiator, remote)?;
+            let plain = plain.into_iter().find_map(|p| if let Payload::Auth(a) = p { Some(a.data) } else { None });
+            draft.extend(plain.map(|data| notify(NotifyType::NO_PPK_AUTH, data)));
+        }
+        Ok(Some(keys))
+    }
+
+    /// Takes the response that this stage waits for.
+    pub fn response(mut self: Box<Self>, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Step {
+        match self.take(cx, core, msg) {
+            Ok(Some(draft)) => Step::Next(InFlight::Auth(self), draft),
+            Ok(None) => self.finish(cx, core, msg),
+            Err(Halt::Ask(ask)) => {
+                let payloads = msg.payloads.clone();
+                Step::Wait(Resume::Response { auth: self, header: msg.header, payloads, path: msg.path }, ask)
+            }
+            Err(Halt::Refuse(reason)) => {
+                self.give_back(cx);
+                core.answers.clear();
+                match reason {
+                    Reason::PeerRefused { .. } => Step::Fail(reason),
+                    Reason::Malformed { .. } | Reason::Unexpected { .. } => {
+                        Step::FailAndTell(reason, Some(NotifyType::INVALID_SYNTAX))
+                    }
+                    _ => Step::FailAndTell(reason, Some(NotifyType::AUTHENTICATION_FAILED)),
+                }
+            }
+        }
+    }
+
+    /// Our next request, or nothing when the responder is proved.
+    fn take(&mut self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Option<Draft>, Halt> {
+        let p = &msg.payloads;
+        match &mut self.stage {
+            Stage::Proof => {
+                let (Some(idr), Some(_), None) = (p.id_responder(), p.auth(), p.eap()) else {
+                    return Err(refused(msg, "expected IDr and AUTH").into());
+                };
+                let keys = self.take_ppk(core, msg)?;
+                verify_responder(cx, core, keys.as_ref().unwrap_or(&core.keys), idr, msg)?;
+                core.remote_id = Some(from_wire(idr));
+                if let Some(keys) = keys {
+                    core.keys = keys;
+                    core.ppk_used = true;
+                }
+                Ok(None)
+            }
+            Stage::EapFirst(client) => {
+                let (Some(idr), Some(packet)) = (p.id_responder(), p.eap()) else {
+                    return Err(refused(msg, "expected IDr and EAP").into());
+                };
+                if p.auth().is_none() && !core.profile.eap.alone {
+                    let expected = "an AUTH payload of the server (RFC 7296 section 2.16)".to_string();
+                    return Err(Reason::WrongAuthMethod { expected, came: "EAP alone (RFC 5998)".to_string() }.into());
+                }
+                if p.auth().is_some() {
+                    verify_responder(cx, core, &core.keys, idr, msg)?;
+                    client.server_is_proved();
+                } else {
+                    is_expected(&core.profile, idr)?;
+                }
+                let idr = Box::new(idr.clone());
+                let verdict = client.take(packet, cx.rng);
+                self.eap_step(core, verdict, idr)
+            }
+            Stage::Eap(client, idr) => {
+                let (Some(packet), None, None) = (p.eap(), p.id_responder(), p.auth()) else {
+                    return Err(refused(msg, "expected EAP").into());
+                };
+                let (verdict, idr) = (client.take(packet, cx.rng), idr.clone());
+                self.eap_step(core, verdict, idr)
+            }
+            Stage::EapProof(msk, idr) => {
+                let (Some(auth), None, None) = (p.auth(), p.id_responder(), p.eap()) else {
+                    return Err(refused(msg, "expected AUTH").into());
+                };
+                proof::verify_key(core, Role::Responder, idr, auth, msk.as_ref())?;
+                core.remote_id = Some(from_wire(idr));
+                Ok(None)
+            }
+        }
+    }
+
+    /// What follows what the EAP client made of a packet.
+    fn eap_step(
+        &mut self,
+        core: &SaCore,
+        verdict: ClientVerdict,
+        idr: Box<Identification>,
+    ) -> Result<Option<Draft>, Halt> {
+        match verdict {
+            ClientVerdict::Reply(packet) => {
+                let stage = core::mem::replace(&mut self.stage, Stage::Proof);
+                self.stage = match stage {
+                    Stage::EapFirst(client) | Stage::Eap(client, _) => Stage::Eap(client, idr),
+                    other => other,
+                };
+                Ok(Some(alloc::vec![Payload::Eap(packet)]))
+            }
+            ClientVerdict::Success(msk) => {
+                let id = to_wire(&core.profile.local_id);
+                let auth = proof::make_key(core, Role::Initiator, &id, msk.as_ref())?;
+                self.stage = Stage::EapProof(msk, idr);
+                Ok(Some(alloc::vec![auth]))
+            }
+            ClientVerdict::Failure(detail) => {
+                Err(Reason::Eap { user: core.profile.local_id.to_string(), detail }.into())
+            }
+        }
+    }
+
+    /// The responder is proved: the IKE SA is up, and the Child SA if it agrees.
+    fn finish(self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Step {
+        core.answers.clear();
+        agree(core, msg);
+        establish(cx, core, false);
+        configure::take(cx, core, msg);
+        auth_lifetime::read(cx, core, msg);
+        if let Some(offer) = self.child {
+            let (ni, nr) = (core.opening.ni.clone(), core.opening.nr.clone());
+            let policy = offer.policy();
+            if let Err(failure) = child::accept(cx, core, offer, msg, &ni, &nr, &[]) {
+                let tell = failure.must_delete;
+                cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason: failure.reason.clone() });
+                if tell {
+                    return Step::FailAndTell(failure.reason, None);
+                }
+            }
+        }
+        core.opening = Opening::default();
+        Step::Done
+    }
+
+    /// The responder says by PPK_IDENTITY that it used the PPK (RFC 8784 §3).
+    fn take_ppk(&self, core: &SaCore, msg: &Inbound<'_>) -> Result<Option<SkKeys>, Reason> {
+        let keys = self.ppk_keys.clone().filter(|_| msg.notify(NotifyType::PPK_IDENTITY).is_some());
+        ppk::satisfied(core.ppk_used || keys.is_some(), &core.profile)?;
+        Ok(keys)
+    }
+
+    /// The policy of the Child SA that was asked for.
+    #[must_use]
+    pub fn policy(&self) -> Option<PolicyId> {
+        self.child.as_ref().map(ChildOffer::policy)
+    }
+
+    /// Frees what was reserved for an attempt that ended.
+    pub fn give_back(&self, cx: &mut Cx<'_>) {
+        if let Some(offer) = &self.child {
+            offer.give_back(cx);
+        }
+    }
+}
+
+/// The EAP client of a PAD entry.
+fn eap_client(cx: &Cx<'_>, peer: &Peer) -> Result<Client, Reason> {
+    if peer.ppk_required {
+        let detail = format!("peer {}: a mandatory PPK together with EAP is not implemented", peer.name);
+        return Err(Reason::Configuration { detail });
+    }
+    let user = match &peer.eap.identity {
+        Some(user) => user.as_bytes().to_vec(),
+        None => peer.local_id.data.clone(),
+    };
+    let password = cx.db.pad.secrets.eap(&user).cloned().ok_or_else(|| Reason::NoCredential {
+        kind: "EAP password",
+        identity: peer.eap.identity.clone().unwrap_or_else(|| peer.local_id.to_string()),
+    })?;
+    Ok(Client::new(&peer.eap.methods, user, password, peer.eap.alone))
+}
+
+/// A response that this stage does not wait for: an error notify, or nonsense. It came under SK keys, so it is the
+/// peer's own word.
+fn refused(msg: &Inbound<'_>, expected: &str) -> Reason {
+    match msg.payloads.error() {
+        Some(n) => Reason::PeerRefused { notify: n.kind, authenticated: true, during: "IKE_AUTH" },
+        None => malformed(&format!("IKE_AUTH response: {expected}")),
+    }
+}
+
+fn is_expected(peer: &Peer, idr: &Identification) -> Result<(), Reason> {
+    let remote = from_wire(idr);
+    if peer.remote_id.matches(&remote) {
+        return Ok(());
+    }
+    Err(Reason::WrongIdentity { expected: peer.remote_id.to_string(), came: remote.to_string() })
+}
+
+fn verify_responder(
+    cx: &Cx<'_>,
+    core: &SaCore,
+    keys: &SkKeys,
+    idr: &Identification,
+    msg: &Inbound<'_>,
+) -> Result<(), Halt> {
+    let peer = &core.profile;
+    is_expected(peer, idr)?;
+    let auth = msg.payloads.auth().ok_or_else(|| refused(msg, "expected AUTH"))?;
+    let certs = certificates(msg);
+    let claim = Claim { role: Role::Responder, id: idr, auth, certs: &certs, allowed: &peer.remote_auth };
+    proof::verify(cx, core, keys, peer, claim)
+}
+
+/// The CERT payloads of a message.
+pub(super) fn certificates<'m>(msg: &'m Inbound<'_>) -> Vec<&'m Certificate> {
+    msg.payloads.iter().filter_map(|p| if let Payload::Cert(c) = p { Some(c) } else { None }).collect()
+}
+
+/// An EAP packet as a payload of a message alone.
+pub(super) fn alone(packet: Eap) -> Draft {
+    alloc::vec![Payload::Eap(packet)]
+}
