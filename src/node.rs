@@ -12,7 +12,7 @@ use ravelin_esp::plane::ChildStats;
 use ravelin_esp::{DropReason, IpPacket, OuterInfo, PacketSink, Plane, TransmitMeta};
 use ravelin_ike_proto::endpoint::{Counters, SaSnapshot};
 use ravelin_ike_proto::sa::Why;
-use ravelin_ike_proto::{ApiError, Deadline, Endpoint, IkeSaId};
+use ravelin_ike_proto::{Answer, ApiError, Deadline, Endpoint, IkeSaId, Ticket};
 use ravelin_sa_db::spd::{Action, Scope};
 use ravelin_sa_db::{Change, ChildId, Db, Direction, Instant, Now, Path, PeerId, PolicyId, Report};
 use std::collections::VecDeque;
@@ -252,6 +252,16 @@ impl Node {
         self.settle(now);
     }
 
+    /// Takes the answer to a question ([`Output::Ask`]).
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownTicket`] or [`ApiError::WrongAnswer`].
+    pub fn handle_answer(&mut self, now: Now, ticket: Ticket, answer: Answer) -> Result<(), ApiError> {
+        let result = self.endpoint.handle_answer(now, &self.db, ticket, answer);
+        self.settle(now);
+        result
+    }
+
     /// Deletes everything and takes nothing new; done when [`Node::is_idle`].
     pub fn shutdown(&mut self, now: Now) {
         self.endpoint.shutdown(now, &self.db);
@@ -342,6 +352,7 @@ impl Node {
                 match output {
                     ravelin_ike_proto::Output::Transmit(t) => self.out.push_back(Output::Transmit(t)),
                     ravelin_ike_proto::Output::Event(e) => self.out.push_back(Output::Event(e)),
+                    ravelin_ike_proto::Output::Ask(t, a) => self.out.push_back(Output::Ask(t, a)),
                     ravelin_ike_proto::Output::Change(c) => self.change(now, c),
                     _ => {}
                 }

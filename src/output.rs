@@ -1,7 +1,7 @@
 //! What a node wants from the world, in one ordered queue.
 
 use ravelin_esp::TransmitMeta;
-use ravelin_ike_proto::{Event, Transmit};
+use ravelin_ike_proto::{Ask, Event, Ticket, Transmit};
 use ravelin_sa_db::Change;
 
 /// A sealed packet that leaves by the queue and not by a sink: one that had waited for its SA.
@@ -23,6 +23,8 @@ pub enum Output {
     Esp(EspPacket),
     /// A step for an external data plane; the inline plane has taken its steps already.
     Change(Change),
+    /// A question, to be answered by `Node::handle_answer`.
+    Ask(Ticket, Ask),
     /// Something happened.
     Event(Event),
 }

@@ -196,6 +196,6 @@ mod tests {
         assert_eq!(answers.to(ppk(1)).unwrap(), &Answer::Secret(Secret::new(alloc::vec![7])));
         assert!(matches!(answers.to(ppk(2)), Err(Halt::Refuse(Reason::Unanswered { .. }))));
         assert!(matches!(answers.to(ppk(3)), Err(Halt::Ask(_))));
-        assert!(Answer::Signature(alloc::vec![]).fits(&ppk(1)) == false && Answer::Refused("".into()).fits(&ppk(1)));
+        assert!(!Answer::Signature(alloc::vec![]).fits(&ppk(1)) && Answer::Refused("".into()).fits(&ppk(1)));
     }
 }

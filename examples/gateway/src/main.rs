@@ -14,7 +14,7 @@ mod tun;
 
 use clap::{Parser, Subcommand};
 use config::Config;
-use ravelin::crypto::rustcrypto::provider;
+use ravelin::crypto::awslc::provider;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -110,9 +110,7 @@ impl Server {
                         self.state = State::Method(running, false);
                         self.request(number, &data)
                     }
-                    Progress::Done(msk) => {
-                        ServerVerdict::Success(Eap::outcome(EapCode::SUCCESS, self.identifier), msk)
-                    }
+                    Progress::Done(msk) => ServerVerdict::Success(Eap::outcome(EapCode::SUCCESS, self.identifier), msk),
                     Progress::Failed(why) => ServerVerdict::Failure(why),
                 }
             }

@@ -1,6 +1,7 @@
 //! What the embedding program may ask for: initiate, delete, probe, shut down; and what the data plane reports.
 
 use super::Endpoint;
+use crate::ask::{Answer, Ticket};
 use crate::error::{ApiError, Reason};
 use crate::exchange::Cx;
 use crate::ids::IkeSaId;
@@ -150,6 +151,16 @@ impl Endpoint {
     pub fn probe(&mut self, now: Now, db: &Db, id: IkeSaId) -> Result<(), ApiError> {
         self.require_established(id)?;
         self.with(now, db, id, |sa, cx| sa.want(cx, Intent::Liveness { asked: true })).ok_or(ApiError::UnknownSa)
+    }
+
+    /// Takes the answer to a question ([`crate::Output::Ask`]); the exchange that waits for it goes on.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownTicket`] when it was answered or expired or its IKE SA is gone, [`ApiError::WrongAnswer`] when
+    /// the answer is of another kind.
+    pub fn handle_answer(&mut self, now: Now, db: &Db, ticket: Ticket, answer: Answer) -> Result<(), ApiError> {
+        self.with(now, db, ticket.sa(), |sa, cx| sa.answer(cx, ticket.number(), answer))
+            .unwrap_or(Err(ApiError::UnknownTicket))
     }
 
     /// Deletes everything and takes nothing new. The endpoint is done when [`Endpoint::is_empty`].

@@ -3,8 +3,8 @@
 //! [`Agreed`].
 
 use super::IkeSuite;
-use super::mobility::Mobility;
 use super::auth::eap::EapServer;
+use super::mobility::Mobility;
 use crate::ask::Answers;
 use crate::config::Config;
 use crate::event::Assigned;

@@ -7,6 +7,7 @@ use super::child::ChildFailure;
 use super::child_create::{peers_nonce, refuse};
 use super::sa_init::{NONCE_LEN, SecretHalf, key_pair};
 use super::{Cx, Draft, IkeSuite, InFlight, Inbound, Opening, Pending, Reply, SaCore, Schedule};
+use crate::ask::Answers;
 use crate::error::Reason;
 use crate::ext::int_auth::IntAuth;
 use crate::ids::{IkeSaId, Role};
@@ -248,6 +249,8 @@ fn heir(cx: &mut Cx<'_>, old: &SaCore, birth: &Birth<'_>, suite: IkeSuite, share
         int_auth: IntAuth::default(),
         ppk_used: old.ppk_used,
         opening: Opening::default(),
+        answers: Answers::default(),
+        eap: None,
         local_id: old.local_id.clone(),
         remote_id: old.remote_id.clone(),
         children: Vec::new(),

@@ -32,8 +32,7 @@ impl IkeSa {
     pub(super) fn park(&mut self, cx: &mut Cx<'_>, ask: Ask, work: Work) {
         self.tickets = self.tickets.saturating_add(1);
         cx.out.ask(Ticket::new(self.core.id, self.tickets), ask.clone());
-        self.parked =
-            Some(Parked { number: self.tickets, ask, until: cx.now.mono + cx.config.ask_timeout, work });
+        self.parked = Some(Parked { number: self.tickets, ask, until: cx.now.mono + cx.config.ask_timeout, work });
     }
 
     /// When a parked exchange is given up.

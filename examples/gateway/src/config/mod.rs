@@ -1,6 +1,7 @@
 //! The configuration file (docs/gateway.md): TOML in, databases out, everything checked here so that the rest of the
 //! daemon never sees a bad value. To add a key: one line in the reader of its table, one in the docs.
 
+mod credentials;
 mod document;
 #[cfg(test)]
 mod tests;
@@ -154,7 +155,6 @@ fn peer(s: Section<'_>, folder: &Path, g: &Gateway, provider: &Provider, db: &mu
         (None, Some(address)) => IdPattern::Exact(Identity::addr(address)),
         (None, None) => return Err(s.missing("remote_id", IDENTITY)),
     };
-    db.pad.secrets.add_psk(Some(&local_id), remote_id.exact(), psk(&s, folder)?);
     let mut peer = Peer::new(name.parse(NAME, |t| is_name(t).then(|| t.to_owned()))?, local_id, remote_id);
     peer.local = local;
     peer.remote = remote.map(|a| SocketAddr::new(a, g.ike_port));
@@ -167,6 +167,7 @@ fn peer(s: Section<'_>, folder: &Path, g: &Gateway, provider: &Provider, db: &mu
         "always" => Some(NatTraversal::Force),
         _ => None,
     })?;
+    credentials::read(&s, folder, provider, &mut peer, db)?;
     post_quantum(&s, &mut peer, db)?;
     let peer_name = peer.name.clone();
     let id = db.pad.add(peer).map_err(|e| name.error(e.to_string()))?;

@@ -62,6 +62,3 @@ pub fn authorities<'a>(crypto: &Provider, certificates: impl Iterator<Item = &'a
         .filter_map(|facts| sha1.hash(&[&facts.public_key]).try_into().ok())
         .collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -199,7 +199,9 @@ fn explain(error: &Error, subject: &str) -> String {
         }
         Error::NameConstraintViolation => "a name constraint of a CA above it does not allow its names".to_string(),
         Error::PathLenConstraintViolated => "a path length constraint of a CA above it is broken".to_string(),
-        Error::RequiredEkuNotFoundContext(_) => "its extended key usages do not include IKE (RFC 4945 5.1.3.12)".to_string(),
+        Error::RequiredEkuNotFoundContext(_) => {
+            "its extended key usages do not include IKE (RFC 4945 5.1.3.12)".to_string()
+        }
         Error::EndEntityUsedAsCa => "a certificate above it is no CA".to_string(),
         Error::CaUsedAsEndEntity => "a CA certificate cannot be a peer's own".to_string(),
         other => format!("{other:?}"),

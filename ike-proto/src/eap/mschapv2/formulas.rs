@@ -16,8 +16,7 @@ pub const RESPONSE: usize = 24;
 const SIGN: &[u8; 39] = b"Magic server to client signing constant";
 const ITERATE: &[u8; 41] = b"Pad to make it do more than one iteration";
 const MASTER: &[u8; 27] = b"This is the MPPE Master Key";
-const CLIENT_SENDS: &[u8; 84] =
-    b"On the client side, this is the send key; on the server side, it is the receive key.";
+const CLIENT_SENDS: &[u8; 84] = b"On the client side, this is the send key; on the server side, it is the receive key.";
 const CLIENT_RECEIVES: &[u8; 84] =
     b"On the client side, this is the receive key; on the server side, it is the send key.";
 
@@ -98,12 +97,10 @@ pub fn msk(hash: &Secret, nt_response: &[u8]) -> Secret {
 mod tests {
     use super::*;
 
-    const PEER: [u8; 16] = [
-        0x21, 0x40, 0x23, 0x24, 0x25, 0x5E, 0x26, 0x2A, 0x28, 0x29, 0x5F, 0x2B, 0x3A, 0x33, 0x7C, 0x7E,
-    ];
-    const AUTHENTICATOR: [u8; 16] = [
-        0x5B, 0x5D, 0x7C, 0x7D, 0x7B, 0x3F, 0x2F, 0x3E, 0x3C, 0x2C, 0x60, 0x21, 0x32, 0x26, 0x26, 0x28,
-    ];
+    const PEER: [u8; 16] =
+        [0x21, 0x40, 0x23, 0x24, 0x25, 0x5E, 0x26, 0x2A, 0x28, 0x29, 0x5F, 0x2B, 0x3A, 0x33, 0x7C, 0x7E];
+    const AUTHENTICATOR: [u8; 16] =
+        [0x5B, 0x5D, 0x7C, 0x7D, 0x7B, 0x3F, 0x2F, 0x3E, 0x3C, 0x2C, 0x60, 0x21, 0x32, 0x26, 0x26, 0x28];
 
     /// RFC 2759 §9.2, RFC 3079 §3.5.3.
     #[test]
@@ -121,8 +118,8 @@ mod tests {
         );
         let answer = authenticator_response(&hash, &response, &PEER, &AUTHENTICATOR, b"User");
         assert_eq!(answer[..6], [0x40, 0x7A, 0x55, 0x89, 0x11, 0x5F]);
-        // SendStartKey128 of the client.
-        assert_eq!(msk(&hash, &response).expose()[..4], [0x8B, 0x7C, 0xDC, 0x14]);
+        // SendStartKey128 of the server.
+        assert_eq!(msk(&hash, &response).expose()[16..20], [0x8B, 0x7C, 0xDC, 0x14]);
         assert!(password_hash(&Secret::new(alloc::vec![0xFF])).is_none());
     }
 }

@@ -17,12 +17,7 @@ use ravelin_crypto::sign::SignatureScheme;
 use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Peer};
 
 /// The shared key between two identities: from the PAD, or asked for.
-pub(super) fn shared_key(
-    cx: &Cx<'_>,
-    core: &SaCore,
-    local: &Identity,
-    remote: &Identity,
-) -> Result<Arc<Secret>, Halt> {
+pub(super) fn shared_key(cx: &Cx<'_>, core: &SaCore, local: &Identity, remote: &Identity) -> Result<Arc<Secret>, Halt> {
     if let Some(secret) = cx.db.pad.secret_for(local, remote) {
         return Ok(Arc::clone(secret));
     }
@@ -111,14 +106,7 @@ fn verified(
 }
 
 #[cfg(not(feature = "x509"))]
-fn verified(
-    _: &Cx<'_>,
-    _: &Peer,
-    id: &Identity,
-    _: &[&[u8]],
-    _: &[&[u8]],
-    _: &[&[u8]],
-) -> Result<Vec<u8>, Reason> {
+fn verified(_: &Cx<'_>, _: &Peer, id: &Identity, _: &[&[u8]], _: &[&[u8]], _: &[&[u8]]) -> Result<Vec<u8>, Reason> {
     let detail = "this build validates no certificates (feature x509), and nobody is asked".to_string();
     Err(Reason::Certificate { identity: id.to_string(), detail })
 }

@@ -90,12 +90,7 @@ impl Auth {
     }
 
     /// CERT and AUTH, with the PPK's notifies; the keys with the PPK in them.
-    fn prove(
-        cx: &mut Cx<'_>,
-        core: &SaCore,
-        peer: &Peer,
-        draft: &mut Draft,
-    ) -> Result<Option<SkKeys>, Halt> {
+    fn prove(cx: &mut Cx<'_>, core: &SaCore, peer: &Peer, draft: &mut Draft) -> Result<Option<SkKeys>, Halt> {
         let remote = peer.remote_id.exact();
         let Some((id, keys)) = ppk::own(cx, core, peer)? else {
             draft.extend(proof::make(cx, core, &core.keys, peer, Role::Initiator, remote)?);

@@ -81,12 +81,7 @@ pub(super) fn make(
     }
 }
 
-fn signature(
-    cx: &mut Cx<'_>,
-    core: &SaCore,
-    credential: &Credential,
-    octets: Vec<u8>,
-) -> Result<Authentication, Halt> {
+fn signature(cx: &mut Cx<'_>, core: &SaCore, credential: &Credential, octets: Vec<u8>) -> Result<Authentication, Halt> {
     let (hashes, announced) = (&core.agreed.signature_hashes, &core.agreed.auth_methods);
     let Some((method, scheme)) = auth::choose(&credential.schemes, hashes, announced) else {
         let detail = format!("our key signs {:?}, the peer takes hashes {hashes:?}", credential.schemes);
@@ -141,13 +136,7 @@ pub(super) struct Claim<'a> {
 }
 
 /// Verifies an AUTH payload: method, credential with all its constraints, and value.
-pub(super) fn verify(
-    cx: &Cx<'_>,
-    core: &SaCore,
-    keys: &SkKeys,
-    peer: &Peer,
-    claim: Claim<'_>,
-) -> Result<(), Halt> {
+pub(super) fn verify(cx: &Cx<'_>, core: &SaCore, keys: &SkKeys, peer: &Peer, claim: Claim<'_>) -> Result<(), Halt> {
     let identity = from_wire(claim.id);
     if !is_allowed(claim.allowed, claim.auth) {
         let expected = claim.allowed.iter().map(ToString::to_string).collect::<Vec<String>>().join(" or ");
@@ -190,7 +179,12 @@ pub(super) fn verify(
 }
 
 /// The AUTH payload after EAP: the formula of shared keys with the MSK, or SK_p without one (RFC 7296 §2.16).
-pub(super) fn make_key(core: &SaCore, role: Role, id: &Identification, msk: Option<&Secret>) -> Result<Payload, Reason> {
+pub(super) fn make_key(
+    core: &SaCore,
+    role: Role,
+    id: &Identification,
+    msk: Option<&Secret>,
+) -> Result<Payload, Reason> {
     let octets = octets(core, &core.keys, role, id)?;
     let prf = core.suite.as_ref().ok_or_else(no_keys)?.prf;
     let data = psk::sign(prf, msk.unwrap_or(sk_p(&core.keys, role)), &octets).expose().to_vec();

@@ -63,8 +63,7 @@ fn first(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Draft,
         let detail = "IKE_AUTH before the additional key exchanges are done (RFC 9370 section 2.2.2)".to_string();
         return Err(Reason::Unexpected { detail }.into());
     }
-    let request =
-        |p: &Payload| if let Payload::CertReq(r) = p { Some(r.clone()) } else { None };
+    let request = |p: &Payload| if let Payload::CertReq(r) = p { Some(r.clone()) } else { None };
     core.agreed.authorities = msg
         .payloads
         .iter()
