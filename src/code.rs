@@ -109,6 +109,7 @@ pub fn output_kind(output: &Output) -> u32 {
         Output::Transmit(_) => 1,
         Output::Esp(_) => 2,
         Output::Change(_) => 3,
+        Output::Ask(..) => 4,
         Output::Event(e) => event_kind(e),
     }
 }

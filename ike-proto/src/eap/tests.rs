@@ -31,7 +31,7 @@ fn converse(
     for _ in 0..20 {
         let reply = match c.take(&packet, rng) {
             ClientVerdict::Reply(reply) => reply,
-            ClientVerdict::Success(_) => unreachable!("the server has not said so"),
+            ClientVerdict::Success(_) => panic!("the server has not said so"),
             ClientVerdict::Failure(why) => return (Err(why), None),
         };
         match s.take(&reply, &lookup, rng) {

@@ -113,7 +113,7 @@ impl ExtendedKeyUsageValidator for ForIke {
         let mut any = false;
         for usage in usages {
             let oid = usage?.to_decoded_oid();
-            if USAGES.iter().any(|u| *u == oid.as_slice()) {
+            if USAGES.contains(&oid.as_slice()) {
                 return Ok(());
             }
             any = true;
