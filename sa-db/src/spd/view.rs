@@ -8,8 +8,11 @@ use alloc::sync::Arc;
 
 /// One change to a classifier, as reading threads repeat it.
 #[derive(Clone)]
-#[cfg_attr(not(feature = "std"), allow(dead_code, reason = "there are no reading threads without the feature"))]
-pub(super) enum Op {
+#[cfg_attr(
+    not(feature = "std"),
+    allow(dead_code, unreachable_pub, reason = "there are no reading threads without the feature")
+)]
+pub enum Op {
     Insert(u32, u64, Arc<Policy>),
     Remove(u32),
 }
