@@ -20,6 +20,8 @@ pub mod sad;
 pub mod selector;
 #[cfg(feature = "std")]
 pub mod shared;
+#[cfg(feature = "serde")]
+pub mod snapshot;
 pub mod spd;
 pub mod spi;
 pub mod time;

@@ -8,6 +8,7 @@ use ravelin_crypto::{EncrId, IntegId, Secret};
 
 /// Which way an SA, a policy or a packet goes, seen from this host.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Direction {
     /// From the peer to us.
     Inbound,
@@ -17,6 +18,7 @@ pub enum Direction {
 
 /// Security protocol (RFC 7296 §3.3.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Protocol {
     /// RFC 4303.
     #[default]
@@ -27,6 +29,7 @@ pub enum Protocol {
 
 /// How the inner packet is carried.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Mode {
     /// A whole IP packet inside (RFC 4301 §5.1.2).
     #[default]
@@ -39,6 +42,7 @@ pub enum Mode {
 
 /// What stands between the outer IP header and ESP.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Encapsulation {
     /// Bare protocol 50 or 51.
     #[default]
@@ -66,6 +70,7 @@ pub struct CipherSuite {
 
 /// One set of limits; 0 means "no limit".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Limits {
     /// Octets of inner packets.
     pub bytes: u64,
@@ -75,6 +80,7 @@ pub struct Limits {
 
 /// Volume and idle limits that the data plane watches. Time limits are watched by IKE.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lifetime {
     /// Passing these yields [`crate::Report::SoftExpired`], once.
     pub soft: Limits,

@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 
 /// A pair of endpoints. For bare ESP (protocol 50) the ports are 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Path {
     /// This host's end.
     pub local: SocketAddr,

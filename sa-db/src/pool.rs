@@ -5,6 +5,9 @@
 //! there are none, the one that has been unused for longest changes hands. To add a thing that is told along: a field
 //! of [`PoolInfo`], and its attribute in `ike-proto/src/ext/config.rs`.
 
+#[cfg(feature = "serde")]
+pub(crate) mod snapshot;
+
 use crate::AddrRange;
 use crate::pad::Identity;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -20,6 +23,7 @@ const REMEMBERED: usize = 1 << 16;
 
 /// What peers are told along with an address.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PoolInfo {
     /// INTERNAL_IP4_NETMASK.
     pub netmask: Option<Ipv4Addr>,
@@ -43,6 +47,7 @@ pub struct PoolInfo {
 
 /// Addresses to give away.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pool {
     /// For configuration; unique.
     pub name: String,

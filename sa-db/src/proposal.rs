@@ -14,6 +14,7 @@ use tokens::Token;
 
 /// Security protocol of a proposal (RFC 7296 §3.3.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ProposalProtocol {
     /// The IKE SA itself.
     Ike,

@@ -50,8 +50,8 @@ impl fmt::Debug for Credential {
 /// Certificates and keys that PAD entries refer to by name.
 #[derive(Clone, Default, Debug)]
 pub struct Credentials {
-    own: BTreeMap<String, Arc<Credential>>,
-    anchors: BTreeMap<String, Arc<[u8]>>,
+    pub(super) own: BTreeMap<String, Arc<Credential>>,
+    pub(super) anchors: BTreeMap<String, Arc<[u8]>>,
     crls: Vec<Arc<[u8]>>,
 }
 

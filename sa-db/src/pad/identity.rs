@@ -257,6 +257,7 @@ impl fmt::Debug for Identity {
 /// Which identities a PAD entry is about.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum IdPattern {
     /// Every identity, ID_NULL included ("%any").
     Any,
@@ -269,7 +270,7 @@ pub enum IdPattern {
     /// Addresses in a range ("10.0.0.0/8"; ID_IPV4_ADDR, ID_IPV6_ADDR).
     Addrs(crate::AddrRange),
     /// A DN in which the attribute values "*" stand for any value ("C=CH, O=Lab, CN=*"), DER.
-    Dn(Vec<u8>),
+    Dn(#[cfg_attr(feature = "serde", serde(with = "crate::snapshot::hex"))] Vec<u8>),
 }
 
 impl IdPattern {

@@ -13,6 +13,8 @@ mod identity;
 mod index;
 mod peer;
 mod secrets;
+#[cfg(feature = "serde")]
+pub(crate) mod snapshot;
 
 pub use credentials::{Credential, Credentials};
 pub use identity::{IdKind, IdPattern, Identity, IdentityError};

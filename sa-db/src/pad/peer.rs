@@ -12,6 +12,7 @@ use core::time::Duration;
 /// How a side proves who it is (RFC 7296 §2.15, §2.16; RFC 7427; RFC 7619).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum AuthMethod {
     /// A pre-shared key, found in [`super::Secrets`] or asked for.
     Psk,
@@ -36,6 +37,7 @@ impl fmt::Display for AuthMethod {
 
 /// Whether certificates must be shown not to be revoked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Revocation {
     /// Revocation lists are not looked at.
     Off,
@@ -49,6 +51,7 @@ pub enum Revocation {
 /// EAP methods (RFC 3748) that an entry may name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum EapMethod {
     /// MSCHAPv2: mutual, with a password; makes a key.
     MsChapV2,
@@ -62,6 +65,7 @@ pub enum EapMethod {
 
 /// How an entry uses EAP (RFC 7296 §2.16).
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Eap {
     /// As server: offered in this order. As client: accepted.
     pub methods: Vec<EapMethod>,
@@ -79,6 +83,7 @@ impl Default for Eap {
 
 /// What to do when the same identities come again (RFC 7296 §2.4, INITIAL_CONTACT).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Uniqueness {
     /// Old IKE SAs go only when the peer says INITIAL_CONTACT.
     #[default]
@@ -93,6 +98,7 @@ pub enum Uniqueness {
 
 /// How a peer is met on the UDP level (RFC 7296 §2.23).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum NatTraversal {
     /// UDP encapsulation where a NAT is found.
     #[default]
@@ -107,6 +113,7 @@ pub enum NatTraversal {
 
 /// How a post-quantum PSK is mixed in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PpkMethod {
     /// RFC 9867 where the peer has it, else RFC 8784.
     #[default]
@@ -119,6 +126,7 @@ pub enum PpkMethod {
 
 /// Whether AUTH covers both IKE_SA_INIT messages in full (draft-ietf-ipsecme-ikev2-downgrade-prevention).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum TranscriptAuth {
     /// Never.
     Off,
@@ -131,6 +139,7 @@ pub enum TranscriptAuth {
 
 /// Times of the IKE SA. Zero: never.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct IkeTimes {
     /// Rekey the IKE SA after this long (RFC 7296 §2.8).
     pub rekey: Duration,
@@ -162,6 +171,7 @@ impl Default for IkeTimes {
 
 /// One entry of the PAD. Make one with [`Peer::new`] and set the fields that differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Peer {
     /// For people and configuration; unique in a PAD.
     pub name: String,
@@ -186,6 +196,7 @@ pub struct Peer {
     /// Revocation of the peer's certificates.
     pub revocation: Revocation,
     /// Public keys (DER SubjectPublicKeyInfo) that the peer may prove itself with without a certificate (RFC 7670).
+    #[cfg_attr(feature = "serde", serde(with = "crate::snapshot::hex_list"))]
     pub raw_keys: Vec<Vec<u8>>,
     /// Take signatures with SHA-1 (method 1 of old peers).
     pub legacy_signatures: bool,
@@ -202,6 +213,7 @@ pub struct Peer {
     /// Traffic that the peer may claim on its side of Child SAs (RFC 4301 §4.4.3.4); empty: what the policies say.
     pub child_constraints: Vec<TrafficSelector>,
     /// A post-quantum PSK (RFC 8784): its PPK_ID.
+    #[cfg_attr(feature = "serde", serde(with = "crate::snapshot::hex_option"))]
     pub ppk: Option<Vec<u8>>,
     /// Which way it is mixed in.
     pub ppk_method: PpkMethod,

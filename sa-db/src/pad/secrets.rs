@@ -70,6 +70,11 @@ impl Secrets {
         self.eap.get(user)
     }
 
+    /// Every EAP user with the password, in a stable order. Handle with care.
+    pub fn eap_users(&self) -> impl Iterator<Item = (&[u8], &Arc<Secret>)> {
+        self.eap.iter().map(|(user, s)| (user.as_slice(), s))
+    }
+
     /// Every PSK with its pair of canonical identities, in a stable order. Handle with care.
     pub fn psks(&self) -> impl Iterator<Item = (Option<&Identity>, Option<&Identity>, &Arc<Secret>)> {
         self.psks.iter().map(|((l, r), s)| (l.as_ref(), r.as_ref(), s))

@@ -8,6 +8,8 @@ mod entry;
 pub mod lifetime;
 #[cfg(feature = "std")]
 mod publish;
+#[cfg(feature = "serde")]
+pub(crate) mod snapshot;
 mod spi_alloc;
 mod spi_table;
 

@@ -10,6 +10,8 @@ pub mod explain;
 pub mod flow;
 pub mod order;
 mod policy;
+#[cfg(feature = "serde")]
+pub(crate) mod snapshot;
 mod view;
 
 #[cfg(feature = "std")]

@@ -10,6 +10,7 @@ use core::time::Duration;
 
 /// Which part of the SPD an entry belongs to (RFC 4301 §4.4.1): protected traffic is SPD-S and always both.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Directions {
     /// Outbound and inbound.
     #[default]
@@ -34,6 +35,7 @@ impl Directions {
 
 /// The place of a policy among the others; see `order.rs` for the rule.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Priority {
     /// By number; lower is judged first. Below 2^31: before every policy ordered by specificity; from there on: after.
     At(u32),
@@ -44,6 +46,7 @@ pub enum Priority {
 
 /// A packet mark under a mask, as firewalls set it. The default matches every packet.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Mark {
     /// What the masked mark must be.
     pub value: u32,
@@ -91,6 +94,7 @@ impl From<Protect> for Action {
 /// Populate-from-packet flags (RFC 4301 §4.4.1.2): a new SA takes these from the packet that called for it, not from
 /// the policy, so that different packets get different SAs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pfp {
     /// Local address.
     pub local_addr: bool,
@@ -118,6 +122,7 @@ impl Pfp {
 
 /// What to do with a policy before there is traffic.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum StartAction {
     /// Answer the peer only; packets that match without an SA are dropped.
     None,
@@ -130,6 +135,7 @@ pub enum StartAction {
 
 /// What to do when the peer closes the Child SA, or when the peer is found dead.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum CloseAction {
     /// Nothing; the policy stays as its [`StartAction`] left it.
     #[default]
@@ -142,6 +148,7 @@ pub enum CloseAction {
 
 /// Traffic-flow confidentiality by padding (RFC 4303 §2.7).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Tfc {
     /// None.
     #[default]
@@ -154,6 +161,7 @@ pub enum Tfc {
 
 /// How many octets, packets and how much time a Child SA may serve. Zero: no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ChildTimes {
     /// Rekey after this long (RFC 7296 §2.8).
     pub rekey: Duration,
@@ -172,6 +180,7 @@ impl Default for ChildTimes {
 
 /// How traffic is protected. Make one with [`Protect::new`] and set the fields that differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Protect {
     /// With whom.
     pub peer: PeerId,
