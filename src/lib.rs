@@ -23,6 +23,7 @@ pub mod code;
 pub mod config;
 pub mod demux;
 mod hold;
+pub mod keylog;
 pub mod node;
 pub mod output;
 

@@ -4,7 +4,7 @@
 use crate::Run;
 use crate::config::{Config, Gateway};
 use crate::control::Command;
-use crate::keylog::{IkeKeys, KeyLog};
+use crate::keylog::KeyLog;
 use crate::report;
 use crate::sockets::{Carries, Sockets, local_address};
 use crate::tun::Tun;
@@ -16,7 +16,7 @@ use ravelin::crypto::{CryptoRng, Provider};
 use ravelin::db::spd::StartAction;
 use ravelin::db::{Encapsulation, Instant, Now, PeerId, PolicyId};
 use ravelin::ike::config::{Config as IkeConfig, Ports, Retransmit};
-use ravelin::{Egress, Event, IkeSaId, Ingress, Node, OuterInfo, Output, PacketSink, TransmitMeta};
+use ravelin::{Egress, IkeSaId, Ingress, Node, OuterInfo, Output, PacketSink, TransmitMeta};
 use std::io;
 use std::sync::Arc;
 
@@ -170,7 +170,7 @@ impl Driver {
                 Output::Esp(p) => send_esp(&self.sockets, &p.meta, &p.bytes),
                 Output::Event(event) => {
                     if let Some(keylog) = &mut self.keylog
-                        && let Err(e) = log_keys(keylog, &event)
+                        && let Err(e) = keylog.event(&event)
                     {
                         tracing::error!("key log: {e}");
                     }
@@ -274,23 +274,5 @@ fn ike_config(g: &Gateway, export_keys: bool) -> IkeConfig {
         retransmit: Retransmit { timeout: g.retransmit, tries: g.retransmit_tries, ..Retransmit::default() },
         export_keys,
         ..IkeConfig::default()
-    }
-}
-
-fn log_keys(keylog: &mut KeyLog, event: &Event) -> io::Result<()> {
-    match event {
-        Event::IkeKeys(k) => keylog.ike(&IkeKeys {
-            spi_i: k.spis.0.to_be_bytes(),
-            spi_r: k.spis.1.to_be_bytes(),
-            encr: k.encr.id,
-            key_bits: k.encr.key_bits,
-            integ: k.integ,
-            sk_ei: k.sk_ei.expose(),
-            sk_er: k.sk_er.expose(),
-            sk_ai: k.sk_ai.expose(),
-            sk_ar: k.sk_ar.expose(),
-        }),
-        Event::ChildKeys { inbound, outbound } => keylog.esp(inbound).and_then(|()| keylog.esp(outbound)),
-        _ => Ok(()),
     }
 }

@@ -1,35 +1,35 @@
 //! The lines as Wireshark's own tables have them (lab/README.md, "Checkers").
 
 use super::*;
-use ravelin::crypto::Secret;
-use ravelin::db::{
+use ravelin_crypto::Secret;
+use ravelin_ike_proto::IkeSaId;
+use ravelin_sa_db::proposal::EncrAlg;
+use ravelin_sa_db::{
     AddrRange, ChildId, CipherSuite, Encapsulation, Lifetime, Mode, Path as OuterPath, PolicyId, Protocol, Spi,
     TrafficSelector,
 };
 
-fn unhex(s: &str) -> Vec<u8> {
-    (0..s.len()).step_by(2).map(|i| u8::from_str_radix(&s[i..i + 2], 16).unwrap()).collect()
+fn secret(s: &str) -> Secret {
+    Secret::new((0..s.len()).step_by(2).map(|i| u8::from_str_radix(&s[i..i + 2], 16).unwrap()).collect::<Vec<_>>())
 }
 
 #[test]
 fn an_ike_sa_with_an_aead() {
-    let (ei, er) =
-        (unhex("c0a83d7ca0bfc58b168736b0d11a690a219d6c63"), unhex("6c158963fe26e14acb26c14dbaf83072d55d9ff6"));
-    let keys = IkeKeys {
-        spi_i: 0xefbf_7ca0_0d97_9cbe_u64.to_be_bytes(),
-        spi_r: 0x3491_b3af_24ea_c825_u64.to_be_bytes(),
-        encr: EncrId::AES_GCM_16,
-        key_bits: Some(128),
+    let mut keys = IkeKeyLog {
+        sa: IkeSaId(1),
+        spis: (0xefbf_7ca0_0d97_9cbe, 0x3491_b3af_24ea_c825),
+        encr: EncrAlg { id: EncrId::AES_GCM_16, key_bits: Some(128) },
         integ: IntegId::NONE,
-        sk_ei: &ei,
-        sk_er: &er,
-        sk_ai: &[],
-        sk_ar: &[],
+        sk_ei: secret("c0a83d7ca0bfc58b168736b0d11a690a219d6c63"),
+        sk_er: secret("6c158963fe26e14acb26c14dbaf83072d55d9ff6"),
+        sk_ai: secret(""),
+        sk_ar: secret(""),
     };
     let line = "efbf7ca00d979cbe,3491b3af24eac825,c0a83d7ca0bfc58b168736b0d11a690a219d6c63,\
                 6c158963fe26e14acb26c14dbaf83072d55d9ff6,\"AES-GCM-128 with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\"\n";
     assert_eq!(ike_line(&keys).unwrap(), line);
-    assert_eq!(ike_line(&IkeKeys { encr: EncrId::CHACHA20_POLY1305, ..keys }), None, "Wireshark 4.0 does not know it");
+    keys.encr = EncrAlg { id: EncrId::CHACHA20_POLY1305, key_bits: None };
+    assert_eq!(ike_line(&keys), None, "Wireshark 4.0 does not know it");
 }
 
 #[test]
