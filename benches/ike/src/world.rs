@@ -1,0 +1,237 @@
+//! One responder, as a gateway has it: one PAD entry and one policy for everybody. Initiators come one after the other,
+//! each a node of its own with its own address, identity (unless a certificate gives it) and inner address.
+
+use crate::meter::time;
+use crate::{Auth, Result, Suite};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use ravelin::db::pad::{AuthMethod, Credential, IdPattern, Identity, Peer};
+use ravelin::db::spd::{Action, Policy, Protect};
+use ravelin::db::{Proposal, ProposalProtocol, TrafficSelector};
+use ravelin::ike::config::CookiePolicy;
+use ravelin::{Config, Db, Ingress, Node, Now, Output, Path, PeerId, PolicyId, Provider, Secret, UnixTime};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+macro_rules! cert {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../ike-proto/tests/certs/", $name))
+    };
+}
+
+/// Where the responder is.
+pub const RESPONDER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// 2030-01-01: the certificates are valid.
+const WALL: u64 = 1_893_456_000;
+
+/// The address of an initiator.
+#[must_use]
+pub fn address(number: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from_bits(0xC612_0000 + number))
+}
+
+/// A responder and what it takes to make initiators.
+pub struct World {
+    /// The responder.
+    pub responder: Node,
+    suite: Suite,
+    crypto: Arc<Provider>,
+    config: Config,
+    count: u32,
+    now: u64,
+}
+
+/// An initiator that has not begun.
+pub struct Initiator {
+    /// The node.
+    pub node: Node,
+    ids: (PeerId, PolicyId),
+}
+
+impl World {
+    /// A responder without SAs.
+    ///
+    /// # Errors
+    /// When the suite's proposal is none.
+    pub fn new(crypto: &Arc<Provider>, suite: Suite) -> Result<Self> {
+        let mut config = Config::default();
+        config.ike.cookies = CookiePolicy::Never;
+        (config.ike.half_open_max, config.ike.half_open_per_source) = (u32::MAX, u32::MAX);
+        let responder = Node::new(config.clone(), Arc::clone(crypto), gateway(crypto, suite)?, rng(0));
+        Ok(Self { responder, suite, crypto: Arc::clone(crypto), config, count: 0, now: 1 })
+    }
+
+    /// Cookies are demanded of everybody from now on; all SAs are gone.
+    ///
+    /// # Errors
+    /// As [`World::new`].
+    pub fn demand_cookies(&mut self) -> Result<()> {
+        self.config.ike.cookies = CookiePolicy::Always;
+        let db = gateway(&self.crypto, self.suite)?;
+        self.responder = Node::new(self.config.clone(), Arc::clone(&self.crypto), db, rng(0));
+        Ok(())
+    }
+
+    /// The time of this world.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        let at = Now::at(self.now);
+        Now { wall: UnixTime(WALL + self.now / 1_000_000), ..at }
+    }
+
+    /// Lets time pass, in microseconds.
+    pub fn pass(&mut self, micros: u64) {
+        self.now = self.now.saturating_add(micros);
+    }
+
+    /// One more initiator.
+    ///
+    /// # Errors
+    /// When the suite's proposal is none.
+    pub fn initiator(&mut self) -> Result<Initiator> {
+        self.count += 1;
+        let (db, ids) = client(&self.crypto, self.suite, self.count)?;
+        Ok(Initiator { node: Node::new(self.config.clone(), Arc::clone(&self.crypto), db, rng(self.count)), ids })
+    }
+
+    /// As many initiators as one batch has.
+    ///
+    /// # Errors
+    /// As [`World::initiator`].
+    pub fn batch(&mut self) -> Result<Vec<Initiator>> {
+        (0..self.suite.batch).map(|_| self.initiator()).collect()
+    }
+
+    /// An initiator comes up with a Child SA.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub fn handshake(&mut self, initiator: &mut Initiator) -> Result<()> {
+        let now = self.now();
+        initiator.begin(now)?;
+        while exchange(&mut initiator.node, &mut self.responder, now) {}
+        Ok(())
+    }
+
+    /// Seconds of processor time per handshake of one batch, both sides together.
+    ///
+    /// # Errors
+    /// When a handshake fails.
+    pub fn timed(&mut self) -> Result<f64> {
+        let mut batch = self.batch()?;
+        let (seconds, result) = time(|| batch.iter_mut().try_for_each(|i| self.handshake(i)));
+        result?;
+        for initiator in &batch {
+            initiator.check(self.now())?;
+        }
+        Ok(seconds / self.suite.batch as f64)
+    }
+
+    /// Only the first half of a handshake: the responder is left with a half-open SA, or with nothing.
+    ///
+    /// # Errors
+    /// When the initiator cannot begin.
+    pub fn half_open(&mut self) -> Result<()> {
+        let now = self.now();
+        let mut initiator = self.initiator()?;
+        initiator.begin(now)?;
+        carry(&mut initiator.node, &mut self.responder, now);
+        while self.responder.poll_output().is_some() {}
+        Ok(())
+    }
+}
+
+impl Initiator {
+    /// Sends IKE_SA_INIT.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn begin(&mut self, now: Now) -> Result<()> {
+        self.node.initiate(now, self.ids.0, Some(self.ids.1))?;
+        Ok(())
+    }
+
+    /// It is up, with a Child SA.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check(&self, now: Now) -> Result<()> {
+        let all = self.node.snapshot(now.mono);
+        let up = all.first().is_some_and(|sa| sa.children.len() == 1);
+        if up { Ok(()) } else { Err(format!("a handshake failed: {all:?}").into()) }
+    }
+}
+
+/// One turn in both directions; false when nobody had anything to say.
+pub fn exchange(a: &mut Node, b: &mut Node, now: Now) -> bool {
+    let first = carry(a, b, now);
+    carry(b, a, now) || first
+}
+
+fn carry(from: &mut Node, to: &mut Node, now: Now) -> bool {
+    let mut any = false;
+    while let Some(output) = from.poll_output() {
+        if let Output::Transmit(mut t) = output {
+            any = true;
+            let path = Path { local: t.path.remote, remote: t.path.local };
+            let _: Ingress<'_> = to.handle_datagram(now, path, &mut t.bytes);
+        }
+    }
+    any
+}
+
+fn rng(seed: u32) -> Box<ChaCha20Rng> {
+    Box::new(ChaCha20Rng::seed_from_u64(u64::from(seed)))
+}
+
+fn gateway(crypto: &Provider, suite: Suite) -> Result<Db> {
+    let pattern = match suite.auth {
+        Auth::Psk => "*.bench".parse()?,
+        Auth::Certificates => IdPattern::Below(".test".into()),
+    };
+    let id = if suite.auth == Auth::Psk { "gw.bench" } else { "node2.test" };
+    let mut peer = Peer::new("everybody", id.parse()?, pattern);
+    peer.local = Some(RESPONDER);
+    let (db, _) = database(crypto, suite, peer, "10.1.0.0/16", "10.128.0.0/9", false)?;
+    Ok(db)
+}
+
+fn client(crypto: &Provider, suite: Suite, number: u32) -> Result<(Db, (PeerId, PolicyId))> {
+    let own = match suite.auth {
+        Auth::Psk => format!("c{number}.bench").parse::<Identity>()?,
+        Auth::Certificates => "node1.test".parse()?,
+    };
+    let remote: Identity = if suite.auth == Auth::Psk { "gw.bench" } else { "node2.test" }.parse()?;
+    let mut peer = Peer::new("gateway", own, remote);
+    (peer.local, peer.remote) = (Some(address(number)), Some((RESPONDER, 500).into()));
+    let inner = Ipv4Addr::from_bits(0x0A80_0000 + number);
+    database(crypto, suite, peer, &format!("{inner}/32"), "10.1.0.0/16", true)
+}
+
+fn database(
+    crypto: &Provider,
+    suite: Suite,
+    mut peer: Peer,
+    ours: &str,
+    theirs: &str,
+    initiator: bool,
+) -> Result<(Db, (PeerId, PolicyId))> {
+    let mut db = Db::new();
+    peer.proposals = vec![Proposal::parse(ProposalProtocol::Ike, suite.ike)?];
+    if suite.auth == Auth::Certificates {
+        (peer.local_auth, peer.remote_auth) = (AuthMethod::Pubkey, vec![AuthMethod::Pubkey]);
+        let (chain, key) = if initiator {
+            (vec![cert!("node1.der").to_vec()], &cert!("node1.p8")[..])
+        } else {
+            (vec![cert!("node2.der").to_vec(), cert!("sub.der").to_vec()], &cert!("node2.p8")[..])
+        };
+        db.pad.credentials.add("own", Credential::new(chain, crypto.signing_key(key)?.into()));
+        db.pad.credentials.add_anchor("ca", cert!("ca.der"));
+    }
+    let peer = db.pad.add(peer)?;
+    db.pad.secrets.add_psk(None, None, Secret::new(b"a secret of the benchmark".to_vec()));
+    let mut protect = Protect::new(peer);
+    protect.proposals = vec![Proposal::parse(ProposalProtocol::Esp, "aes256gcm16")?];
+    let (ours, theirs) = (ours.parse::<TrafficSelector>()?, theirs.parse::<TrafficSelector>()?);
+    let policy = db.spd.add(Policy::new("net", [ours], [theirs], Action::from(protect)))?;
+    Ok((db, (peer, policy)))
+}
