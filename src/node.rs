@@ -235,6 +235,12 @@ impl Node {
         result
     }
 
+    /// Begins everything whose policy says so (`StartAction::Start`).
+    pub fn start(&mut self, now: Now) {
+        self.endpoint.start(now, &self.db);
+        self.settle(now);
+    }
+
     /// Moves an IKE SA and its Child SAs to another path (RFC 4555); the peer is told.
     ///
     /// # Errors

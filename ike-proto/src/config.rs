@@ -3,6 +3,7 @@
 
 use alloc::string::String;
 use core::time::Duration;
+use ravelin_sa_db::sad::Shard;
 
 /// When to demand a cookie of initiators (RFC 7296 §2.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,6 +99,15 @@ pub struct Config {
     pub max_children: u16,
     /// Requests that we answer at once on one IKE SA (SET_WINDOW_SIZE).
     pub window: u32,
+    /// Never answer a stranger: this host only initiates.
+    pub initiator_only: bool,
+    /// The part of the SPI space that belongs to this endpoint, when several share a host (`endpoint::shard`). The
+    /// allocator of Child SA SPIs must have the same (`SpiAllocator::with_shard`).
+    pub shard: Option<Shard>,
+    /// Wait before the second attempt to bring an IKE SA up; doubles with each one up to `retry_cap`.
+    pub retry_first: Duration,
+    /// Longest wait between attempts.
+    pub retry_cap: Duration,
     /// As responder, make sure that a peer is reachable at its new address before its traffic goes there (RFC 4555
     /// §3.7).
     pub return_routability: bool,
@@ -132,6 +142,10 @@ impl Default for Config {
             prefer_own: true,
             max_children: 64,
             window: 1,
+            initiator_only: false,
+            shard: None,
+            retry_first: Duration::from_secs(2),
+            retry_cap: Duration::from_secs(60),
             return_routability: true,
             prefer_best_path: false,
             application_version: String::new(),

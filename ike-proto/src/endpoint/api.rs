@@ -188,7 +188,11 @@ impl Endpoint {
     pub fn handle_report(&mut self, now: Now, db: &Db, report: Report) {
         match report {
             Report::Acquire { policy, packet } => {
-                let peer = db.spd.policy(policy).and_then(|p| p.protect()).map(|p| p.peer);
+                let peer = Some(policy)
+                    .filter(|p| self.may_acquire(db, *p))
+                    .and_then(|p| db.spd.policy(p))
+                    .and_then(|p| p.protect())
+                    .map(|p| p.peer);
                 if let Some(peer) = peer {
                     // Without an address to initiate to there is nothing to do; the packet was counted as dropped.
                     let _ = self.bring_up(now, db, peer, Some((policy, Some(packet))));

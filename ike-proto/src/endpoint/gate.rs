@@ -83,7 +83,8 @@ impl Gate {
         if wants || stranger.cookie.is_some() {
             self.renew(rng, now);
             let right = self.cookie_is_right(crypto, stranger);
-            if wants && !right {
+            // A wrong one is refused even when none was needed: it proves nothing about the source.
+            if !right && config.cookies != CookiePolicy::Never {
                 let fresh = self.cookie(crypto, stranger);
                 return if stranger.cookie.is_some() { Verdict::WrongCookie(fresh) } else { Verdict::Demand(fresh) };
             }
@@ -93,6 +94,18 @@ impl Gate {
             return Verdict::Full;
         }
         Verdict::Pass
+    }
+
+    /// A cookie for a stranger that needs one for a reason of its own.
+    pub fn demand(
+        &mut self,
+        crypto: &Provider,
+        rng: &mut dyn CryptoRng,
+        now: Instant,
+        stranger: Stranger<'_>,
+    ) -> Vec<u8> {
+        self.renew(rng, now);
+        self.cookie(crypto, stranger)
     }
 
     /// A half-open SA was made.

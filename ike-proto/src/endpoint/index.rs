@@ -7,7 +7,7 @@ use crate::sa::{IkeSa, Lifecycle, Why};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::{IpAddr, SocketAddr};
-use ravelin_sa_db::{ChildId, Instant, PeerId};
+use ravelin_sa_db::{ChildId, Identity, Instant, PeerId};
 
 /// An SA and what the indexes know of it.
 struct Entry {
@@ -26,6 +26,10 @@ pub(super) struct Index {
     /// so that nobody locks an initiator out with a request under its SPI (RFC 7296 §2.1).
     by_init: BTreeSet<(u64, SocketAddr, IkeSaId)>,
     by_peer: BTreeMap<PeerId, BTreeSet<IkeSaId>>,
+    /// Established IKE SAs by PAD entry and the peer's identity; our own stands in the entry.
+    by_identity: BTreeMap<(PeerId, Identity), BTreeSet<IkeSaId>>,
+    /// Attempts of ours by PAD entry.
+    opening: BTreeMap<PeerId, BTreeSet<IkeSaId>>,
     by_child: BTreeMap<ChildId, IkeSaId>,
     deadlines: BTreeSet<(Instant, Why, IkeSaId)>,
 }
@@ -77,7 +81,7 @@ impl Index {
         self.by_child.get(&child).copied()
     }
 
-    pub(super) fn of_peer(&self, peer: PeerId) -> impl Iterator<Item = IkeSaId> {
+    pub(super) fn of_peer(&self, peer: PeerId) -> impl DoubleEndedIterator<Item = IkeSaId> {
         self.by_peer.get(&peer).into_iter().flatten().copied()
     }
 
@@ -86,6 +90,9 @@ impl Index {
         self.by_spi.insert(sa.core.spi_local(), id);
         if sa.is_half_open() {
             self.by_init.insert((sa.core.spi_i, source, id));
+        }
+        if let (Lifecycle::Opening, Some(peer)) = (sa.life, sa.core.peer) {
+            self.opening.entry(peer).or_default().insert(id);
         }
         let half_open = sa.is_half_open();
         self.sas.insert(id, Entry { sa, deadline: (Instant::NEVER, Why::Nothing), half_open, source });
@@ -102,6 +109,11 @@ impl Index {
                 self.deadlines.insert((new.0, new.1, id));
             }
             entry.deadline = new;
+        }
+        if entry.sa.life != Lifecycle::Opening
+            && let Some(peer) = entry.sa.core.peer
+        {
+            leave(&mut self.opening, &peer, id);
         }
         if entry.half_open && !entry.sa.is_half_open() {
             entry.half_open = false;
@@ -124,12 +136,11 @@ impl Index {
         self.by_spi.remove(&entry.sa.core.spi_local());
         self.by_init.remove(&(entry.sa.core.spi_i, entry.source, id));
         self.deadlines.remove(&(entry.deadline.0, entry.deadline.1, id));
-        if let Some(peer) = entry.sa.core.peer
-            && let Some(set) = self.by_peer.get_mut(&peer)
-        {
-            set.remove(&id);
-            if set.is_empty() {
-                self.by_peer.remove(&peer);
+        if let Some(peer) = entry.sa.core.peer {
+            leave(&mut self.by_peer, &peer, id);
+            leave(&mut self.opening, &peer, id);
+            if let Some(identity) = &entry.sa.core.remote_id {
+                leave(&mut self.by_identity, &(peer, identity.clone()), id);
             }
         }
         Some(entry.sa)
@@ -137,6 +148,16 @@ impl Index {
 
     pub(super) fn peer_up(&mut self, peer: PeerId, id: IkeSaId) {
         self.by_peer.entry(peer).or_default().insert(id);
+        if let Some(identity) = self.get(id).and_then(|sa| sa.core.remote_id.clone()) {
+            self.by_identity.entry((peer, identity)).or_default().insert(id);
+        }
+    }
+
+    /// The other established IKE SAs of the same PAD entry and identity.
+    pub(super) fn same_identity(&self, id: IkeSaId) -> impl Iterator<Item = IkeSaId> {
+        let key = self.get(id).and_then(|sa| Some((sa.core.peer?, sa.core.remote_id.clone()?)));
+        let all = key.and_then(|k| self.by_identity.get(&k)).into_iter().flatten().copied();
+        all.filter(move |o| *o != id)
     }
 
     pub(super) fn child_up(&mut self, child: ChildId, id: IkeSaId) {
@@ -167,6 +188,15 @@ impl Index {
 
     /// An attempt of ours with this peer that is not established yet.
     pub(super) fn opening_to(&self, peer: PeerId) -> Option<IkeSaId> {
-        self.iter().find(|sa| sa.life == Lifecycle::Opening && sa.core.peer == Some(peer)).map(|sa| sa.core.id)
+        self.opening.get(&peer)?.first().copied()
+    }
+}
+
+fn leave<K: Ord>(map: &mut BTreeMap<K, BTreeSet<IkeSaId>>, key: &K, id: IkeSaId) {
+    if let Some(set) = map.get_mut(key) {
+        set.remove(&id);
+        if set.is_empty() {
+            map.remove(key);
+        }
     }
 }

@@ -2,8 +2,10 @@
 
 use super::Endpoint;
 use super::gate::{Stranger, Verdict};
+use crate::config::CookiePolicy;
 use crate::error::Reason;
 use crate::event::Event;
+use crate::exchange::sa_init::Refusal;
 use crate::exchange::{Cx, Inbound, notify};
 use crate::ids::IkeSaId;
 use crate::registry::{ExchangeType, NotifyType};
@@ -49,7 +51,8 @@ impl Endpoint {
     fn handle_stranger(&mut self, now: Now, db: &Db, path: Path, envelope: Envelope, raw: &[u8]) {
         let header = envelope.header;
         if let Some(kind) = envelope.clear.unsupported_critical() {
-            return self.answer_init(
+            return self.refuse_init(
+                now,
                 path,
                 &header,
                 notify(NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, alloc::vec![kind.0]),
@@ -58,14 +61,18 @@ impl Endpoint {
         let Some(ni) = envelope.clear.nonce().filter(|_| rules::check(header.exchange, false, &envelope.clear).is_ok())
         else {
             self.counters.malformed = self.counters.malformed.saturating_add(1);
-            return self.answer_init(path, &header, notify(NotifyType::INVALID_SYNTAX, Vec::new()));
+            return self.refuse_init(now, path, &header, notify(NotifyType::INVALID_SYNTAX, Vec::new()));
         };
-        if self.closing || u32::try_from(self.index.len()).unwrap_or(u32::MAX) >= self.config.max_sas {
+        if self.closing
+            || self.config.initiator_only
+            || u32::try_from(self.index.len()).unwrap_or(u32::MAX) >= self.config.max_sas
+        {
             self.counters.over_limit = self.counters.over_limit.saturating_add(1);
             return;
         }
         let cookie = envelope.clear.notify(NotifyType::COOKIE).map(|n| n.data.as_slice());
         let stranger = Stranger { source: path.remote.ip(), spi_i: header.initiator_spi.0, ni: &ni.data, cookie };
+        let proved = self.config.cookies == CookiePolicy::Never || stranger.cookie.is_some();
         let verdict = self.gate.judge(&self.config, &self.crypto, self.rng.as_mut(), now.mono, stranger);
         match verdict {
             Verdict::Pass => {}
@@ -82,11 +89,11 @@ impl Endpoint {
                 return;
             }
         }
-        self.admit(now, db, path, envelope, raw);
+        self.admit(now, db, path, envelope, raw, proved);
     }
 
     /// Tries the PAD entries that may speak from that address, in order; the first whose proposals meet is taken.
-    fn admit(&mut self, now: Now, db: &Db, path: Path, envelope: Envelope, raw: &[u8]) {
+    fn admit(&mut self, now: Now, db: &Db, path: Path, envelope: Envelope, raw: &[u8], proved: bool) {
         let header = envelope.header;
         let candidates: Vec<Arc<Peer>> = db
             .pad
@@ -99,7 +106,7 @@ impl Endpoint {
         let mut last = None;
         for profile in candidates {
             let birth = Birth { id: IkeSaId(self.next_sa), spi: self.free_spi(), profile, path };
-            match self.birth(now, db, birth, &msg) {
+            match self.birth(now, db, birth, &msg, proved) {
                 Ok(()) => return,
                 // Another entry may have other proposals; every other refusal is about the message itself.
                 Err(refusal) => {
@@ -110,6 +117,9 @@ impl Endpoint {
                     }
                 }
             }
+        }
+        if last.as_ref().is_some_and(|r| r.reason == Refusal::amplifies()) {
+            return self.demand_cookie(now, path, &msg);
         }
         self.counters.refused = self.counters.refused.saturating_add(1);
         let (answer, reason) = match last {
@@ -123,9 +133,24 @@ impl Endpoint {
             }
         };
         self.out.event(Event::Noted { sa: None, path, reason });
-        if let Some(answer) = answer {
-            self.answer_init(path, &header, answer);
+        match answer {
+            // A wrong guess of the group is mended by the next request: every honest initiator needs this answer.
+            Some(Payload::Notify(n)) if n.kind == NotifyType::INVALID_KE_PAYLOAD => {
+                self.answer_init(path, &header, Payload::Notify(n));
+            }
+            Some(answer) => self.refuse_init(now, path, &header, answer),
+            None => {}
         }
+    }
+
+    /// Our answer would be larger than the request, whose source may be a lie (RFC 7296 §2.6): first a cookie.
+    fn demand_cookie(&mut self, now: Now, path: Path, msg: &Inbound<'_>) {
+        let Some(ni) = msg.payloads.nonce() else { return };
+        let stranger =
+            Stranger { source: path.remote.ip(), spi_i: msg.header.initiator_spi.0, ni: &ni.data, cookie: None };
+        let cookie = self.gate.demand(&self.crypto, self.rng.as_mut(), now.mono, stranger);
+        self.counters.cookies_demanded = self.counters.cookies_demanded.saturating_add(1);
+        self.answer_init(path, &msg.header, notify(NotifyType::COOKIE, cookie));
     }
 
     fn birth(
@@ -134,6 +159,7 @@ impl Endpoint {
         db: &Db,
         birth: Birth,
         msg: &Inbound<'_>,
+        proved: bool,
     ) -> Result<(), crate::exchange::sa_init::Refusal> {
         let mut effects = Vec::new();
         let mut cx = Cx {
@@ -150,7 +176,7 @@ impl Endpoint {
             addresses: &self.addresses,
             peers_up: self.index.peers(),
         };
-        let sa = IkeSa::respond(&mut cx, birth, msg)?;
+        let sa = IkeSa::respond(&mut cx, birth, msg, proved)?;
         self.next_sa = self.next_sa.saturating_add(1);
         self.gate.entered(msg.path.remote.ip());
         self.index.insert(Box::new(sa), &self.config);
@@ -160,7 +186,7 @@ impl Endpoint {
     /// A fresh SPI of ours, never 0 and never in use.
     pub(super) fn free_spi(&mut self) -> u64 {
         loop {
-            let spi = self.rng.next_u64();
+            let spi = super::shard::own(self.config.shard, self.rng.next_u64());
             if self.index.spi_is_free(spi) {
                 return spi;
             }
@@ -168,6 +194,13 @@ impl Endpoint {
     }
 
     /// One unprotected answer to an IKE_SA_INIT request; nothing is kept.
+    fn refuse_init(&mut self, now: Now, path: Path, header: &Header, payload: Payload) {
+        if self.gate.may_answer_stray(now.mono, self.config.stray_answers_per_second) {
+            self.answer_init(path, header, payload);
+        }
+    }
+
+    /// The same without a limit: cookies and other things that an honest initiator needs.
     fn answer_init(&mut self, path: Path, header: &Header, payload: Payload) {
         let answer = Header::new(
             header.initiator_spi,

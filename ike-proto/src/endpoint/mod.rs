@@ -7,7 +7,9 @@ mod api;
 mod gate;
 mod index;
 mod init;
+mod retry;
 mod roam;
+pub mod shard;
 pub mod show;
 mod succession;
 
@@ -30,6 +32,7 @@ use core::net::IpAddr;
 use index::Index;
 use ravelin_crypto::{CryptoRng, Provider};
 use ravelin_sa_db::{Db, Instant, Now, Path, PeerId};
+use retry::Retries;
 
 /// When to call [`Endpoint::handle_timeout`] next, and why.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +83,7 @@ pub struct Endpoint {
     counters: Counters,
     /// This host's addresses, the best first.
     addresses: Vec<IpAddr>,
+    retries: Retries,
     /// No new SAs any more.
     closing: bool,
 }
@@ -99,6 +103,7 @@ impl Endpoint {
             next_child: 1,
             counters: Counters::default(),
             addresses: Vec::new(),
+            retries: Retries::default(),
             closing: false,
         }
     }
@@ -190,9 +195,10 @@ impl Endpoint {
     /// Does everything whose time has come. At most `MAX_TIMERS` SAs are served per call; the deadline then says "now".
     pub fn handle_timeout(&mut self, now: Now, db: &Db) {
         for _ in 0..MAX_TIMERS {
-            let Some(id) = self.index.due(now.mono) else { return };
+            let Some(id) = self.index.due(now.mono) else { break };
             self.with(now, db, id, |sa, cx| sa.handle_timeout(cx));
         }
+        self.try_again(now, db);
     }
 
     /// Takes the oldest output; `None` when there is nothing to do until [`Endpoint::deadline`].
@@ -206,7 +212,8 @@ impl Endpoint {
         if !self.out.is_empty() {
             return Some(Deadline { at: Instant(0), why: Why::Output });
         }
-        self.index.next_deadline().map(|(at, why)| Deadline { at, why })
+        let retry = self.retries.next_at().map(|at| (at, Why::Retry));
+        [self.index.next_deadline(), retry].into_iter().flatten().min().map(|(at, why)| Deadline { at, why })
     }
 
     /// What came in so far.
@@ -249,6 +256,8 @@ impl Endpoint {
             match effect {
                 Effect::ChildUp(child) => self.index.child_up(child, id),
                 Effect::ChildDown(child) => self.index.child_down(child),
+                Effect::PeerClosed(policy) => self.closed_by_peer(now, db, id, policy),
+                Effect::Down(down) => self.went_down(now, db, *down),
                 Effect::Established { initial_contact } => self.established(now, db, id, initial_contact),
                 other => self.succession(now, db, id, other),
             }
@@ -265,21 +274,30 @@ impl Endpoint {
         use ravelin_sa_db::pad::Uniqueness;
         let Some(peer) = self.index.get(id).and_then(|sa| sa.core.peer) else { return };
         self.index.peer_up(peer, id);
-        let Some(new) = self.index.get(id) else { return };
-        let replaces = match new.core.profile.uniqueness {
-            Uniqueness::Replace => true,
-            Uniqueness::InitialContact => initial_contact,
-            Uniqueness::Keep | Uniqueness::Never => false,
-        };
-        if !replaces {
-            return;
-        }
-        let ids = (new.core.local_id.clone(), new.core.remote_id.clone());
-        let old: Vec<IkeSaId> = self.index.of_peer(peer).filter(|o| *o != id).collect();
-        for o in old {
-            let same = self.index.get(o).is_some_and(|sa| (&sa.core.local_id, &sa.core.remote_id) == (&ids.0, &ids.1));
-            if same {
-                self.with(now, db, o, |sa, cx| sa.close(cx, crate::error::Reason::Unique));
+        let Some(uniqueness) = self.index.get(id).map(|sa| sa.core.profile.uniqueness) else { return };
+        // Not those that are on their way out already.
+        let others: Vec<IkeSaId> = self
+            .index
+            .same_identity(id)
+            .filter(|o| self.index.get(*o).is_some_and(|sa| sa.life == Lifecycle::Established))
+            .collect();
+        match uniqueness {
+            Uniqueness::Never => {}
+            // The peer forgot them: nobody is left to hear a Delete.
+            Uniqueness::InitialContact | Uniqueness::Replace | Uniqueness::Keep if initial_contact => {
+                for o in others {
+                    self.with(now, db, o, |sa, cx| sa.close(cx, crate::error::Reason::Unique));
+                }
+            }
+            Uniqueness::InitialContact => {}
+            Uniqueness::Replace => {
+                for o in others {
+                    self.with(now, db, o, |sa, cx| sa.shut(cx, crate::error::Reason::Unique));
+                }
+            }
+            Uniqueness::Keep if others.is_empty() => {}
+            Uniqueness::Keep => {
+                self.with(now, db, id, |sa, cx| sa.shut(cx, crate::error::Reason::Unique));
             }
         }
     }
@@ -288,8 +306,8 @@ impl Endpoint {
     fn newest_of(&self, peer: PeerId) -> Option<IkeSaId> {
         self.index
             .of_peer(peer)
-            .filter(|id| self.index.get(*id).is_some_and(|sa| sa.life == Lifecycle::Established))
-            .last()
+            .rev()
+            .find(|id| self.index.get(*id).is_some_and(|sa| sa.life == Lifecycle::Established))
     }
 }
 

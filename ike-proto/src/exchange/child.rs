@@ -2,7 +2,7 @@
 //! CREATE_CHILD_SA have in common. Inbound is installed before the message that lets the peer use it is sent.
 
 use super::sa_init::{SecretHalf, key_pair};
-use super::{Child, ChildState, Cx, Draft, Effect, Inbound, SaCore, configure, notify};
+use super::{Child, ChildState, Cx, Draft, Effect, Inbound, SaCore, configure, notify, pairs};
 use crate::error::Reason;
 use crate::event::{ChildEstablished, Event};
 use crate::keys::{ChildKeyLengths, ChildKeys, child_keys};
@@ -321,11 +321,16 @@ fn answer_for(
         let detail = "Child SA request without SA, TSi or TSr payload (RFC 7296 section 1.3.1)".to_string();
         return Err(ChildFailure::new(NotifyType::INVALID_SYNTAX, Reason::Malformed { detail }));
     };
-    let (local, remote) = (from_wire(tsr), from_wire(tsi));
+    let (local, remote) = (from_wire(tsr), core.profile.constrain(&from_wire(tsi)));
     let (policy, narrowed) = match old.and_then(|old| same_policy(cx, core, old, &local, &remote)) {
         Some(found) => found,
-        None => find_policy(cx, core, &local, &remote)?,
+        None => {
+            let (policy, narrowed) = find_policy(cx, core, &local, &remote)?;
+            let narrowed = pairs::by_packet(core, &policy, narrowed, (&local, &remote))?;
+            (policy, narrowed)
+        }
     };
+    let more = pairs::more_possible(cx.db, core, &policy, &narrowed, (&local, &remote));
     let protect = policy
         .protect()
         .ok_or_else(|| ChildFailure::new(NotifyType::TS_UNACCEPTABLE, configuration("the policy does not protect")))?;
@@ -351,6 +356,9 @@ fn answer_for(
     draft.push(Payload::TsInitiator(to_wire(&narrowed.remote)));
     draft.push(Payload::TsResponder(to_wire(&narrowed.local)));
     draft.extend(mode_notifies(protect, mode));
+    if more {
+        draft.push(notify(NotifyType::ADDITIONAL_TS_POSSIBLE, Vec::new()));
+    }
     let plan =
         Plan { policy: Arc::clone(&policy), spi_in, chosen, narrowed, mode, initiator: false, tfc: tfc_allowed(msg) };
     match install(cx, core, plan, ni, nr, &shared) {
@@ -411,14 +419,13 @@ fn find_policy(
     remote: &[TrafficSelector],
 ) -> Result<(Arc<Policy>, Narrowed), ChildFailure> {
     let peer = core.peer.ok_or_else(|| ChildFailure::new(NotifyType::TS_UNACCEPTABLE, configuration("no peer")))?;
-    let allowed = core.profile.constrain(remote);
     let mut part: Option<(Arc<Policy>, Narrowed)> = None;
     for policy in cx.db.spd.policies_of(peer) {
         if policy.protect().is_none() {
             continue;
         }
         let (ours, theirs) = configure::sides(core, policy);
-        match negotiate::narrow(&ours, &theirs, local, &allowed) {
+        match negotiate::narrow(&ours, &theirs, local, remote) {
             Some(n) if !n.cut => return Ok((Arc::clone(policy), n)),
             Some(n) if part.is_none() => part = Some((Arc::clone(policy), n)),
             _ => {}

@@ -211,6 +211,8 @@ pub struct SaCore {
     pub assigned: Option<Arc<Assigned>>,
     /// Addresses of both sides beyond the path (RFC 4555); inherited likewise.
     pub mobility: Mobility,
+    /// Size of IP packets with fragments, once the configured one did not get through; 0: as configured.
+    pub fragment_size: u16,
     /// When the attempt began.
     pub created: Instant,
     /// When authentication was done; of a rekeyed SA: when it took over.

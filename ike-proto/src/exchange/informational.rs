@@ -77,6 +77,9 @@ fn delete_children(
         if names_ours(Some(state)) {
             answer.push(spi_in.0);
         }
+        if state == ChildState::Installed {
+            closed_by_peer(cx, core, id);
+        }
         let reason = if state == ChildState::Replaced { Reason::Replaced } else { Reason::PeerDeleted };
         remove_child(cx, core, id, reason);
     }
@@ -84,6 +87,14 @@ fn delete_children(
         return None;
     }
     Delete::child(delete.protocol, &answer).ok().map(Payload::Delete)
+}
+
+/// The peer ends a Child SA that carried traffic: its policy says what then, unless another pair serves it.
+fn closed_by_peer(cx: &mut Cx<'_>, core: &SaCore, id: ChildId) {
+    let Some(policy) = core.child(id).map(|c| c.policy) else { return };
+    if !core.children.iter().any(|c| c.id != id && c.policy == policy && c.state == ChildState::Installed) {
+        cx.effects.push(Effect::PeerClosed(policy));
+    }
 }
 
 /// The payload of our own Delete of a Child SA; `None` when it is gone already. We stop sending on it at once, since the

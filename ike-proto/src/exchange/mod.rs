@@ -9,10 +9,12 @@ pub mod child_create;
 pub mod child_rekey;
 pub mod configure;
 pub mod core;
+pub mod down;
 pub mod ike_rekey;
 pub mod informational;
 pub mod intermediate;
 pub mod mobility;
+mod pairs;
 pub mod sa_init;
 pub mod suite;
 
@@ -119,6 +121,10 @@ pub enum Effect {
     ChildUp(ChildId),
     /// A Child SA is gone.
     ChildDown(ChildId),
+    /// The peer deleted the only Child SA of this policy, which was not being replaced.
+    PeerClosed(PolicyId),
+    /// This SA is gone.
+    Down(Box<down::Down>),
     /// This SA became established; the peer said INITIAL_CONTACT (RFC 7296 §2.4).
     Established {
         /// The peer knows of no other SA with us.

@@ -20,6 +20,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use ravelin_crypto::ke::KeSecret;
 use ravelin_crypto::{KeId, Secret};
+use ravelin_sa_db::pad::Childless;
 use ravelin_sa_db::pad::TranscriptAuth;
 use ravelin_sa_db::proposal::Proposal;
 use ravelin_sa_db::{PacketKey, PolicyId};
@@ -252,6 +253,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Why an answer that is larger than its request was not sent.
+    #[must_use]
+    pub fn amplifies() -> Reason {
+        Reason::Limit { what: "size of an answer to a source that is not proved" }
+    }
+
     fn new(kind: NotifyType, data: Vec<u8>, reason: Reason) -> Self {
         Self { notify: Some(notify(kind, data)), reason }
     }
@@ -302,7 +309,9 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
     ];
     extensions(cx, core, core.spi_r, &mut draft);
     draft.extend(takes.notifies());
-    draft.push(notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED, Vec::new()));
+    if core.profile.childless != Childless::Never {
+        draft.push(notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED, Vec::new()));
+    }
     draft.extend(super::auth::certificate_request(cx, &core.profile));
     draft.extend(super::auth::announcements(cx, &core.profile));
     Ok(draft)

@@ -18,6 +18,47 @@ fn outer_len(core: &SaCore) -> usize {
     ip.saturating_add(12)
 }
 
+/// Octets that an IKE message may have in one datagram.
+fn limit(cx: &Cx<'_>, core: &SaCore) -> usize {
+    let size = if core.fragment_size == 0 { cx.config.fragment_size } else { core.fragment_size };
+    usize::from(size).saturating_sub(outer_len(core))
+}
+
+/// Transmissions without an answer after which the path is suspected of being narrow.
+const NARROW_AFTER: u32 = 3;
+
+/// The same message in fragments for the smallest datagrams that every path carries (RFC 7383 §2.5.1, §2.5.2), once it
+/// went out `sent` times in larger ones without an answer. Later messages start with that size.
+#[must_use]
+pub fn smaller(cx: &mut Cx<'_>, core: &mut SaCore, sent: u32, datagrams: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    let smallest = if core.path.remote.is_ipv4() { 576 } else { 1280 };
+    if sent < NARROW_AFTER || !core.agreed.fragmentation || core.fragment_size == smallest {
+        return None;
+    }
+    let room = usize::from(smallest).saturating_sub(outer_len(core));
+    if datagrams.iter().all(|d| d.len() <= room) {
+        return None;
+    }
+    let (header, first, inner) = reopen(core, datagrams)?;
+    core.fragment_size = smallest;
+    let alg = core.suite.as_ref()?.seal;
+    fragments(cx, core, &alg, &header, first, &inner, room)
+}
+
+/// The payloads of a message of our own.
+fn reopen(core: &SaCore, datagrams: &[Vec<u8>]) -> Option<(Header, PayloadType, Vec<u8>)> {
+    let alg = core.suite.as_ref()?.seal;
+    let (mut head, mut inner) = (None, Vec::new());
+    for datagram in datagrams {
+        let envelope = Envelope::parse(datagram).ok()?;
+        let part = envelope.protected?;
+        let mut copy = datagram.clone();
+        inner.extend_from_slice(seal::open(&alg, core.keys_out(), &mut copy, part.body.start).ok()?);
+        head = head.or(Some((envelope.header, part.first)));
+    }
+    head.map(|(header, first)| (header, first, inner))
+}
+
 /// The header of a message of ours.
 #[must_use]
 pub fn header(core: &SaCore, exchange: ExchangeType, message_id: u32, response: bool) -> Header {
@@ -37,18 +78,30 @@ pub fn protected(cx: &mut Cx<'_>, core: &mut SaCore, header: &Header, draft: &Dr
     let alg = core.suite.as_ref()?.seal;
     let (first, inner) = encode_payloads(draft).ok()?;
     core.transcribe(header, first, &inner);
-    let limit = usize::from(cx.config.fragment_size).saturating_sub(outer_len(core));
+    let limit = limit(cx, core);
     let whole = seal::body_len(&alg, inner.len()).saturating_add(32);
     if !core.agreed.fragmentation || whole <= limit {
         return Some(alloc::vec![one(cx, core, &alg, header, first, None, &inner)?]);
     }
-    let overhead = seal::body_len(&alg, 0).saturating_add(36).saturating_add(alg.block_len());
+    fragments(cx, core, &alg, header, first, &inner, limit)
+}
+
+fn fragments(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    alg: &SealAlg,
+    header: &Header,
+    first: PayloadType,
+    inner: &[u8],
+    limit: usize,
+) -> Option<Vec<Vec<u8>>> {
+    let overhead = seal::body_len(alg, 0).saturating_add(36).saturating_add(alg.block_len());
     let room = limit.saturating_sub(overhead).max(64);
     let total = u16::try_from(inner.len().div_ceil(room)).ok()?;
     let mut out = Vec::with_capacity(usize::from(total));
     for (number, chunk) in (1u16..).zip(inner.chunks(room)) {
         let kind = if number == 1 { first } else { PayloadType::NONE };
-        out.push(one(cx, core, &alg, header, kind, Some(Fragment { number, total }), chunk)?);
+        out.push(one(cx, core, alg, header, kind, Some(Fragment { number, total }), chunk)?);
     }
     Some(out)
 }

@@ -70,7 +70,7 @@ impl IkeSa {
             }
             match self.receive.judge(id) {
                 Verdict::New if self.may_come(header.exchange) => {}
-                Verdict::Repeat => return self.repeat(cx, path, envelope, id, fingerprint),
+                Verdict::Repeat => return self.repeat(cx, path, envelope, fingerprint, datagram),
                 Verdict::New | Verdict::Drop => return Outcome::Unexpected,
             }
         }
@@ -110,14 +110,31 @@ impl IkeSa {
 
     /// A request that was answered before. Of a fragmented one only the first fragment brings the answer again
     /// (RFC 7383 §2.6.1).
-    fn repeat(&mut self, cx: &mut Cx<'_>, path: Path, envelope: &Envelope, id: u32, fingerprint: [u8; 8]) -> Outcome {
+    fn repeat(
+        &mut self,
+        cx: &mut Cx<'_>,
+        path: Path,
+        envelope: &Envelope,
+        fingerprint: [u8; 8],
+        datagram: &mut [u8],
+    ) -> Outcome {
+        let id = envelope.header.message_id;
         let fragment = envelope.protected.as_ref().and_then(|p| p.fragment);
         if fragment.is_some_and(|f| f.number != 1) {
             return Outcome::Unexpected;
         }
-        let Some(datagrams) = self.receive.answer(id, fingerprint).map(<[Vec<u8>]>::to_vec) else {
+        // A request that was split anew looks different; that it is the peer's own shows when it opens.
+        let same = self.receive.answer(id, fingerprint).is_some();
+        if !same && (fragment.is_none() || codec::open(&self.core, envelope, datagram).is_err()) {
             return Outcome::Unexpected;
-        };
+        }
+        let Some(answered) = self.receive.answered_mut(id) else { return Outcome::Unexpected };
+        let sent = answered.sent;
+        answered.sent = sent.saturating_add(1);
+        if let Some(smaller) = codec::smaller(cx, &mut self.core, sent, &answered.datagrams) {
+            answered.datagrams = smaller;
+        }
+        let datagrams = answered.datagrams.clone();
         self.transmit(cx, path, &datagrams);
         Outcome::Repeated
     }
@@ -192,7 +209,7 @@ impl IkeSa {
             return;
         };
         self.transmit(cx, path, &datagrams);
-        self.receive.keep(Answered { message_id: header.message_id, fingerprint, datagrams });
+        self.receive.keep(Answered { message_id: header.message_id, fingerprint, datagrams, sent: 1 });
         if let Some(keys) = self.core.next_keys.take() {
             self.core.keys = keys;
         }

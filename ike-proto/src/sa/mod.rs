@@ -21,10 +21,12 @@ pub use timers::Why;
 use crate::ask::Answers;
 use crate::error::Reason;
 use crate::event::Event;
+use crate::exchange::down::Down;
 use crate::exchange::mobility::Mobility;
 use crate::exchange::sa_init::{self, Refusal, SaInit};
 use crate::exchange::{
-    Agreed, Cx, Effect, InFlight, Inbound, Opening, Pending, SaCore, Schedule, child_rekey, configure, informational,
+    Agreed, ChildState, Cx, Effect, InFlight, Inbound, Opening, Pending, SaCore, Schedule, child_rekey, configure,
+    informational,
 };
 use crate::ext::int_auth::IntAuth;
 use crate::ids::{IkeSaId, Role};
@@ -57,6 +59,8 @@ pub struct IkeSa {
     /// Last authenticated octets of the peer, on IKE or ESP.
     last_heard: Instant,
     last_sent: Instant,
+    /// Number of this attempt of ours, from 1.
+    pub(crate) tries: u32,
     /// An unauthenticated error that came while opening.
     doubt: Option<Reason>,
     /// Our SET_WINDOW_SIZE was sent (RFC 7296 §2.3).
@@ -130,6 +134,7 @@ impl IkeSa {
             remote_id: None,
             children: Vec::new(),
             leases: Vec::new(),
+            fragment_size: 0,
             mobility: Mobility::default(),
             assigned: None,
             created: cx.now.mono,
@@ -154,6 +159,7 @@ impl IkeSa {
             open_until: Instant::NEVER,
             last_heard: now,
             last_sent: now,
+            tries: u32::from(role == Role::Initiator),
             doubt: None,
             announced: false,
             later: Vec::new(),
@@ -188,11 +194,12 @@ impl IkeSa {
         Ok(sa)
     }
 
-    /// Answers an IKE_SA_INIT request that passed the gate. `msg` has been checked by the rule table.
+    /// Answers an IKE_SA_INIT request that passed the gate. `msg` has been checked by the rule table. Without `proved`, a
+    /// cookie of ours in it, no answer is larger than its request.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing is kept.
-    pub fn respond(cx: &mut Cx<'_>, birth: Birth, msg: &Inbound<'_>) -> Result<Self, Refusal> {
+    pub fn respond(cx: &mut Cx<'_>, birth: Birth, msg: &Inbound<'_>, proved: bool) -> Result<Self, Refusal> {
         let (spi_i, spi_r) = (msg.header.initiator_spi.0, birth.spi);
         let mut sa = Self::new(cx, birth, Role::Responder, None, spi_i, spi_r);
         let mut draft = sa_init::respond(cx, &mut sa.core, msg)?;
@@ -200,9 +207,16 @@ impl IkeSa {
         sa.open_until = cx.now.mono + cx.config.half_open_lifetime;
         let header = codec::header(&sa.core, ExchangeType::IKE_SA_INIT, 0, true);
         if let Some(bytes) = codec::clear(&header, &draft) {
+            if !proved && bytes.len() > msg.raw.len() {
+                return Err(Refusal { notify: None, reason: Refusal::amplifies() });
+            }
             sa.core.opening.message2.clone_from(&bytes);
-            let answered =
-                Answered { message_id: 0, fingerprint: codec::fingerprint(msg.raw), datagrams: alloc::vec![bytes] };
+            let answered = Answered {
+                message_id: 0,
+                fingerprint: codec::fingerprint(msg.raw),
+                datagrams: alloc::vec![bytes],
+                sent: 1,
+            };
             let path = sa.core.path;
             sa.transmit(cx, path, &answered.datagrams);
             sa.receive.keep(answered);
@@ -215,6 +229,7 @@ impl IkeSa {
         if self.life == Lifecycle::Closed {
             return;
         }
+        self.report_down(cx, &reason);
         let closing = self.life == Lifecycle::Closing;
         self.life = Lifecycle::Closed;
         self.unpark(cx);
@@ -234,6 +249,32 @@ impl IkeSa {
             let reason = if self.core.heir.is_some() { Reason::Replaced } else { reason };
             cx.out.event(Event::Closed { sa: self.core.id, peer: self.core.peer, reason });
         }
+    }
+
+    /// Tells the endpoint what ends, before it does.
+    fn report_down(&self, cx: &mut Cx<'_>, reason: &Reason) {
+        // Those that another SA took the place of leave nothing behind.
+        let succeeded = self.redundant || self.undecided.is_some() || self.core.heir.is_some() || self.rebirth.is_some();
+        let leaving = matches!(self.life, Lifecycle::Closing | Lifecycle::Replaced);
+        let Some(peer) = self.core.peer.filter(|_| !leaving && !succeeded && self.replaces.is_none()) else { return };
+        let flying = self.send.iter().filter_map(|f| match &f.inflight {
+            InFlight::SaInit(x) => x.first_policy(),
+            InFlight::Intermediate(x) => x.first_policy(),
+            InFlight::Auth(x) => x.policy(),
+            InFlight::CreateChild(x) => Some(x.policy()),
+            _ => None,
+        });
+        let waiting = self
+            .queue
+            .iter()
+            .filter_map(|i| if let Intent::CreateChild { policy, .. } = i { Some(*policy) } else { None });
+        let mut policies: Vec<PolicyId> = flying.chain(waiting).collect();
+        policies.extend(self.core.children.iter().filter(|c| c.state == ChildState::Installed).map(|c| c.policy));
+        policies.sort_unstable();
+        policies.dedup();
+        let established = self.core.established.is_some();
+        let down = Down { peer, established, tries: self.tries, reason: reason.clone(), policies };
+        cx.effects.push(Effect::Down(Box::new(down)));
     }
 
     /// The data plane saw an authenticated packet of the peer (RFC 7296 §2.4).

@@ -1,6 +1,7 @@
 //! Time: retransmission, giving up, liveness checks, NAT keepalives (RFC 7296 §2.1, §2.4; RFC 3948 §4).
 //! Every timer is a moment computed from the facts, so that a clock that jumps makes no timer fire twice.
 
+use super::codec;
 use super::{IkeSa, Intent, Lifecycle};
 use crate::error::Reason;
 use crate::exchange::{ChildState, Cx, Effect, InFlight};
@@ -29,6 +30,8 @@ pub enum Why {
     Rekey,
     /// A hard lifetime ends.
     Expire,
+    /// An IKE SA is to be tried again.
+    Retry,
     /// Nothing is waited for.
     Nothing,
 }
@@ -197,13 +200,17 @@ impl IkeSa {
                 self.give_up(cx, message_id);
                 return;
             }
-            let datagrams = flying.datagrams.clone();
+            let mut datagrams = flying.datagrams.clone();
+            if let Some(smaller) = codec::smaller(cx, &mut self.core, sent, &datagrams) {
+                datagrams = smaller;
+            }
             let path = self.core.path;
             self.transmit(cx, path, &datagrams);
             self.probe_paths(cx, sent, &datagrams);
             let wait = self.wait(cx, sent.checked_rem(tries.saturating_add(1)).unwrap_or(sent));
             if let Some(flying) = self.send.get_mut(message_id) {
                 flying.sent = sent.saturating_add(1);
+                flying.datagrams = datagrams;
                 flying.next_at = now + wait;
             }
         }

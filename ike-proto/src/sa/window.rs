@@ -126,6 +126,8 @@ pub struct Answered {
     pub fingerprint: [u8; 8],
     /// The octets of the response, without non-ESP marker.
     pub datagrams: Vec<Vec<u8>>,
+    /// Transmissions so far.
+    pub sent: u32,
 }
 
 /// What to do with a request by its message id.
@@ -186,6 +188,11 @@ impl ReceiveWindow {
             .map(|a| a.datagrams.as_slice())
     }
 
+    /// The kept answer to this request, whatever its fingerprint: the caller has opened the request.
+    pub fn answered_mut(&mut self, message_id: u32) -> Option<&mut Answered> {
+        self.answered.iter_mut().find(|a| a.message_id == message_id)
+    }
+
     /// Keeps an answer; those that left the window are forgotten.
     pub fn keep(&mut self, answered: Answered) {
         self.answered.push_back(answered);
@@ -202,7 +209,7 @@ mod tests {
     use super::*;
 
     fn answered(message_id: u32) -> Answered {
-        Answered { message_id, fingerprint: [1; 8], datagrams: alloc::vec![alloc::vec![message_id as u8]] }
+        Answered { message_id, fingerprint: [1; 8], datagrams: alloc::vec![alloc::vec![message_id as u8]], sent: 1 }
     }
 
     #[test]

@@ -96,6 +96,18 @@ pub enum Uniqueness {
     Never,
 }
 
+/// IKE SAs without a first Child SA (RFC 6023).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Childless {
+    /// Refused, and never asked for.
+    Never,
+    /// Taken from the peer; asked for only when the embedding program wants an IKE SA alone.
+    #[default]
+    Allow,
+    /// As initiator, always when the peer can: Child SAs follow by CREATE_CHILD_SA, with a key exchange of their own.
+    Prefer,
+}
+
 /// How a peer is met on the UDP level (RFC 7296 §2.23).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -230,7 +242,9 @@ pub struct Peer {
     /// MOBIKE (RFC 4555) is offered.
     pub mobike: bool,
     /// An IKE SA without Child SA may be set up (RFC 6023).
-    pub childless: bool,
+    pub childless: Childless,
+    /// Attempts to bring an IKE SA up, the first included, before it is given up; 0: for ever.
+    pub keying_tries: u32,
     /// Times of the IKE SA.
     pub times: IkeTimes,
 }
@@ -267,7 +281,8 @@ impl Peer {
             nat_traversal: NatTraversal::default(),
             fragmentation: true,
             mobike: true,
-            childless: true,
+            childless: Childless::default(),
+            keying_tries: 1,
             times: IkeTimes::default(),
         }
     }

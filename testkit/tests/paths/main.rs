@@ -1,7 +1,9 @@
 //! Addresses inside and outside the tunnel, and what becomes of an IKE SA when its surroundings change: configuration
 //! payloads, NATs, MOBIKE, dead peers. One behaviour per test.
 
+mod actions;
 mod config;
+mod limits;
 mod mobike;
 mod nat;
 

@@ -2,6 +2,7 @@
 //! AUTH of the last stage is verified. EAP as client runs between the first request and the last.
 
 use super::super::child::{self, ChildOffer};
+use super::super::child_create::CreateChild;
 use super::super::{Cx, Draft, InFlight, Inbound, Opening, Resume, SaCore, Step, auth_lifetime, configure, notify};
 use super::proof::{self, Claim};
 use super::{agree, common_notifies, credential, establish, from_wire, malformed, ppk, to_wire};
@@ -19,7 +20,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ravelin_crypto::Secret;
-use ravelin_sa_db::pad::{AuthMethod, Peer};
+use ravelin_sa_db::pad::{AuthMethod, Childless, Peer};
 use ravelin_sa_db::{PacketKey, PolicyId};
 
 /// Our IKE_AUTH request on the wire.
@@ -27,6 +28,8 @@ use ravelin_sa_db::{PacketKey, PolicyId};
 pub struct Auth {
     /// The Child SA that was asked for; none for an IKE SA alone (RFC 6023).
     child: Option<ChildOffer>,
+    /// The Child SA that is asked for afterwards (RFC 6023).
+    later: First,
     /// Keys with our PPK in them (RFC 8784), for the case that the responder has it too.
     ppk_keys: Option<SkKeys>,
     stage: Stage,
@@ -77,6 +80,7 @@ impl Auth {
         if core.peer.is_some_and(|p| cx.initial_contact(p)) {
             draft.push(notify(NotifyType::INITIAL_CONTACT, Vec::new()));
         }
+        let (first, later) = childless(core, first)?;
         let child = match first {
             Some((policy, packet)) => {
                 let (offer, payloads) = child::offer(cx, core, policy, packet, false)?;
@@ -86,7 +90,7 @@ impl Auth {
             None => None,
         };
         core.answers.clear();
-        Ok((InFlight::Auth(Box::new(Self { child, ppk_keys, stage })), draft))
+        Ok((InFlight::Auth(Box::new(Self { child, later, ppk_keys, stage })), draft))
     }
 
     /// CERT and AUTH, with the PPK's notifies; the keys with the PPK in them.
@@ -229,7 +233,14 @@ impl Auth {
             }
         }
         core.opening = Opening::default();
-        Step::Done
+        let Some((policy, packet)) = self.later else { return Step::Done };
+        match CreateChild::request(cx, core, policy, packet) {
+            Ok((inflight, draft)) => Step::Next(inflight, draft),
+            Err(reason) => {
+                cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason });
+                Step::Done
+            }
+        }
     }
 
     /// The responder says by PPK_IDENTITY that it used the PPK (RFC 8784 §3).
@@ -242,7 +253,7 @@ impl Auth {
     /// The policy of the Child SA that was asked for.
     #[must_use]
     pub fn policy(&self) -> Option<PolicyId> {
-        self.child.as_ref().map(ChildOffer::policy)
+        self.child.as_ref().map(ChildOffer::policy).or(self.later.map(|(policy, _)| policy))
     }
 
     /// Frees what was reserved for an attempt that ended.
@@ -250,6 +261,20 @@ impl Auth {
         if let Some(offer) = &self.child {
             offer.give_back(cx);
         }
+    }
+}
+
+/// A policy, and the packet that called for it.
+type First = Option<(PolicyId, Option<PacketKey>)>;
+
+/// What is asked for at once, and what after the IKE SA is up alone (RFC 6023).
+fn childless(core: &SaCore, first: First) -> Result<(First, First), Reason> {
+    match first {
+        None if !core.agreed.childless => Err(Reason::Configuration {
+            detail: "the peer sets up no IKE SA without a Child SA (RFC 6023); initiate with a policy".to_string(),
+        }),
+        Some(child) if core.agreed.childless && core.profile.childless == Childless::Prefer => Ok((None, Some(child))),
+        first => Ok((first, None)),
     }
 }
 

@@ -19,7 +19,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ravelin_sa_db::PeerId;
-use ravelin_sa_db::pad::{AuthMethod, Peer, TranscriptAuth};
+use ravelin_sa_db::pad::{AuthMethod, Childless, Peer, TranscriptAuth};
 
 /// Answers the peer's IKE_AUTH request.
 pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
@@ -108,13 +108,22 @@ pub(super) fn finish(
     if !mobility::nats_are_fine(request) {
         return Err(Reason::Unexpected { detail: UNWANTED_NAT.to_string() }.into());
     }
+    if request.payloads.sa().is_none() && core.profile.childless == Childless::Never {
+        let detail = "an IKE SA without Child SA, which is not allowed (RFC 6023 section 3)".to_string();
+        return Err(Reason::Unexpected { detail }.into());
+    }
     core.local_id = Some(core.profile.local_id.clone());
     agree(core, request);
     draft.extend(common_notifies(cx, core));
     draft.extend(auth_lifetime::offer(core));
     establish(cx, core, request.notify(NotifyType::INITIAL_CONTACT).is_some());
     let (ni, nr) = (core.opening.ni.clone(), core.opening.nr.clone());
-    if request.payloads.sa().is_some() {
+    if request.payloads.sa().is_none() {
+        // A childless IKE SA may still get addresses for the Child SAs to come.
+        if let Ok(cp) = configure::lease(cx, core, request) {
+            draft.extend(cp);
+        }
+    } else {
         let configured = configure::lease(cx, core, request).map(|cp| draft.extend(cp));
         match configured.and_then(|()| child::answer(cx, core, request, &ni, &nr, false)) {
             Ok(payloads) => draft.extend(payloads),
