@@ -25,14 +25,14 @@ fn limit(cx: &Cx<'_>, core: &SaCore) -> usize {
 }
 
 /// Transmissions without an answer after which the path is suspected of being narrow.
-const NARROW_AFTER: u32 = 3;
+const NARROW_AFTER: u32 = 2;
 
 /// The same message in fragments for the smallest datagrams that every path carries (RFC 7383 §2.5.1, §2.5.2), once it
 /// went out `sent` times in larger ones without an answer. Later messages start with that size.
 #[must_use]
 pub fn smaller(cx: &mut Cx<'_>, core: &mut SaCore, sent: u32, datagrams: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
-    let smallest = if core.path.remote.is_ipv4() { 576 } else { 1280 };
-    if sent < NARROW_AFTER || !core.agreed.fragmentation || core.fragment_size == smallest {
+    let smallest = smallest(core);
+    if sent < NARROW_AFTER || !core.agreed.fragmentation {
         return None;
     }
     let room = usize::from(smallest).saturating_sub(outer_len(core));
@@ -43,6 +43,18 @@ pub fn smaller(cx: &mut Cx<'_>, core: &mut SaCore, sent: u32, datagrams: &[Vec<u
     core.fragment_size = smallest;
     let alg = core.suite.as_ref()?.seal;
     fragments(cx, core, &alg, &header, first, &inner, room)
+}
+
+/// IP packets of this size pass every path (RFC 7383 §2.5.1).
+fn smallest(core: &SaCore) -> u16 {
+    if core.path.remote.is_ipv4() { 576 } else { 1280 }
+}
+
+/// The peer splits its messages into pieces of this size: it found the path narrow, so ours are as small.
+pub fn heed(core: &mut SaCore, piece: usize) {
+    if piece.saturating_add(outer_len(core)) <= usize::from(smallest(core)) {
+        core.fragment_size = smallest(core);
+    }
 }
 
 /// The payloads of a message of our own.

@@ -74,9 +74,15 @@ impl IkeSa {
                 Verdict::New | Verdict::Drop => return Outcome::Unexpected,
             }
         }
+        let len = datagram.len();
         let Ok(unsealed) = codec::open(&self.core, envelope, datagram) else { return Outcome::NotAuthentic };
         self.last_heard = cx.now.mono;
         self.came_on(cx, path, header.is_response());
+        if let Unsealed::Piece(piece) = &unsealed
+            && piece.number < piece.total
+        {
+            codec::heed(&mut self.core, len);
+        }
         let (first, plain, fingerprint) = match unsealed {
             Unsealed::Whole(first, plain) => (first, plain, fingerprint),
             Unsealed::Piece(piece) => match self.collect(cx, &header, piece, fingerprint) {

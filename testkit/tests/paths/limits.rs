@@ -69,7 +69,7 @@ fn a_pair_of_addresses_per_sa() {
     let child = &sim.children(b)[0];
     assert_eq!(
         (child.local_ts[0].to_string(), child.remote_ts[0].to_string()),
-        ("10.0.2.1/32[icmp/0]".into(), "10.0.1.1/32[icmp/2048]".into())
+        ("10.0.2.1/32[icmp/2048]".into(), "10.0.1.1/32[icmp/2048]".into())
     );
 }
 
