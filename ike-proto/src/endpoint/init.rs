@@ -186,7 +186,7 @@ impl Endpoint {
     /// A fresh SPI of ours, never 0 and never in use.
     pub(super) fn free_spi(&mut self) -> u64 {
         loop {
-            let spi = super::shard::own(self.config.shard, self.rng.next_u64());
+            let spi = crate::exchange::ike_spi(self.config.shard, self.rng.next_u64());
             if self.index.spi_is_free(spi) {
                 return spi;
             }

@@ -63,17 +63,10 @@ impl Shards {
     }
 }
 
-/// An SPI drawn at random, put into the part of this endpoint.
-pub(crate) fn own(shard: Option<Shard>, drawn: u64) -> u64 {
-    let Some(shard) = shard else { return drawn };
-    let low = 64u32.saturating_sub(u32::from(shard.bits.min(8)));
-    let mask = 1u64.checked_shl(low).map_or(u64::MAX, |b| b.wrapping_sub(1));
-    (drawn & mask) | u64::from(shard.value).checked_shl(low).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::ike_spi as own;
 
     #[test]
     fn own_spis_lead_back() {

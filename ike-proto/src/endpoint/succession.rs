@@ -54,7 +54,11 @@ impl Endpoint {
                 // Without an address to initiate to the peer must do it; the SA ends when it does not.
                 let _ = self.start_reauth(now, db, id);
             }
-            Effect::ChildUp(_) | Effect::ChildDown(_) | Effect::Established { .. } => {}
+            Effect::ChildUp(_)
+            | Effect::PeerClosed(_)
+            | Effect::Down(_)
+            | Effect::ChildDown(_)
+            | Effect::Established { .. } => {}
         }
     }
 

@@ -257,6 +257,7 @@ fn heir(cx: &mut Cx<'_>, old: &SaCore, birth: &Birth<'_>, suite: IkeSuite, share
         leases: Vec::new(),
         assigned: old.assigned.clone(),
         mobility: old.mobility.clone(),
+        fragment_size: old.fragment_size,
         created: cx.now.mono,
         established: Some(cx.now.mono),
         authenticated: old.authenticated,

@@ -36,6 +36,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use ravelin_crypto::{CryptoRng, Provider};
 use ravelin_sa_db::pool::Lease;
+use ravelin_sa_db::sad::Shard;
 use ravelin_sa_db::{ChildId, Db, Instant, Now, PacketKey, Path, PeerId, PolicyId, Protocol, Spi};
 
 /// The world, lent to whatever runs.
@@ -92,7 +93,7 @@ impl Cx<'_> {
     /// A fresh IKE SPI of ours, never 0 and never in use.
     pub fn ike_spi(&mut self) -> u64 {
         loop {
-            let spi = self.rng.next_u64();
+            let spi = ike_spi(self.config.shard, self.rng.next_u64());
             if spi != 0 && !self.ike_spis.contains_key(&spi) {
                 return spi;
             }
@@ -375,4 +376,13 @@ impl Reply {
 #[must_use]
 pub fn header_spis(core: &SaCore) -> (IkeSpi, IkeSpi) {
     (IkeSpi(core.spi_i), IkeSpi(core.spi_r))
+}
+
+/// An SPI drawn at random, put into the part of the SPI space that belongs to this endpoint.
+#[must_use]
+pub fn ike_spi(shard: Option<Shard>, drawn: u64) -> u64 {
+    let Some(shard) = shard else { return drawn };
+    let low = 64u32.saturating_sub(u32::from(shard.bits.min(8)));
+    let mask = 1u64.checked_shl(low).map_or(u64::MAX, |b| b.wrapping_sub(1));
+    (drawn & mask) | u64::from(shard.value).checked_shl(low).unwrap_or(0)
 }

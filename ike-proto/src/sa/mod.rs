@@ -254,7 +254,8 @@ impl IkeSa {
     /// Tells the endpoint what ends, before it does.
     fn report_down(&self, cx: &mut Cx<'_>, reason: &Reason) {
         // Those that another SA took the place of leave nothing behind.
-        let succeeded = self.redundant || self.undecided.is_some() || self.core.heir.is_some() || self.rebirth.is_some();
+        let succeeded =
+            self.redundant || self.undecided.is_some() || self.core.heir.is_some() || self.rebirth.is_some();
         let leaving = matches!(self.life, Lifecycle::Closing | Lifecycle::Replaced);
         let Some(peer) = self.core.peer.filter(|_| !leaving && !succeeded && self.replaces.is_none()) else { return };
         let flying = self.send.iter().filter_map(|f| match &f.inflight {
