@@ -149,6 +149,7 @@ impl IkeSa {
 
     /// The machinery around facts.
     fn around(now: Instant, core: SaCore, send: SendWindow, receive: ReceiveWindow) -> Self {
+        let tries = u32::from(core.role == Role::Initiator);
         Self {
             core,
             life: Lifecycle::Opening,
@@ -159,7 +160,7 @@ impl IkeSa {
             open_until: Instant::NEVER,
             last_heard: now,
             last_sent: now,
-            tries: u32::from(role == Role::Initiator),
+            tries,
             doubt: None,
             announced: false,
             later: Vec::new(),
