@@ -25,7 +25,7 @@ fn limit(cx: &Cx<'_>, core: &SaCore) -> usize {
 }
 
 /// Transmissions without an answer after which the path is suspected of being narrow.
-const NARROW_AFTER: u32 = 2;
+const NARROW_AFTER: u32 = 3;
 
 /// The same message in fragments for the smallest datagrams that every path carries (RFC 7383 §2.5.1, §2.5.2), once it
 /// went out `sent` times in larger ones without an answer. Later messages start with that size.
