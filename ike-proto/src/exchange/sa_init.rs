@@ -27,6 +27,9 @@ use ravelin_sa_db::{PacketKey, PolicyId};
 
 /// Octets of our nonces: at least half the key size of any PRF (RFC 7296 §2.10).
 pub const NONCE_LEN: usize = 32;
+/// Octets of the first nonce of all. It is longer so that the request is not smaller than an answer that brings
+/// certificate requests and notifies besides: a responder that gives no more than it got need not ask for a cookie.
+const FIRST_NONCE_LEN: usize = 96;
 /// Retries with a cookie or another group before the attempt is given up.
 const MAX_RETRIES: u8 = 8;
 
@@ -76,7 +79,7 @@ impl SaInit {
             detail: "no IKE proposal is usable with this provider".to_string(),
         })?;
         let (secret, public) = key_pair(cx, group)?;
-        let ni = cx.random(NONCE_LEN);
+        let ni = cx.random(FIRST_NONCE_LEN);
         let init = Self { offered, group, secret, public, ni, cookie: None, retries: 0, first };
         let draft = init.draft(cx, core);
         Ok((InFlight::SaInit(Box::new(init)), draft))

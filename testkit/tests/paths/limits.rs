@@ -121,6 +121,15 @@ fn an_answer_is_never_larger_than_an_unproved_request() {
 }
 
 #[test]
+fn an_ordinary_request_needs_no_cookie() {
+    let mut sim = Sim::new(9);
+    let one = ravelin::db::Proposal::parse(ravelin::db::ProposalProtocol::Ike, "aes256gcm16-prfsha384-x25519").unwrap();
+    let (a, b) = Pair::new().both(|s| s.peer.proposals = vec![one.clone()]).build(&mut sim);
+    sim.bring_up(a, b);
+    assert_eq!(sim.node(b).counters().cookies_demanded, 0);
+}
+
+#[test]
 fn spis_say_which_endpoint_they_belong_to() {
     let shards = Shards::new(2);
     let mut sim = Sim::new(8);
