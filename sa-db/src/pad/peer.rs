@@ -98,6 +98,7 @@ pub enum Uniqueness {
 
 /// IKE SAs without a first Child SA (RFC 6023).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Childless {
     /// Refused, and never asked for.
     Never,
