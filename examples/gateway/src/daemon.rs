@@ -3,7 +3,6 @@
 
 use crate::Run;
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::control::Control;
 use crate::drive::Driver;
 use crate::sockets::Sockets;
@@ -11,6 +10,7 @@ use crate::tun::Tun;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use ravelin::crypto::Provider;
+use ravelin_config::Config;
 use signal_hook_mio::v1_0::Signals;
 use std::io;
 use std::time::Duration;

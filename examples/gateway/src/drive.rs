@@ -2,7 +2,6 @@
 //! [`Driver::flush`] carries out what the node wants done, in its order.
 
 use crate::Run;
-use crate::config::{Config, Gateway};
 use crate::control::Command;
 use crate::keylog::KeyLog;
 use crate::report;
@@ -15,8 +14,8 @@ use rand_chacha::rand_core::SeedableRng;
 use ravelin::crypto::{CryptoRng, Provider};
 use ravelin::db::spd::StartAction;
 use ravelin::db::{Encapsulation, Instant, Now, PeerId, PolicyId};
-use ravelin::ike::config::{Config as IkeConfig, Ports, Retransmit};
 use ravelin::{Egress, IkeSaId, Ingress, Node, OuterInfo, Output, PacketSink, TransmitMeta};
+use ravelin_config::Config;
 use std::io;
 use std::sync::Arc;
 
@@ -78,8 +77,8 @@ impl Driver {
             }
             None => Box::new(UnwrapErr(SysRng)),
         };
-        let ike = ike_config(&config.gateway, keylog.is_some());
-        let node_config = ravelin::Config { ike, ..ravelin::Config::default() };
+        let mut node_config = config.node();
+        node_config.ike.export_keys = keylog.is_some();
         let node = Node::new(node_config, Arc::new(provider), config.db, rng);
         Ok(Self { node, sockets, tun, keylog, sealed: Vec::new() })
     }
@@ -266,13 +265,4 @@ fn give_local_addresses(config: &mut Config) -> io::Result<()> {
         config.db.pad.replace(id, peer).map_err(io::Error::other)?;
     }
     Ok(())
-}
-
-fn ike_config(g: &Gateway, export_keys: bool) -> IkeConfig {
-    IkeConfig {
-        ports: Ports { ike: g.ike_port, nat_t: g.nat_port, ..Ports::default() },
-        retransmit: Retransmit { timeout: g.retransmit, tries: g.retransmit_tries, ..Retransmit::default() },
-        export_keys,
-        ..IkeConfig::default()
-    }
 }

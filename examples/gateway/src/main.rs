@@ -3,7 +3,6 @@
 //! `drive.rs` is the only file that talks to the node. Manual: docs/gateway.md.
 
 mod clock;
-mod config;
 mod control;
 mod daemon;
 mod drive;
@@ -13,8 +12,8 @@ mod sockets;
 mod tun;
 
 use clap::{Parser, Subcommand};
-use config::Config;
 use ravelin::crypto::awslc::provider;
+use ravelin_config::Config;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -1,7 +1,6 @@
 //! The sockets of IKE and ESP: UDP 500 and 4500 and bare protocol 50, each for IPv4 and IPv6, each telling which local
 //! address a packet came to (IP_PKTINFO, RFC 3542), because an IKE SA lives on a pair of addresses.
 
-use crate::config::Gateway;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc;
@@ -10,6 +9,7 @@ use nix::sys::socket::{
     sendmsg, setsockopt, sockopt,
 };
 use ravelin::db::Path;
+use ravelin_config::Gateway;
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

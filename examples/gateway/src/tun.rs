@@ -1,9 +1,9 @@
 //! The TUN device and the routes into it. Routes stand in a table of their own that a rule asks for every packet
 //! without our mark, so that protected traffic never leaves in the clear and our own packets never come back to us.
 
-use crate::config::{Config, Gateway};
 use ravelin::db::{AddrRange, Direction, Policy};
 use ravelin::esp::{IpPacket, icmp};
+use ravelin_config::{Config, Gateway};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, RawFd};

@@ -11,15 +11,17 @@ use toml::de::{DeTable, DeValue};
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ConfigError {
-    pub(crate) file: PathBuf,
+pub struct ConfigError {
+    /// Name of the file, or whatever the text was called.
+    pub file: PathBuf,
     /// From 1; 0: the file as a whole.
-    pub(crate) line: usize,
+    pub line: usize,
     /// From 1, in characters.
-    pub(crate) column: usize,
+    pub column: usize,
     /// As in `peer[0].child[1].esp`; empty: no key in particular.
-    pub(crate) key: String,
-    pub(crate) problem: String,
+    pub key: String,
+    /// What was expected and what was found.
+    pub problem: String,
 }
 
 impl fmt::Display for ConfigError {

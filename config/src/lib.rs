@@ -1,5 +1,27 @@
-//! The configuration file (docs/gateway.md): TOML in, databases out, everything checked here so that the rest of the
-//! daemon never sees a bad value. To add a key: one line in the reader of its table, one in the docs.
+//! A node's configuration from TOML (docs/gateway.md lists the keys): a text in, databases out, everything checked
+//! here so that the rest of a program never sees a bad value. An error names file, line, key and what was expected.
+//! The gateway and the bindings read the same texts.
+//!
+//! ```
+//! let text = r#"
+//!     [[peer]]
+//!     name = "office"
+//!     local = "192.0.2.1"
+//!     remote = "192.0.2.2"
+//!     psk = "a secret"
+//!     [[peer.child]]
+//!     name = "net"
+//!     local_ts = "10.1.0.0/16"
+//!     remote_ts = "10.2.0.0/16"
+//! "#;
+//! let provider = ravelin::crypto::rustcrypto::provider();
+//! let config = ravelin_config::Config::parse("node.toml".as_ref(), text, &provider).unwrap();
+//! assert_eq!(config.node().ike.ports.ike, 500);
+//! let wrong = ravelin_config::Config::parse("node.toml".as_ref(), "[[peer]]\nnam = 1", &provider).unwrap_err();
+//! assert_eq!((wrong.line, wrong.key.as_str()), (1, "peer[0].name"));
+//! ```
+//!
+//! To add a key: one line in the reader of its table, one in the docs.
 
 mod credentials;
 mod document;
@@ -7,46 +29,48 @@ mod document;
 mod tests;
 mod words;
 
-pub(crate) use document::ConfigError;
+pub use document::ConfigError;
 use document::{Document, Field, Result, Section};
 use ravelin::crypto::{Provider, Secret};
 use ravelin::db::pad::{NatTraversal, PpkMethod, TranscriptAuth};
 use ravelin::db::proposal::{Proposal, ProposalProtocol};
 use ravelin::db::spd::StartAction;
 use ravelin::db::{AddrRange, Db, IdPattern, Identity, Peer, PeerId, Policy, Protect, TrafficSelector};
+use ravelin::ike::config::{Config as IkeConfig, Ports, Retransmit};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The whole file.
 #[derive(Debug)]
-pub(crate) struct Config {
-    pub(crate) gateway: Gateway,
+pub struct Config {
+    /// What is not a database.
+    pub gateway: Gateway,
     /// One PAD entry per `[[peer]]`, one policy named `PEER/CHILD` per `[[peer.child]]`.
-    pub(crate) db: Db,
+    pub db: Db,
 }
 
 /// Table `[gateway]`: what the daemon takes from the system.
 #[derive(Debug, Clone)]
-pub(crate) struct Gateway {
+pub struct Gateway {
     /// Unix socket of `gateway show` and the other commands.
-    pub(crate) control: PathBuf,
+    pub control: PathBuf,
     /// Name of the TUN device.
-    pub(crate) tun: String,
+    pub tun: String,
     /// Its MTU in octets: what fits into the outer MTU after ESP, UDP and IP.
-    pub(crate) mtu: u16,
+    pub mtu: u16,
     /// UDP port of IKE.
-    pub(crate) ike_port: u16,
+    pub ike_port: u16,
     /// UDP port of IKE and ESP behind NATs (RFC 3948).
-    pub(crate) nat_port: u16,
+    pub nat_port: u16,
     /// Routing table for the routes into the tunnels.
-    pub(crate) route_table: u32,
+    pub route_table: u32,
     /// Mark on our own packets, so that they never enter a tunnel.
-    pub(crate) mark: u32,
+    pub mark: u32,
     /// Wait for the first answer; each further wait is 1.8 times the one before.
-    pub(crate) retransmit: Duration,
+    pub retransmit: Duration,
     /// Retransmissions before the peer counts as dead.
-    pub(crate) retransmit_tries: u32,
+    pub retransmit_tries: u32,
 }
 
 const ADDRESS: &str = "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"";
@@ -57,7 +81,10 @@ const SELECTOR: &str = "a traffic selector such as \"10.1.0.0/16\"";
 impl Config {
     /// Reads and checks the file at `path`; files it names are relative to its folder. What `provider` does not
     /// implement is refused.
-    pub(crate) fn load(path: &Path, provider: &Provider) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first thing that is wrong.
+    pub fn load(path: &Path, provider: &Provider) -> Result<Self> {
         let unreadable = |e: std::io::Error| ConfigError {
             file: path.to_owned(),
             line: 0,
@@ -69,11 +96,26 @@ impl Config {
         Self::parse(path, &text, provider)
     }
 
-    /// The same for a text that was read already.
-    pub(crate) fn parse(path: &Path, text: &str, provider: &Provider) -> Result<Self> {
+    /// The same for a text that was read already; `path` is its name in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first thing that is wrong.
+    pub fn parse(path: &Path, text: &str, provider: &Provider) -> Result<Self> {
         let document = Document::new(path, text);
         let table = document.parse()?;
         read(&document, &table, provider)
+    }
+
+    /// What a node is told besides its databases: ports and times of `[gateway]`, the rest by default.
+    #[must_use]
+    pub fn node(&self) -> ravelin::Config {
+        let g = &self.gateway;
+        let ike = IkeConfig {
+            ports: Ports { ike: g.ike_port, nat_t: g.nat_port, ..Ports::default() },
+            retransmit: Retransmit { timeout: g.retransmit, tries: g.retransmit_tries, ..Retransmit::default() },
+            ..IkeConfig::default()
+        };
+        ravelin::Config { ike, ..ravelin::Config::default() }
     }
 }
 

@@ -167,7 +167,7 @@ fn a_peer_of_unknown_address_cannot_be_started() {
 
 #[test]
 fn the_documented_example_is_good() {
-    let docs = include_str!("../../../../docs/gateway.md");
+    let docs = include_str!("../../docs/gateway.md");
     let examples: Vec<_> = docs.split("```toml\n").skip(1).filter_map(|s| s.split("```").next()).collect();
     assert!(!examples.is_empty());
     for text in examples {
