@@ -19,6 +19,7 @@
 //! assert!(node.poll_output().is_none());
 //! ```
 
+pub mod burst;
 pub mod code;
 pub mod config;
 pub mod demux;

@@ -9,12 +9,12 @@ use crate::hold::HoldQueue;
 use crate::output::{EspPacket, Output};
 use ravelin_crypto::{CryptoRng, Provider, Secret};
 use ravelin_esp::plane::ChildStats;
-use ravelin_esp::{DropReason, IpPacket, OuterInfo, PacketSink, Plane, TransmitMeta};
+use ravelin_esp::{DropReason, IpPacket, OuterInfo, PacketSink, Plane, TransmitMeta, Worker};
 use ravelin_ike_proto::endpoint::{Counters, SaSnapshot};
 use ravelin_ike_proto::sa::Why;
 use ravelin_ike_proto::{Answer, ApiError, Deadline, Endpoint, IkeSaId, Ticket};
 use ravelin_sa_db::spd::{Action, Scope};
-use ravelin_sa_db::{Change, ChildId, Db, Direction, Instant, Now, Path, PeerId, PolicyId, Report};
+use ravelin_sa_db::{Change, ChildId, Db, Direction, Instant, Now, PacketKey, Path, PeerId, PolicyId, Report};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -63,6 +63,8 @@ pub struct Node {
     out: VecDeque<Output>,
     held: HoldQueue,
     keepalives: u64,
+    /// For bursts; made by the first one.
+    worker: Option<Worker>,
 }
 
 impl Node {
@@ -76,7 +78,16 @@ impl Node {
         }
         let plane = Arc::new(Plane::with_config(Arc::clone(&crypto), config.plane.clone()));
         let endpoint = Endpoint::new(Arc::new(config.ike.clone()), crypto, rng);
-        Self { config, endpoint, db, plane, out: VecDeque::new(), held: HoldQueue::default(), keepalives: 0 }
+        Self {
+            config,
+            endpoint,
+            db,
+            plane,
+            out: VecDeque::new(),
+            held: HoldQueue::default(),
+            keepalives: 0,
+            worker: None,
+        }
     }
 
     /// Takes a UDP payload that came on `path`. It is decrypted in place.
@@ -135,14 +146,35 @@ impl Node {
             ravelin_esp::Egress::Discard(reason) => Egress::Discard(reason),
             ravelin_esp::Egress::TooBig { mtu } => Egress::TooBig { mtu },
             ravelin_esp::Egress::NoSa => {
-                self.held.push(self.config.hold, now.mono, policy_id, ip);
-                self.endpoint.handle_report(now, &self.db, Report::Acquire { policy: policy_id, packet: key });
-                self.settle(now);
+                self.acquire(now, policy_id, key, ip);
                 return Egress::Acquiring;
             }
         };
         self.settle_reports(now);
         result
+    }
+
+    /// Holds a packet and asks for its SA.
+    pub(crate) fn acquire(&mut self, now: Now, policy: PolicyId, packet: PacketKey, ip: &[u8]) {
+        self.held.push(self.config.hold, now.mono, policy, ip);
+        self.endpoint.handle_report(now, &self.db, Report::Acquire { policy, packet });
+        self.settle(now);
+    }
+
+    pub(crate) fn worker(&mut self) -> &mut Worker {
+        let plane = &self.plane;
+        self.worker.get_or_insert_with(|| Worker::new(Arc::clone(plane)))
+    }
+
+    pub(crate) fn after_burst(&mut self, now: Now) {
+        if let Some(worker) = &mut self.worker {
+            worker.flush();
+        }
+        self.settle_reports(now);
+    }
+
+    pub(crate) fn nat_port(&self) -> u16 {
+        self.config.ike.ports.nat_t
     }
 
     /// Does everything whose time has come.
@@ -386,7 +418,12 @@ impl Node {
             Change::InstallInbound(sa) | Change::InstallOutbound(sa) => Some(sa.child),
             _ => None,
         };
-        if self.plane.apply(now.mono, &change).is_err() {
+        let applied = self.plane.apply(now.mono, &change);
+        if let (Change::Remove(_), Some(worker)) = (&change, &mut self.worker) {
+            // What is removed is wiped now, not when the worker next looks.
+            worker.quiesce();
+        }
+        if applied.is_err() {
             // Removing what is gone is no failure; an SA that cannot be installed is given back to the peer.
             if let Some(child) = child {
                 self.endpoint.handle_report(now, &self.db, Report::Failed(child));

@@ -29,6 +29,12 @@ impl Ticket {
         Self { sa, number }
     }
 
+    /// A ticket from its two numbers, for drivers in other languages. One that was never given out is refused.
+    #[must_use]
+    pub fn from_parts(sa: IkeSaId, number: u32) -> Self {
+        Self { sa, number }
+    }
+
     /// The IKE SA that asks.
     #[must_use]
     pub fn sa(self) -> IkeSaId {

@@ -107,10 +107,14 @@ pub extern "C" fn ravelin_status_name(status: ravelin_status) -> *const c_char {
     let text = names! {
         0 => "ok", 1 => "null pointer", 2 => "invalid argument", 3 => "configuration not acceptable",
         4 => "buffer too small", 5 => "nothing there", 6 => "handle in use by another thread", 7 => "internal error",
+        8 => "not a live handle",
         16 => "no IKE SA has this id", 17 => "no Child SA has this id", 18 => "no peer has this id",
         19 => "no protect policy of this peer has this id", 20 => "the peer has no remote address",
         21 => "the peer has no local address", 22 => "no proposal is usable", 23 => "the IKE SA is not established",
         24 => "the ticket is unknown or expired", 25 => "not allowed now",
+        26 => "the answer is of another kind than the question",
+        32 => "the provider has no such transform", 33 => "the transform takes keys of another length",
+        34 => "packets would not be protected", 35 => "the SPI is reserved or taken", 48 => "malformed message",
     };
     text.as_ptr().cast()
 }
