@@ -285,6 +285,7 @@ pub fn why(why: Why) -> u32 {
         Why::Rekey => 8,
         Why::Expire => 9,
         Why::Nothing => 10,
+        Why::Retry => 11,
     }
 }
 
