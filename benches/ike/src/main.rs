@@ -4,7 +4,8 @@
 //! Contenders take turns, a batch each per round; initiators are made outside the clock, and the clock is the processor
 //! time of the one thread that does everything. Figures are medians over the rounds.
 //! `cargo run --release -- [quick] [rate|scale] [markdown file] [directory for plots]`;
-//! `… -- loop fast 0` makes handshakes of one provider and suite for ten seconds, for a profiler.
+//! `… -- loop fast 0` makes handshakes of one provider and suite for ten seconds, for a profiler; `… -- blocks fast`
+//! tells which heap blocks an SA is made of.
 
 mod ceiling;
 mod peers;
@@ -31,6 +32,18 @@ fn main() -> Result<()> {
         && word == "loop"
     {
         return forever(provider, suite.parse()?);
+    }
+    if let [word, provider, ..] = args.as_slice()
+        && word == "blocks"
+    {
+        let (_, crypto) = providers().into_iter().find(|(n, _)| n == provider).ok_or("fast or portable")?;
+        for half in [false, true] {
+            println!("half-open: {half}");
+            for (size, count) in scale::blocks_per_sa(&crypto, half)? {
+                println!("{size:>5} octets x {count:.2} = {:.0}", size as f64 * count);
+            }
+        }
+        return Ok(());
     }
     let has = |word: &str| args.iter().any(|a| a == word);
     let files: Vec<_> = args.iter().filter(|a| !["quick", "rate", "scale"].contains(&a.as_str())).collect();

@@ -42,6 +42,7 @@ pub fn resident() -> u64 {
 pub struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static LIVE: [AtomicU64; 2048] = [const { AtomicU64::new(0) }; 2048];
 
 /// Allocations so far (Rust's; reallocations count).
 #[must_use]
@@ -49,18 +50,35 @@ pub fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
 }
 
+/// Blocks that are allocated now, by size in octets (those below 2,048).
+#[must_use]
+pub fn blocks() -> Vec<u64> {
+    LIVE.iter().map(|n| n.load(Ordering::Relaxed)).collect()
+}
+
+/// One thread does all the work: no read-modify-write is needed, and a lost count does not matter.
+fn count(size: usize, by: u64) {
+    if let Some(n) = LIVE.get(size) {
+        n.store(n.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    }
+    if by == 1 {
+        ALLOCATIONS.store(ALLOCATIONS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
 // SAFETY: every call is handed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // One thread does all the work: no read-modify-write is needed, and a lost count does not matter.
-        ALLOCATIONS.store(ALLOCATIONS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        count(layout.size(), 1);
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
+        count(layout.size(), u64::MAX);
         unsafe { System.dealloc(p, layout) }
     }
     unsafe fn realloc(&self, p: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.store(ALLOCATIONS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        count(layout.size(), u64::MAX);
+        count(size, 1);
         unsafe { System.realloc(p, layout, size) }
     }
 }

@@ -3,7 +3,7 @@
 
 use ravelin::Provider;
 use ravelin::ike::sa::Why;
-use ravelin_bench_ike::meter::{heap, median, resident, time};
+use ravelin_bench_ike::meter::{blocks, heap, median, resident, time};
 use ravelin_bench_ike::world::World;
 use ravelin_bench_ike::{Result, SUITES};
 use std::hint::black_box;
@@ -34,13 +34,14 @@ pub fn run(crypto: &Arc<Provider>, counts: &[usize], rounds: usize) -> Result<Ve
     let suite = SUITES[0];
     let mut world = World::new(crypto, suite)?;
     world.timed()?;
+    while world.responder.poll_output().is_some() {}
     let (before, before_resident) = (heap(), resident());
     let (mut have, mut rows) = (0, Vec::new());
     for &count in counts {
         while have < count {
             let mut initiator = world.initiator()?;
-            world.handshake(&mut initiator)?;
-            have += 1;
+            world.handshakes(&mut initiator)?;
+            have += suite.batch;
         }
         while world.responder.poll_output().is_some() {}
         let n = have as u64;
@@ -73,6 +74,27 @@ pub fn run(crypto: &Arc<Provider>, counts: &[usize], rounds: usize) -> Result<Ve
     Ok(rows)
 }
 
+/// Which blocks an SA is made of: size in octets and how many, for whoever looks for memory. `half` for half-open ones.
+pub fn blocks_per_sa(crypto: &Arc<Provider>, half: bool) -> Result<Vec<(usize, f64)>> {
+    let mut world = World::new(crypto, SUITES[0])?;
+    let mut run = |n: usize| -> Result<Vec<u64>> {
+        for _ in 0..n {
+            if half {
+                world.half_open()?;
+            } else {
+                world.timed()?;
+                while world.responder.poll_output().is_some() {}
+            }
+        }
+        Ok(blocks())
+    };
+    run(1)?;
+    let (before, after) = (run(19)?, run(80)?);
+    let per = |(a, b): (&u64, &u64)| b.wrapping_sub(*a) as i64 as f64 / (80 * SUITES[0].batch) as f64;
+    let all = before.iter().zip(&after).map(per).enumerate();
+    Ok(all.filter(|(_, n)| *n > 0.01).collect())
+}
+
 /// Nanoseconds per call.
 fn nanos(times: u32, mut f: impl FnMut()) -> f64 {
     time(|| (0..times).for_each(|_| f())).0 * 1e9 / f64::from(times)
@@ -101,14 +123,13 @@ fn timers(world: &mut World) -> Result<f64> {
 pub fn half_open(crypto: &Arc<Provider>, count: usize) -> Result<(u64, u64)> {
     let mut world = World::new(crypto, SUITES[0])?;
     let per = |world: &mut World| -> Result<u64> {
-        for _ in 0..64 {
-            world.half_open()?;
-        }
+        world.half_open()?;
         let before = heap();
-        for _ in 0..count {
+        let batches = count.div_ceil(SUITES[0].batch);
+        for _ in 0..batches {
             world.half_open()?;
         }
-        Ok(heap().saturating_sub(before) / count as u64)
+        Ok(heap().saturating_sub(before) / (batches * SUITES[0].batch) as u64)
     };
     let open = per(&mut world)?;
     world.demand_cookies()?;

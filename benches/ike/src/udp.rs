@@ -26,27 +26,27 @@ impl Wire {
 
     /// Seconds of processor time per handshake, the kernel's included.
     pub fn timed(&mut self, world: &mut World, suite: Suite) -> Result<f64> {
-        let mut batch = world.batch()?;
-        let (seconds, result) = time(|| batch.iter_mut().try_for_each(|i| self.handshake(world, i)));
+        let mut initiator = world.initiator()?;
+        let (seconds, result) = time(|| self.handshakes(world, &mut initiator));
         result?;
-        for initiator in &batch {
-            initiator.check(world.now())?;
-        }
+        initiator.check(world.now())?;
         Ok(seconds / suite.batch as f64)
     }
 
-    fn handshake(&mut self, world: &mut World, initiator: &mut Initiator) -> Result<()> {
+    fn handshakes(&mut self, world: &mut World, initiator: &mut Initiator) -> Result<()> {
         let now = world.now();
-        initiator.begin(now)?;
-        loop {
-            let there =
-                turn(&self.initiator, &self.responder, &mut self.buf, &mut initiator.node, &mut world.responder, now)?;
-            let back =
-                turn(&self.responder, &self.initiator, &mut self.buf, &mut world.responder, &mut initiator.node, now)?;
-            if there + back == 0 {
-                return Ok(());
+        for (peer, policy) in initiator.ids().to_vec() {
+            let (here, there) = (&mut initiator.node, &mut world.responder);
+            here.initiate(now, peer, Some(policy))?;
+            loop {
+                let forth = turn(&self.initiator, &self.responder, &mut self.buf, here, there, now)?;
+                let back = turn(&self.responder, &self.initiator, &mut self.buf, there, here, now)?;
+                if forth + back == 0 {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 }
 

@@ -1,10 +1,10 @@
 //! One responder, as a gateway has it: one PAD entry and one policy for everybody. Initiators come one after the other,
-//! each a node of its own with its own address, identity (unless a certificate gives it) and inner address.
+//! each with its own address, identity (unless a certificate gives it) and inner address; those of a batch share a node.
 
 use crate::meter::time;
 use crate::{Auth, Result, Suite};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use ravelin::db::pad::{AuthMethod, Credential, IdPattern, Identity, Peer};
+use ravelin::db::pad::{AuthMethod, Credential, IdPattern, Identity, Peer, Uniqueness};
 use ravelin::db::spd::{Action, Policy, Protect};
 use ravelin::db::{Proposal, ProposalProtocol, TrafficSelector};
 use ravelin::ike::config::CookiePolicy;
@@ -40,11 +40,11 @@ pub struct World {
     now: u64,
 }
 
-/// An initiator that has not begun.
+/// A node with one PAD entry and one policy for each handshake of a batch.
 pub struct Initiator {
     /// The node.
     pub node: Node,
-    ids: (PeerId, PolicyId),
+    ids: Vec<(PeerId, PolicyId)>,
 }
 
 impl World {
@@ -83,32 +83,30 @@ impl World {
         self.now = self.now.saturating_add(micros);
     }
 
-    /// One more initiator.
+    /// A node for the handshakes of one batch; each is of another identity and address.
     ///
     /// # Errors
     /// When the suite's proposal is none.
     pub fn initiator(&mut self) -> Result<Initiator> {
-        self.count += 1;
-        let (db, ids) = client(&self.crypto, self.suite, self.count)?;
+        let mut db = credentials(&self.crypto, self.suite, true)?;
+        let mut ids = Vec::new();
+        for _ in 0..self.suite.batch {
+            self.count += 1;
+            ids.push(client(&mut db, self.suite, self.count)?);
+        }
         Ok(Initiator { node: Node::new(self.config.clone(), Arc::clone(&self.crypto), db, rng(self.count)), ids })
     }
 
-    /// As many initiators as one batch has.
+    /// The handshakes of a batch, one after the other, each with a Child SA.
     ///
     /// # Errors
-    /// As [`World::initiator`].
-    pub fn batch(&mut self) -> Result<Vec<Initiator>> {
-        (0..self.suite.batch).map(|_| self.initiator()).collect()
-    }
-
-    /// An initiator comes up with a Child SA.
-    ///
-    /// # Errors
-    /// When the handshake fails.
-    pub fn handshake(&mut self, initiator: &mut Initiator) -> Result<()> {
+    /// When one fails.
+    pub fn handshakes(&mut self, initiator: &mut Initiator) -> Result<()> {
         let now = self.now();
-        initiator.begin(now)?;
-        while exchange(&mut initiator.node, &mut self.responder, now) {}
+        for (peer, policy) in &initiator.ids {
+            initiator.node.initiate(now, *peer, Some(*policy))?;
+            while exchange(&mut initiator.node, &mut self.responder, now) {}
+        }
         Ok(())
     }
 
@@ -117,47 +115,48 @@ impl World {
     /// # Errors
     /// When a handshake fails.
     pub fn timed(&mut self) -> Result<f64> {
-        let mut batch = self.batch()?;
-        let (seconds, result) = time(|| batch.iter_mut().try_for_each(|i| self.handshake(i)));
+        let mut initiator = self.initiator()?;
+        let (seconds, result) = time(|| self.handshakes(&mut initiator));
         result?;
-        for initiator in &batch {
-            initiator.check(self.now())?;
-        }
+        initiator.check(self.now())?;
         Ok(seconds / self.suite.batch as f64)
     }
 
-    /// Only the first half of a handshake: the responder is left with a half-open SA, or with nothing.
+    /// Only the first halves of a batch: the responder is left with half-open SAs, or with nothing.
     ///
     /// # Errors
     /// When the initiator cannot begin.
     pub fn half_open(&mut self) -> Result<()> {
         let now = self.now();
         let mut initiator = self.initiator()?;
-        initiator.begin(now)?;
-        carry(&mut initiator.node, &mut self.responder, now);
-        while self.responder.poll_output().is_some() {}
+        for (peer, policy) in &initiator.ids {
+            initiator.node.initiate(now, *peer, Some(*policy))?;
+            carry(&mut initiator.node, &mut self.responder, now);
+            while self.responder.poll_output().is_some() {}
+        }
         Ok(())
     }
 }
 
 impl Initiator {
-    /// Sends IKE_SA_INIT.
-    ///
-    /// # Errors
-    /// When it cannot.
-    pub fn begin(&mut self, now: Now) -> Result<()> {
-        self.node.initiate(now, self.ids.0, Some(self.ids.1))?;
-        Ok(())
+    /// The names of peers and policies.
+    #[must_use]
+    pub fn ids(&self) -> &[(PeerId, PolicyId)] {
+        &self.ids
     }
 
-    /// It is up, with a Child SA.
+    /// All are up, each with a Child SA.
     ///
     /// # Errors
-    /// When it is not.
+    /// When one is not.
     pub fn check(&self, now: Now) -> Result<()> {
         let all = self.node.snapshot(now.mono);
-        let up = all.first().is_some_and(|sa| sa.children.len() == 1);
-        if up { Ok(()) } else { Err(format!("a handshake failed: {all:?}").into()) }
+        let up = all.iter().filter(|sa| sa.children.len() == 1).count();
+        if up == self.ids.len() {
+            Ok(())
+        } else {
+            Err(format!("{up} of {} handshakes succeeded", self.ids.len()).into())
+        }
     }
 }
 
@@ -188,50 +187,56 @@ fn gateway(crypto: &Provider, suite: Suite) -> Result<Db> {
         Auth::Psk => "*.bench".parse()?,
         Auth::Certificates => IdPattern::Below(".test".into()),
     };
-    let id = if suite.auth == Auth::Psk { "gw.bench" } else { "node2.test" };
-    let mut peer = Peer::new("everybody", id.parse()?, pattern);
+    let mut db = credentials(crypto, suite, false)?;
+    let mut peer = Peer::new("everybody", gateway_id(suite)?, pattern);
     peer.local = Some(RESPONDER);
-    let (db, _) = database(crypto, suite, peer, "10.1.0.0/16", "10.128.0.0/9", false)?;
+    entry(&mut db, suite, peer, "10.1.0.0/16", "10.128.0.0/9")?;
     Ok(db)
 }
 
-fn client(crypto: &Provider, suite: Suite, number: u32) -> Result<(Db, (PeerId, PolicyId))> {
+fn gateway_id(suite: Suite) -> Result<Identity> {
+    Ok(if suite.auth == Auth::Psk { "gw.bench" } else { "node2.test" }.parse()?)
+}
+
+fn client(db: &mut Db, suite: Suite, number: u32) -> Result<(PeerId, PolicyId)> {
     let own = match suite.auth {
         Auth::Psk => format!("c{number}.bench").parse::<Identity>()?,
         Auth::Certificates => "node1.test".parse()?,
     };
-    let remote: Identity = if suite.auth == Auth::Psk { "gw.bench" } else { "node2.test" }.parse()?;
-    let mut peer = Peer::new("gateway", own, remote);
+    let mut peer = Peer::new(format!("gateway{number}"), own, gateway_id(suite)?);
     (peer.local, peer.remote) = (Some(address(number)), Some((RESPONDER, 500).into()));
     let inner = Ipv4Addr::from_bits(0x0A80_0000 + number);
-    database(crypto, suite, peer, &format!("{inner}/32"), "10.1.0.0/16", true)
+    entry(db, suite, peer, &format!("{inner}/32"), "10.1.0.0/16")
 }
 
-fn database(
-    crypto: &Provider,
-    suite: Suite,
-    mut peer: Peer,
-    ours: &str,
-    theirs: &str,
-    initiator: bool,
-) -> Result<(Db, (PeerId, PolicyId))> {
+fn credentials(crypto: &Provider, suite: Suite, initiator: bool) -> Result<Db> {
     let mut db = Db::new();
+    if suite.auth == Auth::Psk {
+        db.pad.secrets.add_psk(None, None, Secret::new(b"a secret of the benchmark".to_vec()));
+        return Ok(db);
+    }
+    let (chain, key) = if initiator {
+        (vec![cert!("node1.der").to_vec()], &cert!("node1.p8")[..])
+    } else {
+        (vec![cert!("node2.der").to_vec(), cert!("sub.der").to_vec()], &cert!("node2.p8")[..])
+    };
+    db.pad.credentials.add("own", Credential::new(chain, crypto.signing_key(key)?.into()));
+    db.pad.credentials.add_anchor("ca", cert!("ca.der"));
+    Ok(db)
+}
+
+fn entry(db: &mut Db, suite: Suite, mut peer: Peer, ours: &str, theirs: &str) -> Result<(PeerId, PolicyId)> {
     peer.proposals = vec![Proposal::parse(ProposalProtocol::Ike, suite.ike)?];
     if suite.auth == Auth::Certificates {
         (peer.local_auth, peer.remote_auth) = (AuthMethod::Pubkey, vec![AuthMethod::Pubkey]);
-        let (chain, key) = if initiator {
-            (vec![cert!("node1.der").to_vec()], &cert!("node1.p8")[..])
-        } else {
-            (vec![cert!("node2.der").to_vec(), cert!("sub.der").to_vec()], &cert!("node2.p8")[..])
-        };
-        db.pad.credentials.add("own", Credential::new(chain, crypto.signing_key(key)?.into()));
-        db.pad.credentials.add_anchor("ca", cert!("ca.der"));
+        // All have one certificate, so one identity.
+        peer.uniqueness = Uniqueness::Never;
     }
+    let name = peer.name.clone();
     let peer = db.pad.add(peer)?;
-    db.pad.secrets.add_psk(None, None, Secret::new(b"a secret of the benchmark".to_vec()));
     let mut protect = Protect::new(peer);
     protect.proposals = vec![Proposal::parse(ProposalProtocol::Esp, "aes256gcm16")?];
     let (ours, theirs) = (ours.parse::<TrafficSelector>()?, theirs.parse::<TrafficSelector>()?);
-    let policy = db.spd.add(Policy::new("net", [ours], [theirs], Action::from(protect)))?;
-    Ok((db, (peer, policy)))
+    let policy = db.spd.add(Policy::new(name, [ours], [theirs], Action::from(protect)))?;
+    Ok((peer, policy))
 }
