@@ -3,9 +3,10 @@
 //! of the single call; order within an SA is kept.
 
 use super::Plane;
-use super::egress::{Egress, Plan, Refusal, Target, TransmitMeta};
 use super::entry::Outbound;
+use super::in_place::Plan;
 use super::ingress::{Frame, Ingress, OuterInfo};
+use super::sink::{Egress, Refusal, Target, TransmitMeta};
 use super::worker::Worker;
 use crate::DropReason;
 use crate::packet::IpPacket;

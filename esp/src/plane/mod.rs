@@ -11,17 +11,19 @@ mod burst;
 mod control;
 mod egress;
 mod entry;
+mod in_place;
 mod ingress;
 mod mtu;
 mod report;
 mod routes;
+mod sink;
 mod stats;
 mod table;
 mod worker;
 
 pub use burst::{BURST, OpenJob, SealJob};
-pub use egress::{Egress, Fragmentation, OutputForm, PacketSink, Target, TransmitMeta};
 pub use ingress::{Ingress, OuterInfo};
+pub use sink::{Egress, Fragmentation, OutputForm, PacketSink, Target, TransmitMeta};
 pub use stats::{ChildStats, DirectionStats, DropCounts};
 pub use worker::Worker;
 

@@ -7,9 +7,9 @@
 //! about to sleep calls [`Worker::quiesce`], which also lets go of removed SAs, so that their keys are wiped.
 
 use super::Plane;
-use super::egress::{Egress, PacketSink, Target, TransmitMeta};
 use super::entry::{Entry, Inbound, Outbound};
 use super::ingress::{Frame, Ingress, OuterInfo};
+use super::sink::{Egress, PacketSink, Target, TransmitMeta};
 use crate::DropReason;
 use crate::packet::IpPacket;
 use alloc::boxed::Box;

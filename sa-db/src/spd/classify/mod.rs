@@ -18,9 +18,12 @@
 //! Interface id and VRF choose the tree; direction is a bit of the rule; marks are asked of the policy.
 
 mod arena;
+mod build;
 mod choose;
 mod rule;
+mod table;
 mod tree;
+mod update;
 mod vectors;
 
 use super::{Policy, Scope};

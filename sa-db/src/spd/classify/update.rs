@@ -1,0 +1,192 @@
+//! Rules come and go: one path of the tree is touched; what has grown or shrunk too far is built anew.
+
+use super::arena::{Kind, MAX_LEAF, Ref};
+use super::choose::Shape;
+use super::rule::{Addr, Rule};
+use super::tree::{SMALL, Tree};
+use super::vectors::{MAX_GROUP, Vectors};
+use alloc::vec::Vec;
+
+impl<A: Addr> Tree<A> {
+    /// Adds a rule below `at`; returns what stands in its place now.
+    pub(super) fn insert(&mut self, at: Ref, rule: &Rule<A>) -> Ref {
+        self.insert_at(at, rule, 0, 0)
+    }
+
+    fn insert_at(&mut self, at: Ref, rule: &Rule<A>, depth: u8, chain: u8) -> Ref {
+        match at.kind() {
+            Kind::Nothing => self.leaves.put(core::slice::from_ref(rule)),
+            Kind::Leaf(class, i) => {
+                let n = self.leaves.live(class, i).len();
+                // Whether something better than a list exists is asked at a few sizes only.
+                if !matches!(n, 11 | 22 | MAX_LEAF)
+                    && let Some(new) = self.leaves.insert(class, i, rule)
+                {
+                    return new;
+                }
+                self.rebuild(at, Some(rule), depth, chain)
+            }
+            Kind::Table(i) => self.insert_into_table(at, i, rule, depth),
+            Kind::Group(i) => self.insert_into_group(at, i, rule, depth, chain),
+        }
+    }
+
+    fn insert_into_table(&mut self, at: Ref, i: u32, rule: &Rule<A>, depth: u8) -> Ref {
+        let Some(t) = self.table_mut(i) else { return at };
+        if t.total() > t.built.saturating_mul(2).saturating_add(32) {
+            let chain = t.chain;
+            return self.rebuild(at, Some(rule), depth, chain);
+        }
+        if t.shape.accepts(rule) {
+            t.min_own = t.min_own.min(rule.key);
+            let (hashes, n) = hashes(t.shape, rule);
+            t.own = t.own.saturating_add(u32::try_from(n).unwrap_or(1));
+            for hash in hashes.iter().take(n) {
+                let child = self.table(i).map_or(Ref::NONE, |t| t.find(*hash));
+                let new = self.insert_at(child, rule, depth.saturating_add(1), 0);
+                if let Some(t) = self.table_mut(i).filter(|_| new != child) {
+                    t.set(*hash, new);
+                }
+            }
+        } else {
+            t.min_rest = t.min_rest.min(rule.key);
+            t.others = t.others.saturating_add(1);
+            let (rest, chain) = (t.rest, t.chain.saturating_add(1));
+            let new = self.insert_at(rest, rule, depth, chain);
+            if let Some(t) = self.table_mut(i) {
+                t.rest = new;
+            }
+        }
+        at
+    }
+
+    fn insert_into_group(&mut self, at: Ref, i: u32, rule: &Rule<A>, depth: u8, chain: u8) -> Ref {
+        let Some(g) = self.group_mut(i) else { return at };
+        if g.total > g.built.saturating_mul(2) {
+            return self.rebuild(at, Some(rule), depth, chain);
+        }
+        g.total = g.total.saturating_add(1);
+        if g.rest != Ref::NONE && rule.key > g.vectors.last_key() {
+            let rest = g.rest;
+            g.min_rest = g.min_rest.min(rule.key);
+            let new = self.insert_at(rest, rule, depth, chain);
+            if let Some(g) = self.group_mut(i) {
+                g.rest = new;
+            }
+            return at;
+        }
+        let fresh = match g.fresh.kind() {
+            Kind::Leaf(class, f) => self.leaves.insert(class, f, rule),
+            _ => Some(self.leaves.put(core::slice::from_ref(rule))),
+        };
+        match (fresh, self.group_mut(i)) {
+            (Some(new), Some(g)) => g.fresh = new,
+            _ => self.regroup(i, rule),
+        }
+        at
+    }
+
+    /// Takes the fresh rules of a group and one more into its vectors; a group that gets too long becomes two.
+    fn regroup(&mut self, i: u32, rule: &Rule<A>) {
+        let Some(g) = self.group_mut(i) else { return };
+        let (fresh, rest) = (g.fresh, g.rest);
+        let mut rules: Vec<Rule<A>> = g.vectors.live().copied().collect();
+        self.collect(fresh, &mut rules);
+        self.discard(fresh);
+        rules.push(*rule);
+        rules.sort_unstable();
+        rules.dedup();
+        let mut rest = rest;
+        if rules.len() > MAX_GROUP {
+            let tail = rules.split_off(rules.len() / 2);
+            rest = self.make_group(tail, rest);
+        }
+        let min_rest = self.first_key(rest);
+        if let Some(g) = self.group_mut(i) {
+            g.min_rest = g.min_rest.min(min_rest);
+            g.vectors = Vectors::new(rules);
+            g.fresh = Ref::NONE;
+            g.rest = rest;
+        }
+    }
+
+    /// Removes a rule below `at`; returns what stands in its place now.
+    pub(super) fn remove(&mut self, at: Ref, rule: &Rule<A>) -> Ref {
+        self.remove_at(at, rule, 0, 0)
+    }
+
+    fn remove_at(&mut self, at: Ref, rule: &Rule<A>, depth: u8, chain: u8) -> Ref {
+        match at.kind() {
+            Kind::Nothing => Ref::NONE,
+            Kind::Leaf(class, i) => self.leaves.remove(class, i, rule),
+            Kind::Table(i) => self.remove_from_table(at, i, rule, depth),
+            Kind::Group(i) => self.remove_from_group(at, i, rule, depth, chain),
+        }
+    }
+
+    fn remove_from_table(&mut self, at: Ref, i: u32, rule: &Rule<A>, depth: u8) -> Ref {
+        let Some(t) = self.table_mut(i) else { return at };
+        let chain = t.chain;
+        if t.shape.accepts(rule) {
+            let (hashes, n) = hashes(t.shape, rule);
+            t.own = t.own.saturating_sub(u32::try_from(n).unwrap_or(1));
+            for hash in hashes.iter().take(n) {
+                let child = self.table(i).map_or(Ref::NONE, |t| t.find(*hash));
+                let new = self.remove_at(child, rule, depth.saturating_add(1), 0);
+                if let Some(t) = self.table_mut(i).filter(|_| new != child) {
+                    t.set(*hash, new);
+                }
+            }
+        } else {
+            t.others = t.others.saturating_sub(1);
+            let rest = t.rest;
+            let new = self.remove_at(rest, rule, depth, chain.saturating_add(1));
+            if let Some(t) = self.table_mut(i) {
+                t.rest = new;
+            }
+        }
+        let shrunk = self.table(i).is_some_and(|t| t.total() <= SMALL as u32 || t.total() < t.built / 4);
+        if shrunk { self.rebuild(at, None, depth, chain) } else { at }
+    }
+
+    fn remove_from_group(&mut self, at: Ref, i: u32, rule: &Rule<A>, depth: u8, chain: u8) -> Ref {
+        let Some(g) = self.group_mut(i) else { return at };
+        g.total = g.total.saturating_sub(1);
+        if !g.vectors.remove(rule) {
+            let (fresh, rest) = (g.fresh, g.rest);
+            let in_fresh = matches!(fresh.kind(), Kind::Leaf(c, f) if self.leaves.live(c, f).contains(rule));
+            if in_fresh {
+                let new = self.remove_at(fresh, rule, depth, chain);
+                self.group_mut(i).into_iter().for_each(|g| g.fresh = new);
+            } else {
+                let new = self.remove_at(rest, rule, depth, chain);
+                self.group_mut(i).into_iter().for_each(|g| g.rest = new);
+            }
+        }
+        let shrunk =
+            self.group(i).is_some_and(|g| g.vectors.len() == 0 || g.total <= SMALL as u32 || g.total < g.built / 4);
+        if shrunk { self.rebuild(at, None, depth, chain) } else { at }
+    }
+
+    /// Builds what is below `at` anew, with one more rule if there is one.
+    pub(super) fn rebuild(&mut self, at: Ref, more: Option<&Rule<A>>, depth: u8, chain: u8) -> Ref {
+        let mut rules = Vec::new();
+        self.collect(at, &mut rules);
+        self.discard(at);
+        rules.extend(more);
+        rules.sort_unstable();
+        rules.dedup();
+        self.build(rules, depth, chain)
+    }
+}
+
+fn hashes<A: Addr>(shape: Shape, rule: &Rule<A>) -> ([u32; 16], usize) {
+    let (mut all, mut n) = ([0u32; 16], 0usize);
+    shape.buckets(rule, |hash| {
+        if let Some(place) = all.get_mut(n) {
+            *place = hash;
+        }
+        n = n.saturating_add(1);
+    });
+    (all, n)
+}
