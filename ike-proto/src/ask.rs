@@ -86,6 +86,17 @@ pub enum Ask {
         /// Type octet and value.
         id: Vec<u8>,
     },
+    /// The next post-quantum pre-shared key for a peer whose keys come from a key-distribution system
+    /// ([`ravelin_sa_db::pad::PpkSource::Asked`]), asked for before each use, so that each may be good for one. Answered
+    /// by [`Answer::Ppk`].
+    NextPpk {
+        /// Who we are.
+        local: Identity,
+        /// Who the peer proved to be; `None` before it has.
+        remote: Option<Identity>,
+        /// The name of its PAD entry.
+        peer: String,
+    },
     /// What the EAP server says to this packet; empty at the start. Answered by [`Answer::Eap`].
     Eap {
         /// Who the peer says that it is (IDi).
@@ -105,6 +116,13 @@ pub enum Answer {
     PublicKey(Vec<u8>),
     /// A secret.
     Secret(Secret),
+    /// A post-quantum pre-shared key.
+    Ppk {
+        /// Its PPK_ID: type octet (1 opaque, 2 fixed) and value.
+        id: Vec<u8>,
+        /// The key.
+        secret: Secret,
+    },
     /// The server's next EAP packet; with Success, the MSK where the method makes one.
     Eap {
         /// The packet.
@@ -126,6 +144,7 @@ impl Answer {
                 | (Ask::Sign { .. }, Self::Signature(_))
                 | (Ask::VerifyChain { .. }, Self::PublicKey(_))
                 | (Ask::SharedSecret { .. } | Ask::Ppk { .. }, Self::Secret(_))
+                | (Ask::NextPpk { .. }, Self::Ppk { .. })
                 | (Ask::Eap { .. }, Self::Eap { .. })
         )
     }

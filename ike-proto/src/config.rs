@@ -122,6 +122,9 @@ pub struct Config {
     pub asks: bool,
     /// How long an answer may take.
     pub ask_timeout: Duration,
+    /// How long we wait as responder for the peer's next IKE_FOLLOWUP_KE request before we forget what it began
+    /// (RFC 9370 §2.2.4 suggests 5 to 20 s). Longer than the first retransmissions of a request.
+    pub followup_timeout: Duration,
     /// Emit `Event::IkeKeys` and `Event::ChildKeys` for Wireshark. Off unless somebody debugs.
     pub export_keys: bool,
 }
@@ -152,6 +155,7 @@ impl Default for Config {
             make_before_break: true,
             asks: false,
             ask_timeout: Duration::from_secs(20),
+            followup_timeout: Duration::from_secs(20),
             export_keys: false,
         }
     }

@@ -1,10 +1,11 @@
 //! Child SAs (RFC 7296 §1.3, §2.9, §2.17): the offer, the answer and the installation that IKE_AUTH and
 //! CREATE_CHILD_SA have in common. Inbound is installed before the message that lets the peer use it is sent.
 
-use super::sa_init::{SecretHalf, key_pair};
+use super::sa_init::{SecretHalf, key_pair, offers};
 use super::{Child, ChildState, Cx, Draft, Effect, Inbound, SaCore, configure, notify, pairs};
 use crate::error::Reason;
 use crate::event::{ChildEstablished, Event};
+use crate::ext::ppk::mix_root;
 use crate::keys::{ChildKeyLengths, ChildKeys, child_keys};
 use crate::negotiate::{self, Chosen, Narrowed, selectors};
 use crate::registry::NotifyType;
@@ -49,11 +50,11 @@ pub struct ChildFailure {
 }
 
 impl ChildFailure {
-    pub(super) fn new(notify: NotifyType, reason: Reason) -> Self {
+    pub(crate) fn new(notify: NotifyType, reason: Reason) -> Self {
         Self { notify, data: Vec::new(), reason, must_delete: false }
     }
 
-    fn broken(reason: Reason) -> Self {
+    pub(super) fn broken(reason: Reason) -> Self {
         Self { notify: NotifyType::INVALID_SYNTAX, data: Vec::new(), reason, must_delete: true }
     }
 }
@@ -63,6 +64,12 @@ impl ChildOffer {
     #[must_use]
     pub fn policy(&self) -> PolicyId {
         self.policy.id
+    }
+
+    /// Our reserved SPI.
+    #[must_use]
+    pub fn spi_in(&self) -> Spi {
+        self.spi_in
     }
 
     /// The method of our KE payload, if there is one.
@@ -132,7 +139,6 @@ pub fn offer(
         lead_with(&mut remote_ts, p.remote, p.protocol, p.remote_port);
     }
     let mode = policy.protect().map_or(Mode::Tunnel, |p| p.mode);
-    let _ = core;
     make_offer(cx, policy, local_ts, remote_ts, mode, with_ke, None)
 }
 
@@ -163,7 +169,8 @@ fn make_offer(
     with_ke: bool,
     replaces: Option<ChildId>,
 ) -> Result<(ChildOffer, Draft), Reason> {
-    let proposals = usable(cx, policy.protect().map_or(&[][..], |p| &p.proposals), with_ke);
+    let configured = policy.protect().map_or(&[][..], |p| &p.proposals);
+    let proposals = if with_ke { offers(cx, configured) } else { usable(cx, configured, false) };
     if proposals.is_empty() {
         return Err(configuration("no ESP proposal of the policy is usable with this provider"));
     }
@@ -183,12 +190,13 @@ fn configuration(detail: &str) -> Reason {
     Reason::Configuration { detail: detail.to_string() }
 }
 
-/// Proposals reduced to what the provider has; without key exchanges where the exchange has no KE payload.
+/// Proposals reduced to what the provider has; without key exchanges in IKE_AUTH, whose Child SA has none of its own.
 fn usable(cx: &Cx<'_>, proposals: &[Proposal], with_ke: bool) -> Vec<Proposal> {
     let strip = |p: &Proposal| {
-        let mut p = p.without_addke()?;
+        let mut p = p.clone();
         if !with_ke {
             p.ke.clear();
+            p.addke = Default::default();
         }
         p.supported_by(cx.crypto)
     };
@@ -215,7 +223,7 @@ fn mode_notifies(protect: &Protect, mode: Mode) -> Draft {
     draft
 }
 
-/// As initiator: checks the answer, derives keys, installs. `ni`, `nr` are those of the exchange that made it.
+/// As initiator of IKE_AUTH: checks the answer, derives keys, installs. `ni`, `nr` are those of IKE_SA_INIT.
 ///
 /// # Errors
 /// A [`ChildFailure`]; the reserved SPI is free again.
@@ -226,21 +234,39 @@ pub fn accept(
     msg: &Inbound<'_>,
     ni: &[u8],
     nr: &[u8],
-    shared: &[Secret],
-) -> Result<ravelin_sa_db::ChildId, ChildFailure> {
-    let spi_in = offer.spi_in;
-    let result = check_answer(&offer, msg).and_then(|(chosen, narrowed, mode)| {
-        let plan = Plan {
-            policy: Arc::clone(&offer.policy),
-            spi_in,
-            chosen,
-            narrowed,
-            mode,
-            initiator: true,
-            tfc: tfc_allowed(msg),
-        };
-        install(cx, core, plan, ni, nr, shared)
-    });
+) -> Result<ChildId, ChildFailure> {
+    match agree(&offer, msg) {
+        Ok(plan) => conclude(cx, core, plan, &Material { ni, nr, shared: &[], ppk: None }),
+        Err(failure) => {
+            offer.give_back(cx);
+            Err(failure)
+        }
+    }
+}
+
+/// As initiator: what the answer makes of our offer.
+///
+/// # Errors
+/// A [`ChildFailure`]; the SPI is still reserved.
+pub fn agree(offer: &ChildOffer, msg: &Inbound<'_>) -> Result<Plan, ChildFailure> {
+    let (chosen, narrowed, mode) = check_answer(offer, msg)?;
+    let policy = Arc::clone(&offer.policy);
+    let (spi_in, tfc) = (offer.spi_in, tfc_allowed(msg));
+    Ok(Plan { policy, spi_in, chosen, narrowed, mode, initiator: true, tfc })
+}
+
+/// Derives the keys and installs both directions.
+///
+/// # Errors
+/// A [`ChildFailure`]; the reserved SPI is free again.
+pub fn conclude(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    plan: Plan,
+    material: &Material<'_>,
+) -> Result<ChildId, ChildFailure> {
+    let spi_in = plan.spi_in;
+    let result = install(cx, core, plan, material);
     if result.is_err() {
         cx.db.spis.release(spi_in);
     }
@@ -261,6 +287,10 @@ fn check_answer(offer: &ChildOffer, msg: &Inbound<'_>) -> Result<(Chosen, Narrow
         ));
     };
     let chosen = negotiate::verify_answer(&offer.proposals, sa).map_err(ChildFailure::broken)?;
+    if chosen.ke.is_none() && !chosen.addke.is_empty() {
+        let detail = "additional key exchanges without a first one (RFC 9370 section 2.2.4)".to_string();
+        return Err(ChildFailure::broken(Reason::BadKeyExchange { detail }));
+    }
     let (local, remote) = (from_wire(tsi), from_wire(tsr));
     if !selectors::is_subset(&local, &offer.local_ts) || !selectors::is_subset(&remote, &offer.remote_ts) {
         let ours = selectors::describe(&offer.local_ts, &offer.remote_ts);
@@ -273,8 +303,8 @@ fn check_answer(offer: &ChildOffer, msg: &Inbound<'_>) -> Result<(Chosen, Narrow
     Ok((chosen, Narrowed { local, remote, cut }, mode))
 }
 
-/// As responder: finds a policy, narrows, chooses, derives keys, installs, and gives the payloads of the answer.
-/// `exchange` is the KE data of the request's method and the secret made with it, when the exchange has one.
+/// As responder of IKE_AUTH: finds a policy, narrows, chooses, derives keys, installs, and gives the payloads of the
+/// answer.
 ///
 /// # Errors
 /// A [`ChildFailure`] with the notify for the peer.
@@ -284,38 +314,39 @@ pub fn answer(
     msg: &Inbound<'_>,
     ni: &[u8],
     nr: &[u8],
-    with_ke: bool,
 ) -> Result<Draft, ChildFailure> {
-    if core.children.len() >= usize::from(cx.config.max_children) {
-        return Err(ChildFailure::new(NotifyType::NO_ADDITIONAL_SAS, Reason::Limit { what: "Child SAs per IKE SA" }));
-    }
-    answer_for(cx, core, msg, ni, nr, with_ke, None)
+    let Prepared { draft, plan, shared } = prepare(cx, core, msg, None, false)?;
+    conclude(cx, core, plan, &Material { ni, nr, shared: &shared, ppk: None })?;
+    Ok(draft)
 }
 
-/// As [`answer`], for a pair that takes the place of `old` (RFC 7296 §1.3.3). The new pair is the last of the SA's.
+/// What a responder has agreed to, before there are keys.
+#[derive(Debug)]
+pub struct Prepared {
+    /// SA, KE, TS and notify payloads of the answer.
+    pub draft: Draft,
+    /// What is to be installed.
+    pub plan: Plan,
+    /// The secret of the key exchange, when there is one.
+    pub shared: Vec<Secret>,
+}
+
+/// As responder: finds a policy (that of `old`, when the new pair is to take its place, RFC 7296 §1.3.3), narrows and
+/// chooses. `with_ke`: CREATE_CHILD_SA, which may have key exchanges of its own.
 ///
 /// # Errors
 /// A [`ChildFailure`] with the notify for the peer.
-pub fn answer_again(
+pub fn prepare(
     cx: &mut Cx<'_>,
-    core: &mut SaCore,
+    core: &SaCore,
     msg: &Inbound<'_>,
-    ni: &[u8],
-    nr: &[u8],
-    old: ChildId,
-) -> Result<Draft, ChildFailure> {
-    answer_for(cx, core, msg, ni, nr, true, Some(old))
-}
-
-fn answer_for(
-    cx: &mut Cx<'_>,
-    core: &mut SaCore,
-    msg: &Inbound<'_>,
-    ni: &[u8],
-    nr: &[u8],
-    with_ke: bool,
     old: Option<ChildId>,
-) -> Result<Draft, ChildFailure> {
+    with_ke: bool,
+) -> Result<Prepared, ChildFailure> {
+    let there = core.children.len().saturating_add(core.unfinished.len());
+    if old.is_none() && there >= usize::from(cx.config.max_children) {
+        return Err(ChildFailure::new(NotifyType::NO_ADDITIONAL_SAS, Reason::Limit { what: "Child SAs per IKE SA" }));
+    }
     let p = &msg.payloads;
     let (Some(sa), Some(tsi), Some(tsr)) = (p.sa(), p.ts_initiator(), p.ts_responder()) else {
         let detail = "Child SA request without SA, TSi or TSr payload (RFC 7296 section 1.3.1)".to_string();
@@ -361,13 +392,7 @@ fn answer_for(
     }
     let plan =
         Plan { policy: Arc::clone(&policy), spi_in, chosen, narrowed, mode, initiator: false, tfc: tfc_allowed(msg) };
-    match install(cx, core, plan, ni, nr, &shared) {
-        Ok(_) => Ok(draft),
-        Err(failure) => {
-            cx.db.spis.release(spi_in);
-            Err(failure)
-        }
-    }
+    Ok(Prepared { draft, plan, shared })
 }
 
 /// The responder's half of a key exchange of the Child SA's own (RFC 7296 §1.3.1).
@@ -377,7 +402,13 @@ fn respond_ke(
     ke: Option<&KeyExchange>,
     with_ke: bool,
 ) -> Result<(Option<Payload>, Vec<Secret>), ChildFailure> {
-    let Some(group) = chosen.ke.filter(|_| with_ke) else { return Ok((None, Vec::new())) };
+    let Some(group) = chosen.ke.filter(|_| with_ke) else {
+        if with_ke && !chosen.addke.is_empty() {
+            let detail = "additional key exchanges without a first one (RFC 9370 section 2.2.4)".to_string();
+            return Err(ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, Reason::BadKeyExchange { detail }));
+        }
+        return Ok((None, Vec::new()));
+    };
     let wrong = |reason| ChildFailure {
         notify: NotifyType::INVALID_KE_PAYLOAD,
         data: group.0.to_be_bytes().to_vec(),
@@ -446,8 +477,9 @@ fn find_policy(
     })
 }
 
-/// Everything that was agreed on for a Child SA.
-struct Plan {
+/// Everything that was agreed on for a Child SA; keys come later.
+#[derive(Debug)]
+pub struct Plan {
     policy: Arc<Policy>,
     spi_in: Spi,
     chosen: Chosen,
@@ -458,15 +490,40 @@ struct Plan {
     tfc: bool,
 }
 
+impl Plan {
+    /// The policy that it is for.
+    #[must_use]
+    pub fn policy(&self) -> PolicyId {
+        self.policy.id
+    }
+
+    /// Additional key exchanges that are due before there are keys (RFC 9370).
+    #[must_use]
+    pub fn additional(&self) -> Vec<KeId> {
+        self.chosen.addke.iter().map(|(_, ke)| *ke).collect()
+    }
+
+    /// Frees the SPI that is reserved for it.
+    pub fn give_back(&self, cx: &Cx<'_>) {
+        cx.db.spis.release(self.spi_in);
+    }
+}
+
+/// What the keys of a Child SA are made from, besides SK_d.
+#[derive(Clone, Copy, Debug)]
+pub struct Material<'m> {
+    /// Initiator's nonce.
+    pub ni: &'m [u8],
+    /// Responder's nonce.
+    pub nr: &'m [u8],
+    /// Secrets of its own key exchanges, in order; none without.
+    pub shared: &'m [Secret],
+    /// Mixed into SK_d (RFC 9867 §3.2).
+    pub ppk: Option<&'m Secret>,
+}
+
 /// Derives the keys and hands both directions to the data plane, inbound first.
-fn install(
-    cx: &mut Cx<'_>,
-    core: &mut SaCore,
-    plan: Plan,
-    ni: &[u8],
-    nr: &[u8],
-    shared: &[Secret],
-) -> Result<ravelin_sa_db::ChildId, ChildFailure> {
+fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'_>) -> Result<ChildId, ChildFailure> {
     let spi_out = plan.chosen.peer_spi.as_slice().try_into().ok().map(Spi::from_be_bytes);
     let spi_out = spi_out.filter(|s| !s.is_reserved()).ok_or_else(|| {
         ChildFailure::broken(Reason::Malformed {
@@ -486,7 +543,7 @@ fn install(
         // Its Delete overtook the answer that made it: it is gone already on the other side.
         return Err(failure);
     }
-    let keys = derive(cx, core, &plan.chosen, ni, nr, shared)
+    let keys = derive(cx, core, &plan.chosen, material)
         .map_err(|r| ChildFailure { must_delete: true, ..ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, r) })?;
     let id = cx.child_id();
     let (inbound, outbound) = both_directions(core, &plan, id, spi_out, keys);
@@ -532,17 +589,12 @@ fn install(
     Ok(id)
 }
 
-fn derive(
-    cx: &Cx<'_>,
-    core: &SaCore,
-    chosen: &Chosen,
-    ni: &[u8],
-    nr: &[u8],
-    shared: &[Secret],
-) -> Result<ChildKeys, Reason> {
+fn derive(cx: &Cx<'_>, core: &SaCore, chosen: &Chosen, material: &Material<'_>) -> Result<ChildKeys, Reason> {
     let lengths = key_lengths(cx, chosen).ok_or(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported))?;
     let suite = core.suite.as_ref().ok_or_else(|| configuration("no IKE keys"))?;
-    Ok(child_keys(suite.prf, &core.keys.d, shared, ni, nr, lengths)?)
+    let Material { ni, nr, shared, ppk } = *material;
+    let mixed = ppk.map(|ppk| mix_root(suite.prf, ppk, &core.keys.d)).transpose()?;
+    Ok(child_keys(suite.prf, mixed.as_ref().unwrap_or(&core.keys.d), shared, ni, nr, lengths)?)
 }
 
 /// Key lengths of the negotiated suite; `None` when the provider lacks a part of it.

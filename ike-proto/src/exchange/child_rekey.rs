@@ -4,14 +4,14 @@
 //! there. Who wins when both sides do this at once is decided in `sa/collision.rs`.
 
 use super::child::{self, ChildFailure};
-use super::child_create::{Made, Making, peers_nonce, refuse};
-use super::sa_init::NONCE_LEN;
+use super::child_create::{Made, Making, answer, peers_nonce, refuse};
+use super::ppk::Ppk;
 use super::{ChildState, Cx, Draft, InFlight, Inbound, Reply, SaCore, Successor};
 use crate::error::Reason;
 use crate::event::Event;
 use crate::registry::ProtocolId;
 use crate::wire::notify::RekeySa;
-use crate::wire::payload::{Nonce, Payload};
+use crate::wire::payload::Payload;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -25,8 +25,8 @@ pub const LINGER: Duration = Duration::from_secs(180);
 pub struct Rival {
     /// The lower nonce of its exchange.
     pub lowest: Vec<u8>,
-    /// Its pair.
-    pub child: ChildId,
+    /// Its pair; none while IKE_FOLLOWUP_KE is awaited.
+    pub child: Option<ChildId>,
 }
 
 /// Our request on the wire.
@@ -38,6 +38,8 @@ pub struct RekeyChild {
     names: RekeySa,
     /// Set when the peer does the same.
     pub rival: Option<Rival>,
+    /// The nonces were compared, and ours goes on.
+    pub decided: bool,
 }
 
 /// What came of our request.
@@ -45,6 +47,8 @@ pub struct RekeyChild {
 pub enum Rekeyed {
     /// A new pair is installed and sends nothing yet; with the lower nonce of the exchange.
     Made(ChildId, Vec<u8>),
+    /// An additional key exchange is due; with the lower nonce of the exchange.
+    More(Box<RekeyChild>, Draft, Vec<u8>),
     /// The peer wants another key exchange method.
     Again(Box<RekeyChild>, Draft),
     /// It was not made.
@@ -56,19 +60,30 @@ impl RekeyChild {
     ///
     /// # Errors
     /// When the pair or its policy is gone, or the policy is not usable.
-    pub fn request(cx: &mut Cx<'_>, core: &SaCore, old: ChildId) -> Result<(InFlight, Draft), Reason> {
+    pub fn request(
+        cx: &mut Cx<'_>,
+        core: &SaCore,
+        old: ChildId,
+        ppk: Option<Ppk>,
+    ) -> Result<(InFlight, Draft), Reason> {
         let (offer, draft) = child::offer_again(cx, core, old)?;
         let names = core.child(old).map(|c| RekeySa { protocol: wire_protocol(c.protocol), spi: c.spi_in.0 });
         let names = names.ok_or(Reason::Replaced)?;
-        let (making, mut draft) = Making::begin(cx, offer, draft);
+        let (making, mut draft) = Making::begin(cx, core, offer, draft, ppk);
         draft.push(Payload::Notify(names.to_notify()));
-        Ok((InFlight::RekeyChild(Box::new(Self { making, old, names, rival: None })), draft))
+        Ok((InFlight::RekeyChild(Box::new(Self { making, old, names, rival: None, decided: false })), draft))
     }
 
     /// The policy that it is for.
     #[must_use]
     pub fn policy(&self) -> PolicyId {
         self.making.policy()
+    }
+
+    /// True when IKE_FOLLOWUP_KE is on the wire.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.making.follows()
     }
 
     /// Frees what was reserved for an attempt that ended.
@@ -78,12 +93,15 @@ impl RekeyChild {
 
     /// Takes the answer.
     pub fn finish(self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Rekeyed {
-        let Self { making, old, names, rival } = self;
+        let Self { making, old, names, rival, decided } = self;
         match making.finish(cx, core, msg) {
             Made::Child(child, lowest) => Rekeyed::Made(child, lowest),
+            Made::More(making, draft, lowest) => {
+                Rekeyed::More(Box::new(Self { making, old, names, rival, decided }), draft, lowest)
+            }
             Made::Again(making, mut draft) => {
                 draft.push(Payload::Notify(names.to_notify()));
-                Rekeyed::Again(Box::new(Self { making, old, names, rival }), draft)
+                Rekeyed::Again(Box::new(Self { making, old, names, rival, decided }), draft)
             }
             Made::Failed(failure) => Rekeyed::Failed(failure),
         }
@@ -104,19 +122,21 @@ pub fn named(core: &SaCore, rekey: RekeySa) -> Option<ChildId> {
     core.children.iter().find(|c| fits(c.protocol) && c.spi_out == Spi(rekey.spi)).map(|c| c.id)
 }
 
-/// Answers a request to rekey `old`. The new pair, with the lower nonce of the exchange, comes beside the answer.
-pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>, old: ChildId) -> (Reply, Option<Rival>) {
+/// Answers a request to rekey `old`. The new pair, or none while IKE_FOLLOWUP_KE is awaited, comes beside the answer with
+/// the lower nonce of the exchange.
+pub fn respond(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    msg: &Inbound<'_>,
+    old: ChildId,
+    ppk: Option<Ppk>,
+) -> (Reply, Option<Rival>) {
     let ni = match peers_nonce(msg) {
         Ok(ni) => ni,
         Err(reply) => return (reply, None),
     };
-    let nr = cx.random(NONCE_LEN);
-    match child::answer_again(cx, core, msg, &ni, &nr, old) {
-        Ok(mut draft) => {
-            draft.push(Payload::Nonce(Nonce { data: nr.clone() }));
-            let rival = core.children.last().map(|c| Rival { lowest: ni.min(nr), child: c.id });
-            (Reply::stay(draft), rival)
-        }
+    match answer(cx, core, msg, ni, Some(old), ppk) {
+        Ok((draft, child, lowest)) => (Reply::stay(draft), Some(Rival { lowest, child })),
         Err(failure) => (refuse(cx, core, failure), None),
     }
 }

@@ -4,7 +4,9 @@
 
 use super::IkeSuite;
 use super::auth::eap::EapServer;
+use super::followup_ke::Unfinished;
 use super::mobility::Mobility;
+use super::ppk::Ppk;
 use crate::ask::Answers;
 use crate::config::Config;
 use crate::event::Assigned;
@@ -225,6 +227,12 @@ pub struct SaCore {
     pub heir: Option<IkeSaId>,
     /// The peer's SPIs that it deleted before we knew them; kept while we wait for a CREATE_CHILD_SA response.
     pub early_deletes: Vec<Spi>,
+    /// As responder of CREATE_CHILD_SA: SAs that wait for the peer's IKE_FOLLOWUP_KE.
+    pub unfinished: Vec<Unfinished>,
+    /// A PPK that a key-distribution system gave us and that no exchange has taken yet.
+    pub fresh_ppk: Option<Ppk>,
+    /// It had none for the exchange that comes next.
+    pub without_ppk: bool,
 }
 
 impl SaCore {

@@ -131,7 +131,7 @@ pub fn remove_child(cx: &mut Cx<'_>, core: &mut SaCore, id: ChildId, reason: Rea
 }
 
 /// Takes the outbound half out of the data plane, once. If something was to take its place, now it does.
-fn stop_sending(cx: &mut Cx<'_>, core: &mut SaCore, id: ChildId) {
+pub(crate) fn stop_sending(cx: &mut Cx<'_>, core: &mut SaCore, id: ChildId) {
     let path = core.child_path();
     let Some(child) = core.child_mut(id).filter(|c| c.sends) else { return };
     child.sends = false;

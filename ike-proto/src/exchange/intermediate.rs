@@ -3,6 +3,7 @@
 //!
 //! The answer is still sealed with the old keys: the new ones wait in `SaCore::next_keys` until it is sent.
 
+use super::ppk::{self as source, Ppk};
 use super::sa_init::{SecretHalf, key_pair};
 use super::{After, Cx, Draft, InFlight, Inbound, Reply, Resume, SaCore, Step, notify};
 use crate::ask::Halt;
@@ -13,7 +14,6 @@ use crate::registry::NotifyType;
 use crate::wire::payload::{KeyExchange, Payload};
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use ravelin_crypto::{CryptoError, KeId, Secret};
 use ravelin_sa_db::{PacketKey, PolicyId};
@@ -23,8 +23,8 @@ use ravelin_sa_db::{PacketKey, PolicyId};
 pub struct Intermediate {
     /// The additional key exchange that it carries.
     ke: Option<(KeId, SecretHalf)>,
-    /// It carries our PPK_ID.
-    ppk: bool,
+    /// It carries the name of our PPK.
+    ppk: Option<Ppk>,
     /// The Child SA that the attempt is for.
     first: Option<(PolicyId, Option<PacketKey>)>,
 }
@@ -52,20 +52,21 @@ pub fn next(
         let (secret, public) = key_pair(cx, method)?;
         let ke = Some((method, secret));
         let draft = alloc::vec![Payload::Ke(KeyExchange::new(method, public))];
-        return Ok((InFlight::Intermediate(Box::new(Intermediate { ke, ppk: false, first })), draft));
+        return Ok((InFlight::Intermediate(Box::new(Intermediate { ke, ppk: None, first })), draft));
     }
     if core.pending.ppk {
-        let (id, secret) = ppk::own(&core.profile, &cx.db.pad.secrets).ok_or_else(|| no_ppk(core))?;
-        let suite = core.suite.as_ref().ok_or(Reason::Crypto(CryptoError::Unsupported))?;
-        let data = ppk::identity_key(suite.prf, &id, &secret, seeds(core));
-        let draft = alloc::vec![notify(NotifyType::PPK_IDENTITY_KEY, data)];
-        return Ok((InFlight::Intermediate(Box::new(Intermediate { ke: None, ppk: true, first })), draft));
+        if let Some(own) = source::own(cx, core, &core.profile)? {
+            let suite = core.suite.as_ref().ok_or(Reason::Crypto(CryptoError::Unsupported))?;
+            let data = ppk::identity_key(suite.prf, &own.id, &own.secret, seeds(core));
+            let draft = alloc::vec![notify(NotifyType::PPK_IDENTITY_KEY, data)];
+            return Ok((InFlight::Intermediate(Box::new(Intermediate { ke: None, ppk: Some(own), first })), draft));
+        }
+        if core.profile.ppk_required {
+            return Err(source::missing(&core.profile).into());
+        }
+        core.pending.ppk = false;
     }
     super::auth::Auth::request(cx, core, first)
-}
-
-fn no_ppk(core: &SaCore) -> Reason {
-    Reason::NoCredential { kind: "post-quantum preshared key (RFC 8784)", identity: core.profile.name.clone() }
 }
 
 /// Nonces and SPIs of this SA.
@@ -83,13 +84,13 @@ impl Intermediate {
     /// Takes the answer, changes the keys, and goes on.
     pub fn response(self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Step {
         let first = self.first;
-        match self.finish(cx, core, msg) {
+        match self.finish(core, msg) {
             Ok(()) => next_step(cx, core, first),
             Err(reason) => Step::Fail(reason),
         }
     }
 
-    fn finish(self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<(), Reason> {
+    fn finish(self, core: &mut SaCore, msg: &Inbound<'_>) -> Result<(), Reason> {
         if let Some(error) = msg.payloads.error() {
             return Err(Reason::PeerRefused { notify: error.kind, authenticated: true, during: "IKE_INTERMEDIATE" });
         }
@@ -101,18 +102,14 @@ impl Intermediate {
             core.keys = additional(core, &shared)?;
             core.pending.ke.remove(0);
         }
-        if self.ppk {
+        if let Some(own) = self.ppk {
             core.pending.ppk = false;
-            let own = ppk::own(&core.profile, &cx.db.pad.secrets).ok_or_else(|| no_ppk(core))?;
-            let confirmed = msg.notify(NotifyType::PPK_IDENTITY).is_some_and(|n| n.data == own.0);
+            let confirmed = msg.notify(NotifyType::PPK_IDENTITY).is_some_and(|n| n.data == own.id);
             if confirmed {
-                core.keys = with_ppk(core, &core.keys, &own.1)?;
+                core.keys = with_ppk(core, &core.keys, &own.secret)?;
                 core.ppk_used = true;
             } else if core.profile.ppk_required {
-                return Err(Reason::NoCredential {
-                    kind: "common post-quantum preshared key (RFC 9867)",
-                    identity: core.profile.name.clone(),
-                });
+                return Err(source::missing(&core.profile));
             }
         }
         Ok(())
@@ -137,6 +134,12 @@ fn with_ppk(core: &SaCore, keys: &SkKeys, secret: &Secret) -> Result<SkKeys, Rea
 
 /// Answers a request.
 pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
+    // First what may have to be asked for: the request is then run again from the start.
+    let named = match named_ppk(cx, core, msg) {
+        Ok(named) => named,
+        Err(Halt::Ask(ask)) => return Reply { draft: Draft::new(), after: After::Wait(ask) },
+        Err(Halt::Refuse(reason)) => return Reply::refuse(NotifyType::AUTHENTICATION_FAILED, reason),
+    };
     let mut draft = Draft::new();
     let mut keys = None;
     if let Some(ke) = msg.payloads.ke() {
@@ -150,27 +153,39 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
     } else if !core.pending.ke.is_empty() {
         return Reply::refuse(NotifyType::INVALID_SYNTAX, malformed("expected a KE payload"));
     }
-    let offers: Vec<&[u8]> = msg
-        .payloads
-        .notifies()
-        .filter(|n| n.kind == NotifyType::PPK_IDENTITY_KEY)
-        .map(|n| n.data.as_slice())
-        .take(8)
-        .collect();
-    if core.agreed.ppk == PpkUse::Intermediate && !offers.is_empty() {
-        match respond_ppk(cx, core, keys.as_ref(), &offers) {
-            Ok(Some((payload, new))) => {
-                draft.push(payload);
-                keys = Some(new);
-                core.ppk_used = true;
-            }
-            Ok(None) => {}
-            Err(reason) => return Reply::refuse(NotifyType::AUTHENTICATION_FAILED, reason),
-        }
+    if let Some(found) = named {
         core.pending.ppk = false;
+        if let Some(Ppk { id, secret }) = found {
+            match with_ppk(core, keys.as_ref().unwrap_or(&core.keys), &secret) {
+                Ok(new) => {
+                    draft.push(notify(NotifyType::PPK_IDENTITY, id));
+                    keys = Some(new);
+                    core.ppk_used = true;
+                }
+                Err(reason) => return Reply::refuse(NotifyType::INVALID_SYNTAX, reason),
+            }
+        }
     }
     core.next_keys = keys;
     Reply { draft, after: After::Stay }
+}
+
+/// The first PPK of the request that we have (RFC 9867 §3.1); none: an empty answer, or the end when policy asks for
+/// one. `None` when the request is not about PPKs.
+fn named_ppk(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>) -> Result<Option<Option<Ppk>>, Halt> {
+    let offers = msg.payloads.notifies().filter(|n| n.kind == NotifyType::PPK_IDENTITY_KEY);
+    let offers: Vec<&[u8]> = offers.map(|n| n.data.as_slice()).take(8).collect();
+    if core.agreed.ppk != PpkUse::Intermediate || offers.is_empty() {
+        return Ok(None);
+    }
+    let suite = core.suite.as_ref().ok_or(Reason::Crypto(CryptoError::Unsupported))?;
+    for (id, confirmation) in offers.into_iter().filter_map(ppk::split) {
+        let Some(found) = source::by_id(cx, core, id)? else { continue };
+        if ppk::confirms(suite.prf, &found.secret, confirmation, seeds(core)) {
+            return Ok(Some(Some(found)));
+        }
+    }
+    if core.profile.ppk_required { Err(source::missing(&core.profile).into()) } else { Ok(Some(None)) }
 }
 
 fn respond_ke(cx: &mut Cx<'_>, core: &mut SaCore, ke: &KeyExchange) -> Result<(Payload, SkKeys), Reason> {
@@ -183,26 +198,4 @@ fn respond_ke(cx: &mut Cx<'_>, core: &mut SaCore, ke: &KeyExchange) -> Result<(P
     let keys = additional(core, &shared)?;
     core.pending.ke.remove(0);
     Ok((Payload::Ke(KeyExchange::new(wanted, public)), keys))
-}
-
-/// The first PPK of the offer that we have (RFC 9867 §3.1). None: an empty answer, or the end when policy asks for one.
-fn respond_ppk(
-    cx: &Cx<'_>,
-    core: &SaCore,
-    keys: Option<&SkKeys>,
-    offers: &[&[u8]],
-) -> Result<Option<(Payload, SkKeys)>, Reason> {
-    let suite = core.suite.as_ref().ok_or(Reason::Crypto(CryptoError::Unsupported))?;
-    let found = offers.iter().find_map(|data| ppk::find(suite.prf, &cx.db.pad.secrets, data, seeds(core)));
-    match found {
-        Some((id, secret)) => {
-            let keys = with_ppk(core, keys.unwrap_or(&core.keys), &secret)?;
-            Ok(Some((notify(NotifyType::PPK_IDENTITY, id), keys)))
-        }
-        None if core.profile.ppk_required => Err(Reason::NoCredential {
-            kind: "post-quantum preshared key that the peer offers (RFC 9867)",
-            identity: "the peer".to_string(),
-        }),
-        None => Ok(None),
-    }
 }

@@ -9,12 +9,15 @@ pub mod child_create;
 pub mod child_rekey;
 pub mod configure;
 pub mod core;
+pub mod create_ppk;
+pub mod followup_ke;
 pub mod down;
 pub mod ike_rekey;
 pub mod informational;
 pub mod intermediate;
 pub mod mobility;
 mod pairs;
+pub mod ppk;
 pub mod sa_init;
 pub mod suite;
 
@@ -214,8 +217,11 @@ impl InFlight {
             Self::SaInit(_) => "the IKE_SA_INIT response",
             Self::Intermediate(_) => "the IKE_INTERMEDIATE response",
             Self::Auth(_) => "the IKE_AUTH response",
+            Self::CreateChild(x) if x.follows() => "the IKE_FOLLOWUP_KE response for a new Child SA",
             Self::CreateChild(_) => "the CREATE_CHILD_SA response",
+            Self::RekeyChild(x) if x.follows() => "the IKE_FOLLOWUP_KE response in our rekeying of a Child SA",
             Self::RekeyChild(_) => "the answer to our rekeying of a Child SA",
+            Self::RekeyIke(x) if x.follows() => "the IKE_FOLLOWUP_KE response in our rekeying of the IKE SA",
             Self::RekeyIke(_) => "the answer to our rekeying of the IKE SA",
             Self::DeleteIke(_) => "the answer to our Delete of the IKE SA",
             Self::DeleteChild(..) => "the answer to our Delete of a Child SA",
@@ -231,6 +237,9 @@ impl InFlight {
             Self::SaInit(_) => ExchangeType::IKE_SA_INIT,
             Self::Intermediate(_) => ExchangeType::IKE_INTERMEDIATE,
             Self::Auth(_) => ExchangeType::IKE_AUTH,
+            Self::CreateChild(x) if x.follows() => ExchangeType::IKE_FOLLOWUP_KE,
+            Self::RekeyChild(x) if x.follows() => ExchangeType::IKE_FOLLOWUP_KE,
+            Self::RekeyIke(x) if x.follows() => ExchangeType::IKE_FOLLOWUP_KE,
             Self::CreateChild(_) | Self::RekeyChild(_) | Self::RekeyIke(_) => ExchangeType::CREATE_CHILD_SA,
             Self::DeleteIke(_) | Self::DeleteChild(..) | Self::Mobike(_) | Self::Liveness { .. } => {
                 ExchangeType::INFORMATIONAL

@@ -131,7 +131,7 @@ impl SaInit {
 
     /// What we ask for beyond RFC 7296.
     fn wants(&self, cx: &Cx<'_>, core: &SaCore) -> Beyond {
-        let own = ppk::own(&core.profile, &cx.db.pad.secrets).is_some();
+        let own = super::ppk::may_have(cx, &core.profile);
         let (auth, intermediate) = ppk::allowed(&core.profile);
         let additional = self.offered.iter().any(Proposal::has_addke);
         Beyond {
@@ -326,7 +326,7 @@ fn answer_sa(chosen: &Chosen) -> Payload {
 
 /// Our offer: what the provider has. A proposal with optional additional key exchanges stands twice, with them and
 /// without, since peers before RFC 9370 refuse transform types that they do not know.
-fn offers(cx: &Cx<'_>, proposals: &[Proposal]) -> Vec<Proposal> {
+pub(super) fn offers(cx: &Cx<'_>, proposals: &[Proposal]) -> Vec<Proposal> {
     let mut out = Vec::new();
     for p in proposals.iter().filter_map(|p| p.supported_by(cx.crypto)) {
         let plain = p.without_addke();
@@ -405,7 +405,7 @@ impl Beyond {
 /// (draft-ietf-ipsecme-ikev2-downgrade-prevention).
 fn takes(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>) -> Beyond {
     let asked = Beyond::of(msg);
-    let have = cx.db.pad.secrets.ppks().next().is_some();
+    let have = super::ppk::may_know(cx, &core.profile);
     let (auth, intermediate) = ppk::allowed(&core.profile);
     let ppk_intermediate = have && intermediate && asked.ppk_intermediate && asked.intermediate;
     Beyond {

@@ -3,11 +3,10 @@
 
 use crate::keys::prf_plus;
 use crate::keys::sk_schedule::{Seeds, SkKeyLengths, SkKeys};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ravelin_crypto::prf::Prf;
 use ravelin_crypto::{CryptoError, Secret};
-use ravelin_sa_db::pad::{Peer, PpkMethod, Secrets};
+use ravelin_sa_db::pad::{Peer, PpkMethod};
 use subtle::ConstantTimeEq;
 
 /// Octets of the PPK Confirmation (RFC 9867 §3.1).
@@ -35,14 +34,6 @@ pub fn allowed(peer: &Peer) -> (bool, bool) {
     }
 }
 
-/// The PPK of a PAD entry, with its PPK_ID (type octet and value).
-#[must_use]
-pub fn own(peer: &Peer, secrets: &Secrets) -> Option<(Vec<u8>, Arc<Secret>)> {
-    let id = peer.ppk.clone()?;
-    let secret = secrets.ppk(&id)?.clone();
-    Some((id, secret))
-}
-
 /// SK_d' = prf+(PPK, SK_d), and SK_pi', SK_pr' alike; the rest stays (RFC 8784 §3).
 ///
 /// # Errors
@@ -67,10 +58,30 @@ pub fn mix_intermediate(
     SkKeys::derive(prf, lengths, &seed, seeds)
 }
 
+/// SK_d' = prf+(PPK, SK_d), which stands where SK_d stood when CREATE_CHILD_SA makes keys with a fresh PPK (RFC 9867
+/// §3.2).
+///
+/// # Errors
+/// Never for a registered PRF.
+pub fn mix_root(prf: &dyn Prf, ppk: &Secret, d: &Secret) -> Result<Secret, CryptoError> {
+    prf_plus(prf, ppk.expose(), &[d.expose()], prf.key_len())
+}
+
 /// The PPK Confirmation: the first octets of prf(PPK, Ni | Nr | SPIi | SPIr).
 #[must_use]
 pub fn confirmation(prf: &dyn Prf, ppk: &Secret, seeds: Seeds<'_>) -> Vec<u8> {
     let mac = prf.prf(ppk.expose(), &[seeds.ni, seeds.nr, &seeds.spi_i.to_be_bytes(), &seeds.spi_r.to_be_bytes()]);
+    mac.expose().iter().copied().take(CONFIRMATION_LEN).collect()
+}
+
+/// The PPK Confirmation in CREATE_CHILD_SA, where the responder's nonce is not known yet: the first octets of
+/// prf(PPK, Ni | SPIi | SPIr), with the nonce of the request and the SPIs of the IKE SA that carries it.
+///
+/// UNVERIFIED: RFC 9867 §3.2 says that the input differs from that of IKE_INTERMEDIATE; this reading of it has been
+/// tested against no other implementation (`docs/post-quantum.md`).
+#[must_use]
+pub fn confirmation_of_rekey(prf: &dyn Prf, ppk: &Secret, ni: &[u8], spi_i: u64, spi_r: u64) -> Vec<u8> {
+    let mac = prf.prf(ppk.expose(), &[ni, &spi_i.to_be_bytes(), &spi_r.to_be_bytes()]);
     mac.expose().iter().copied().take(CONFIRMATION_LEN).collect()
 }
 
@@ -82,11 +93,14 @@ pub fn identity_key(prf: &dyn Prf, id: &[u8], ppk: &Secret, seeds: Seeds<'_>) ->
     data
 }
 
-/// The PPK that a PPK_IDENTITY_KEY notify names, when we have it and its confirmation is right.
+/// Cuts the data of a PPK_IDENTITY_KEY notify into PPK_ID and confirmation.
 #[must_use]
-pub fn find(prf: &dyn Prf, secrets: &Secrets, data: &[u8], seeds: Seeds<'_>) -> Option<(Vec<u8>, Arc<Secret>)> {
-    let (id, confirm) = data.split_at_checked(data.len().checked_sub(CONFIRMATION_LEN)?)?;
-    let secret = secrets.ppk(id)?;
-    let right: bool = confirmation(prf, secret, seeds).as_slice().ct_eq(confirm).into();
-    right.then(|| (id.to_vec(), Arc::clone(secret)))
+pub fn split(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    data.split_at_checked(data.len().checked_sub(CONFIRMATION_LEN)?)
+}
+
+/// True when a confirmation of IKE_INTERMEDIATE is that of this PPK.
+#[must_use]
+pub fn confirms(prf: &dyn Prf, ppk: &Secret, given: &[u8], seeds: Seeds<'_>) -> bool {
+    confirmation(prf, ppk, seeds).as_slice().ct_eq(given).into()
 }

@@ -29,8 +29,12 @@ pub enum Ike {
     Idle,
     /// Our request to make, rekey or delete one of its Child SAs is on the wire.
     Busy,
-    /// Our request to rekey it is on the wire.
+    /// Our CREATE_CHILD_SA request to rekey it is on the wire.
     Rekeying,
+    /// We rekey it, and an IKE_FOLLOWUP_KE of ours is on the wire (RFC 9370 §2.2.4).
+    Following,
+    /// The peer rekeys it, and its IKE_FOLLOWUP_KE is awaited.
+    Awaiting,
     /// It is rekeyed; the old one waits for its Delete, ours or the peer's.
     Replaced,
     /// Our Delete is on the wire.
@@ -44,8 +48,12 @@ pub enum Child {
     Absent,
     /// Nothing.
     Idle,
-    /// Our request to rekey it is on the wire.
+    /// Our CREATE_CHILD_SA request to rekey it is on the wire.
     Rekeying,
+    /// We rekey it, and an IKE_FOLLOWUP_KE of ours is on the wire (RFC 9370 §2.2.4).
+    Following,
+    /// The peer rekeys it, and its IKE_FOLLOWUP_KE is awaited.
+    Awaiting,
     /// It is rekeyed; the old one waits for its Delete, ours or the peer's.
     Replaced,
     /// Our Delete is on the wire.
@@ -77,18 +85,26 @@ pub fn answer(asked: Asked, ike: Ike, child: Child) -> Answer {
         (Asked::DeleteIke, _, _) => Answer::Yield,
         // The peer may not have seen that we are about to close, or have closed our eyes to it (§2.8.2).
         (Asked::RekeyIke, Ike::Replaced | Ike::Closing, _) => Answer::Later,
+        // Our CREATE_CHILD_SA is over, so there is nothing to compare any more (RFC 9370 §2.2.4).
+        (Asked::RekeyIke, Ike::Following, _) => Answer::Later,
+        // The peer lost its state and begins anew; what it had begun is forgotten.
+        (Asked::RekeyIke, Ike::Awaiting, _) => Answer::Usual,
         // A Child SA between two IKE SAs would belong to neither.
         (Asked::RekeyIke, Ike::Busy, _) => Answer::Later,
         (Asked::RekeyIke, Ike::Rekeying, _) => Answer::Compare,
         (Asked::RekeyIke, Ike::Idle, _) => Answer::Usual,
-        (Asked::NewChild | Asked::RekeyChild, Ike::Rekeying | Ike::Replaced | Ike::Closing, _) => Answer::Later,
+        (
+            Asked::NewChild | Asked::RekeyChild,
+            Ike::Rekeying | Ike::Following | Ike::Awaiting | Ike::Replaced | Ike::Closing,
+            _,
+        ) => Answer::Later,
         (Asked::NewChild, Ike::Idle | Ike::Busy, _) => Answer::Usual,
         // It may be the one whose making the peer has answered, and the answer is still on its way.
         (Asked::RekeyChild, Ike::Busy, Child::Absent) => Answer::Later,
         (Asked::RekeyChild, _, Child::Absent) => Answer::NotFound,
-        (Asked::RekeyChild, _, Child::Replaced | Child::Deleting) => Answer::Later,
+        (Asked::RekeyChild, _, Child::Following | Child::Replaced | Child::Deleting) => Answer::Later,
         (Asked::RekeyChild, _, Child::Rekeying) => Answer::Compare,
-        (Asked::RekeyChild, _, Child::Idle) => Answer::Usual,
+        (Asked::RekeyChild, _, Child::Idle | Child::Awaiting) => Answer::Usual,
         (Asked::DeleteChild, _, Child::Absent | Child::Deleting) => Answer::WithoutSpi,
         (Asked::DeleteChild, _, _) => Answer::Usual,
     }
@@ -123,6 +139,8 @@ pub enum Meanwhile {
 pub enum Ended {
     /// A new SA was made.
     Made,
+    /// The first key exchange is done; it takes IKE_FOLLOWUP_KE to make the new SA (RFC 9370 §2.2.4).
+    Begun,
     /// TEMPORARY_FAILURE.
     Later,
     /// CHILD_SA_NOT_FOUND.
@@ -157,6 +175,10 @@ pub enum Next {
     Lose,
     /// Ours stays; there is no old SA to delete any more.
     Stay,
+    /// IKE_FOLLOWUP_KE goes out; what the peer began is forgotten, since it stops.
+    GoOn,
+    /// Ours stops before IKE_FOLLOWUP_KE: there is nothing to delete. The peer's takes over.
+    Stop,
     /// The peer's takes over; of ours nothing was made.
     Follow,
     /// Nothing: there is nothing left to rekey.
@@ -178,6 +200,8 @@ pub fn next(ended: Ended, meanwhile: Meanwhile) -> Next {
         (Ended::Made, M::RivalAndTheirsLowest) => Next::Win,
         (Ended::Made, M::RivalAndOursLowest) => Next::Lose,
         (Ended::Made, M::Gone) => Next::Stay,
+        (Ended::Begun, M::RivalAndOursLowest) => Next::Stop,
+        (Ended::Begun, M::Nothing | M::RivalAndTheirsLowest | M::Gone) => Next::GoOn,
         // The peer did not notice that ours crossed its own (§2.8.1, §2.8.2).
         (_, M::RivalAndOursLowest | M::RivalAndTheirsLowest) => Next::Follow,
         (_, M::Gone) => Next::Forget,
@@ -205,6 +229,27 @@ mod tests {
 
     const IKES: [Ike; 5] = [Ike::Idle, Ike::Busy, Ike::Rekeying, Ike::Replaced, Ike::Closing];
     const CHILDREN: [Child; 5] = [Child::Absent, Child::Idle, Child::Rekeying, Child::Replaced, Child::Deleting];
+
+    #[test]
+    fn rfc_9370_section_2_2_4_word_by_word() {
+        use Answer::*;
+        // "a TEMPORARY_FAILURE notification MUST be sent in response to such a request"
+        assert_eq!(answer(Asked::RekeyChild, Ike::Idle, Child::Following), Later);
+        assert_eq!(answer(Asked::RekeyIke, Ike::Following, Child::Idle), Later);
+        // "the initiator of this exchange just stops the rekeying process"
+        let ours_is_lowest = meanwhile(Some(&[1]), Some(&[2]), false);
+        assert_eq!(next(Ended::Begun, ours_is_lowest), Next::Stop);
+        assert_eq!(next(Ended::Begun, meanwhile(Some(&[2]), Some(&[1]), false)), Next::GoOn);
+        assert_eq!(next(Ended::Begun, Meanwhile::Nothing), Next::GoOn);
+        for ike in [Ike::Following, Ike::Awaiting] {
+            assert_eq!(answer(Asked::NewChild, ike, Child::Absent), Later);
+            assert_eq!(answer(Asked::DeleteChild, ike, Child::Idle), Usual);
+            assert_eq!(answer(Asked::DeleteIke, ike, Child::Idle), Yield);
+        }
+        // A peer that lost its state may begin anew.
+        assert_eq!(answer(Asked::RekeyIke, Ike::Awaiting, Child::Idle), Usual);
+        assert_eq!(answer(Asked::RekeyChild, Ike::Busy, Child::Awaiting), Usual);
+    }
 
     #[test]
     fn section_2_25_1_word_by_word() {

@@ -108,7 +108,8 @@ impl IkeSa {
                 self.is_half_open() && (exchange == ExchangeType::IKE_AUTH || intermediate)
             }
             Lifecycle::Established | Lifecycle::Replaced | Lifecycle::Closing => {
-                exchange == ExchangeType::CREATE_CHILD_SA || exchange == ExchangeType::INFORMATIONAL
+                let ours = [ExchangeType::CREATE_CHILD_SA, ExchangeType::IKE_FOLLOWUP_KE, ExchangeType::INFORMATIONAL];
+                ours.contains(&exchange)
             }
             Lifecycle::Closed => false,
         }
@@ -252,6 +253,7 @@ impl IkeSa {
             ExchangeType::IKE_INTERMEDIATE => intermediate::respond(cx, &mut self.core, msg),
             ExchangeType::IKE_AUTH => auth::respond(cx, &mut self.core, msg),
             ExchangeType::CREATE_CHILD_SA => self.create_child(cx, msg),
+            ExchangeType::IKE_FOLLOWUP_KE => self.follow_up(cx, msg),
             _ => informational::respond(cx, &mut self.core, msg, collision::names_ours),
         }
     }
@@ -286,14 +288,18 @@ impl IkeSa {
             InFlight::CreateChild(x) => {
                 let again = Intent::CreateChild { policy: x.policy(), packet: x.packet() };
                 let step = x.response(cx, &mut self.core, msg);
-                let busy = msg.payloads.error().is_some_and(|n| n.kind == NotifyType::TEMPORARY_FAILURE);
-                match step {
-                    Step::Done if busy && msg.payloads.sa().is_none() => {
+                let error = msg.payloads.error().filter(|_| msg.payloads.sa().is_none()).map(|n| n.kind);
+                match (step, error) {
+                    (Step::Done, Some(NotifyType::TEMPORARY_FAILURE)) => {
                         self.later.push((Self::retry_at(cx), again));
                         self.postponed(cx)
                     }
-                    step => {
-                        self.stuck_since = None;
+                    (Step::Done, Some(NotifyType::STATE_NOT_FOUND)) => {
+                        self.later.push((Self::retry_at(cx), again));
+                        self.chain_lost()
+                    }
+                    (step, _) => {
+                        (self.stuck_since, self.lost_chains) = (None, 0);
                         step
                     }
                 }

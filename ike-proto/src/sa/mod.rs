@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod collision;
+mod followup;
 mod inbound;
 pub mod lifecycle;
 mod parked;
@@ -26,6 +27,7 @@ use crate::exchange::mobility::Mobility;
 use crate::exchange::sa_init::{self, Refusal, SaInit};
 use crate::exchange::{
     Agreed, ChildState, Cx, Effect, InFlight, Inbound, Opening, Pending, SaCore, Schedule, child_rekey, configure,
+    followup_ke,
     informational,
 };
 use crate::ext::int_auth::IntAuth;
@@ -69,6 +71,8 @@ pub struct IkeSa {
     later: Vec<(Instant, Intent)>,
     /// The peer has said TEMPORARY_FAILURE since then.
     stuck_since: Option<Instant>,
+    /// STATE_NOT_FOUND so often in a row (RFC 9370 §2.2.4).
+    lost_chains: u8,
     /// The peer made this SA in place of the one named while our own rekeying of that was on the wire.
     pub(crate) undecided: Option<IkeSaId>,
     /// A request of the peer that must wait until that is decided.
@@ -86,7 +90,7 @@ pub struct IkeSa {
     /// Policies to start from anew once this SA is gone: reauthentication, break before make.
     pub(crate) rebirth: Option<Vec<PolicyId>>,
     /// An exchange that waits for an answer.
-    parked: Option<parked::Parked>,
+    parked: Vec<parked::Parked>,
     /// Questions asked so far.
     tickets: u32,
 }
@@ -143,6 +147,9 @@ impl IkeSa {
             schedule: Schedule::default(),
             heir: None,
             early_deletes: Vec::new(),
+            unfinished: Vec::new(),
+            fresh_ppk: None,
+            without_ppk: false,
         };
         Self::around(cx.now.mono, core, SendWindow::new(first_request), ReceiveWindow::new(0))
     }
@@ -165,6 +172,7 @@ impl IkeSa {
             announced: false,
             later: Vec::new(),
             stuck_since: None,
+            lost_chains: 0,
             undecided: None,
             held: None,
             redundant: false,
@@ -173,7 +181,7 @@ impl IkeSa {
             estate: Queue::default(),
             replaces: None,
             rebirth: None,
-            parked: None,
+            parked: Vec::new(),
             tickets: 0,
         }
     }
@@ -238,12 +246,13 @@ impl IkeSa {
             flying.inflight.give_back(cx);
             let InFlight::RekeyIke(ours) = flying.inflight else { continue };
             // The peer does not know that ours crossed its own: what it made lives on (RFC 7296 §2.8.2).
-            match ours.rival {
-                Some(rival) if closing => cx.effects.push(Effect::Shut(rival.sa, reason.clone())),
-                Some(rival) => self.hand_over(cx, rival.sa),
+            match ours.rival.and_then(|r| r.sa) {
+                Some(rival) if closing => cx.effects.push(Effect::Shut(rival, reason.clone())),
+                Some(rival) => self.hand_over(cx, rival),
                 None => {}
             }
         }
+        followup_ke::forget_all(cx, &mut self.core);
         informational::remove_children(cx, &mut self.core, &Reason::IkeSaGone);
         configure::release(cx, &mut self.core);
         if !self.redundant && self.undecided.is_none() {

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::exchange::child_create::CreateChild;
 use crate::exchange::child_rekey::RekeyChild;
 use crate::exchange::ike_rekey::RekeyIke;
-use crate::exchange::{Cx, Draft, InFlight, Step, informational, mobility, notify};
+use crate::exchange::{Cx, Draft, InFlight, Step, followup_ke, informational, mobility, notify};
 use crate::registry::ExchangeType;
 use crate::wire::order;
 use alloc::vec::Vec;
@@ -40,10 +40,28 @@ impl IkeSa {
         {
             self.core.opening.message1.clone_from(first);
         }
+        // The next request of a chain may come when a wider window is full: it waits (RFC 7296 §2.3).
+        let mut flying =
+            Flying { message_id, datagrams, sent: 0, next_at: ravelin_sa_db::Instant::NEVER, resend: true, inflight };
+        if self.send.is_open(message_id) {
+            self.launch_now(cx, &mut flying);
+        }
+        self.send.launch(flying);
+    }
+
+    fn launch_now(&mut self, cx: &mut Cx<'_>, flying: &mut Flying) {
         let path = self.core.path;
-        self.transmit(cx, path, &datagrams);
-        let next_at = cx.now.mono + self.wait(cx, 0);
-        self.send.launch(Flying { message_id, datagrams, sent: 1, next_at, resend: true, inflight });
+        self.transmit(cx, path, &flying.datagrams);
+        flying.sent = 1;
+        flying.next_at = cx.now.mono + self.wait(cx, 0);
+    }
+
+    /// Sends what waited for the window to move.
+    fn send_waiting(&mut self, cx: &mut Cx<'_>) {
+        while let Some(mut flying) = self.send.take_waiting() {
+            self.launch_now(cx, &mut flying);
+            self.send.launch(flying);
+        }
     }
 
     /// Puts an intent into the queue and starts it if there is room.
@@ -57,6 +75,7 @@ impl IkeSa {
         if self.life.may_start() {
             self.queue_moves();
         }
+        self.send_waiting(cx);
         while (self.life.may_start() || self.life == Lifecycle::Replaced) && self.send.has_room() {
             let Some(intent) = self.next_intent() else { return };
             self.start(cx, intent);
@@ -72,13 +91,20 @@ impl IkeSa {
         if self.life == Lifecycle::Replaced {
             return self.queue.pop_if(|intent| matches!(intent, Intent::DeleteIke(_)));
         }
-        let idle = self.send.is_idle();
+        let idle = self.send.is_idle() && self.core.unfinished.is_empty();
+        let asks = self.awaits_ppk();
+        let (awaits_ike, unfinished) = (self.core.awaits_ike(), &self.core);
         let mut rekeys_ike = false;
         self.queue.pop_if(|intent| match intent {
             Intent::RekeyIke => {
                 rekeys_ike = true;
-                idle
+                idle && !asks
             }
+            // The peer is about to replace the IKE SA, or this Child SA (RFC 9370 §2.2.4); not for long.
+            Intent::DeleteChild(id, _) if awaits_ike || unfinished.awaits(*id) => false,
+            Intent::RekeyChild(id) if awaits_ike || asks || unfinished.awaits(*id) => false,
+            Intent::CreateChild { .. } if awaits_ike || asks => false,
+            Intent::UpdateAddresses | Intent::CheckRoute | Intent::AnnounceAddresses if awaits_ike => false,
             // Only one of the two may be on its way, or the peer finds nothing to rekey.
             Intent::DeleteChild(id, _) => {
                 !self.send.iter().any(|f| matches!(&f.inflight, InFlight::RekeyChild(x) if x.old == *id))
@@ -89,19 +115,29 @@ impl IkeSa {
     }
 
     fn start(&mut self, cx: &mut Cx<'_>, intent: Intent) {
+        let ppk = match &intent {
+            Intent::RekeyChild(id) if !self.may_rekey_child(*id) => return,
+            Intent::RekeyChild(_) | Intent::RekeyIke | Intent::CreateChild { .. } => match self.ppk_for(cx, &intent) {
+                Some(ppk) => ppk,
+                None => return,
+            },
+            _ => None,
+        };
         match intent {
             Intent::DeleteIke(reason) => self.delete(cx, reason, informational::delete_ike_request()),
             Intent::DeleteChild(id, reason) => {
                 // Whoever wants a Child SA gone wants what took its place gone too.
                 let next = self.core.child(id).and_then(|c| c.successor).filter(|_| reason == Reason::Requested);
                 if let Some(next) = next {
+                    // The peer may not have it yet: nothing is sent on it meanwhile.
+                    informational::stop_sending(cx, &mut self.core, next.child);
                     self.queue.push(Intent::DeleteChild(next.child, reason.clone()));
                 }
                 if let Some(draft) = informational::delete_child_request(cx, &mut self.core, id) {
                     self.request(cx, InFlight::DeleteChild(id, reason), draft);
                 }
             }
-            Intent::RekeyChild(id) if self.may_rekey_child(id) => match RekeyChild::request(cx, &self.core, id) {
+            Intent::RekeyChild(id) => match RekeyChild::request(cx, &self.core, id, ppk) {
                 Ok((inflight, draft)) => {
                     if let Some(child) = self.core.child_mut(id) {
                         child.rekey_at = ravelin_sa_db::Instant::NEVER;
@@ -114,14 +150,14 @@ impl IkeSa {
                     }
                 }
             },
-            Intent::RekeyIke => match RekeyIke::request(cx, &self.core) {
+            Intent::RekeyIke => match RekeyIke::request(cx, &self.core, ppk) {
                 Ok((inflight, draft)) => self.request(cx, inflight, draft),
                 Err(reason) => {
                     self.core.schedule.rekey_at = Self::retry_at(cx);
                     cx.out.event(Event::Noted { sa: Some(self.core.id), path: self.core.path, reason });
                 }
             },
-            Intent::CreateChild { policy, packet } => match CreateChild::request(cx, &self.core, policy, packet) {
+            Intent::CreateChild { policy, packet } => match CreateChild::request(cx, &self.core, policy, packet, ppk) {
                 Ok((inflight, draft)) => self.request(cx, inflight, draft),
                 Err(reason) => cx.out.event(Event::ChildRefused { sa: self.core.id, policy: Some(policy), reason }),
             },
@@ -132,7 +168,6 @@ impl IkeSa {
             Intent::UpdateAddresses => self.ask_about_paths(cx, mobility::update),
             Intent::CheckRoute => self.ask_about_paths(cx, mobility::check_route),
             Intent::AnnounceAddresses => self.ask_about_paths(cx, mobility::announce),
-            Intent::RekeyChild(_) => {}
         }
     }
 
@@ -140,6 +175,7 @@ impl IkeSa {
     fn delete(&mut self, cx: &mut Cx<'_>, reason: Reason, draft: Draft) {
         self.life = Lifecycle::Closing;
         self.queue.retain(|_| false);
+        followup_ke::forget_all(cx, &mut self.core);
         informational::remove_children(cx, &mut self.core, &reason);
         self.request(cx, InFlight::DeleteIke(reason), draft);
     }

@@ -9,7 +9,9 @@ use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::child_rekey::{self, LINGER, RekeyChild};
 use crate::exchange::ike_rekey::{self, RekeyIke};
-use crate::exchange::{ChildState, Cx, Effect, Fate, InFlight, Inbound, Reply, SaCore, Step, child_create, notify};
+use crate::exchange::{
+    ChildState, Cx, Effect, Fate, InFlight, Inbound, Reply, SaCore, Step, child_create, followup_ke, notify,
+};
 use crate::registry::{NotifyType, ProtocolId};
 use crate::wire::notify::RekeySa;
 use crate::wire::payload::Payload;
@@ -58,25 +60,37 @@ impl IkeSa {
     }
 
     fn doing(&self) -> collision::Ike {
-        match self.life {
-            Lifecycle::Replaced => collision::Ike::Replaced,
-            Lifecycle::Closing | Lifecycle::Closed => collision::Ike::Closing,
-            Lifecycle::Opening | Lifecycle::Established if self.is_rekeying_ike() => collision::Ike::Rekeying,
-            Lifecycle::Opening | Lifecycle::Established => {
-                let busy = self.send.iter().any(|f| f.inflight.concerns_children());
-                if busy { collision::Ike::Busy } else { collision::Ike::Idle }
-            }
+        let ours = self.send.iter().find_map(|f| if let InFlight::RekeyIke(x) = &f.inflight { Some(x) } else { None });
+        match (self.life, ours) {
+            (Lifecycle::Replaced, _) => collision::Ike::Replaced,
+            (Lifecycle::Closing | Lifecycle::Closed, _) => collision::Ike::Closing,
+            (_, Some(ours)) if ours.follows() => collision::Ike::Following,
+            (_, Some(_)) => collision::Ike::Rekeying,
+            _ if self.core.awaits_ike() => collision::Ike::Awaiting,
+            _ if self.concerns_children() => collision::Ike::Busy,
+            _ => collision::Ike::Idle,
         }
+    }
+
+    /// A Child SA is being made, replaced or deleted, by us or by the peer.
+    fn concerns_children(&self) -> bool {
+        !self.core.unfinished.is_empty() || self.send.iter().any(|f| f.inflight.concerns_children())
     }
 
     fn doing_with(&self, child: Option<ChildId>) -> collision::Child {
         let Some(child) = child.and_then(|id| self.core.child(id)) else { return collision::Child::Absent };
-        match child.state {
-            ChildState::Deleting => collision::Child::Deleting,
-            ChildState::Replaced => collision::Child::Replaced,
-            ChildState::Installed if child.successor.is_some() => collision::Child::Replaced,
-            ChildState::Installed if self.is_rekeying_child(child.id) => collision::Child::Rekeying,
-            ChildState::Installed => collision::Child::Idle,
+        let ours = self.send.iter().find_map(|f| match &f.inflight {
+            InFlight::RekeyChild(x) if x.old == child.id => Some(x.follows()),
+            _ => None,
+        });
+        match (child.state, ours) {
+            (ChildState::Deleting, _) => collision::Child::Deleting,
+            (ChildState::Replaced, _) => collision::Child::Replaced,
+            (ChildState::Installed, _) if child.successor.is_some() => collision::Child::Replaced,
+            (ChildState::Installed, Some(true)) => collision::Child::Following,
+            (ChildState::Installed, Some(false)) => collision::Child::Rekeying,
+            (ChildState::Installed, None) if self.core.awaits(child.id) => collision::Child::Awaiting,
+            (ChildState::Installed, None) => collision::Child::Idle,
         }
     }
 
@@ -91,56 +105,91 @@ impl IkeSa {
             (false, None) => Asked::NewChild,
         };
         let old = names.and_then(|n| child_rekey::named(&self.core, n));
-        let answer = collision::answer(asked, self.doing(), self.doing_with(old));
-        match (answer, asked, old, names) {
-            (Answer::Later, ..) => Reply::stay(alloc::vec![notify(NotifyType::TEMPORARY_FAILURE, Vec::new())]),
-            (Answer::NotFound, _, _, Some(names)) => Reply::stay(alloc::vec![Payload::Notify(names.not_found())]),
-            (_, Asked::RekeyIke, ..) => self.answer_rekey_ike(cx, msg),
-            (_, Asked::RekeyChild, Some(old), _) => self.answer_rekey_child(cx, msg, old),
-            _ => child_create::respond(cx, &mut self.core, msg),
+        match (collision::answer(asked, self.doing(), self.doing_with(old)), names) {
+            (Answer::Later, _) => return Reply::stay(alloc::vec![notify(NotifyType::TEMPORARY_FAILURE, Vec::new())]),
+            (Answer::NotFound, Some(names)) => return Reply::stay(alloc::vec![Payload::Notify(names.not_found())]),
+            _ => {}
+        }
+        let ppk = match self.named_ppk(cx, msg) {
+            Ok(ppk) => ppk,
+            Err(reply) => return reply,
+        };
+        match (asked, old) {
+            (Asked::RekeyIke, _) => {
+                followup_ke::forget_ike(&mut self.core);
+                let (reply, made) = ike_rekey::respond(cx, &mut self.core, msg, ppk);
+                made.into_iter().for_each(|made| self.peer_rekeyed_ike(cx, made));
+                reply
+            }
+            (Asked::RekeyChild, Some(old)) => {
+                followup_ke::forget_child(cx, &mut self.core, old);
+                let (reply, made) = child_rekey::respond(cx, &mut self.core, msg, old, ppk);
+                made.into_iter().for_each(|made| self.peer_rekeyed_child(cx, old, made));
+                reply
+            }
+            _ => child_create::respond(cx, &mut self.core, msg, ppk),
         }
     }
 
-    fn answer_rekey_child(&mut self, cx: &mut Cx<'_>, msg: &Inbound<'_>, old: ChildId) -> Reply {
-        let (reply, made) = child_rekey::respond(cx, &mut self.core, msg, old);
-        let Some(rival) = made else { return reply };
+    /// The peer has made, or begun, a pair in place of `old`.
+    pub(super) fn peer_rekeyed_child(&mut self, cx: &mut Cx<'_>, old: ChildId, made: child_rekey::Rival) {
         let ours = self.send.iter_mut().find_map(|f| match &mut f.inflight {
             InFlight::RekeyChild(x) if x.old == old => Some(x),
             _ => None,
         });
-        match ours {
+        let child = made.child;
+        match (ours, child) {
             // Undecided: should the old one go, the peer's takes over.
-            Some(ours) => {
-                let successor = crate::exchange::Successor { child: rival.child, switched: false };
-                ours.rival = Some(rival);
+            (Some(ours), Some(child)) => {
+                ours.rival = Some(made);
                 if let Some(old) = self.core.child_mut(old) {
-                    old.successor = Some(successor);
+                    old.successor = Some(crate::exchange::Successor { child, switched: false });
                 }
             }
-            None => child_rekey::supersede(cx, &mut self.core, old, rival.child, false),
+            (Some(ours), None) => ours.rival = Some(made),
+            (None, Some(child)) => child_rekey::supersede(cx, &mut self.core, old, child, false),
+            (None, None) => {}
         }
-        reply
     }
 
     /// Our request to rekey a Child SA was answered.
     pub(super) fn child_rekeyed(&mut self, cx: &mut Cx<'_>, ours: RekeyChild, msg: &Inbound<'_>) -> Step {
-        let (old, rival, policy) = (ours.old, ours.rival.clone(), ours.policy());
+        let (old, policy, decided) = (ours.old, ours.policy(), ours.decided);
+        // What the peer began counts as long as it may come to something.
+        let rival = ours.rival.clone().filter(|r| r.child.is_some() || self.core.awaits(old));
         let lowest = rival.as_ref().map(|r| r.lowest.as_slice());
         let gone = self.core.child(old).is_none();
         let (next, new, failure) = match ours.finish(cx, &mut self.core, msg) {
             child_rekey::Rekeyed::Again(again, draft) => return Step::Next(InFlight::RekeyChild(again), draft),
+            child_rekey::Rekeyed::More(more, draft, _) if decided => {
+                return Step::Next(InFlight::RekeyChild(more), draft);
+            }
+            child_rekey::Rekeyed::More(mut more, draft, nonce) => {
+                let next = collision::next(Ended::Begun, collision::meanwhile(Some(&nonce), lowest, gone));
+                if next == Next::GoOn {
+                    followup_ke::forget_child(cx, &mut self.core, old);
+                    (more.decided, more.rival) = (true, rival.filter(|r| r.child.is_some()));
+                    return Step::Next(InFlight::RekeyChild(more), draft);
+                }
+                more.give_back(cx);
+                (next, None, None)
+            }
             child_rekey::Rekeyed::Made(new, nonce) => {
-                self.stuck_since = None;
+                (self.stuck_since, self.lost_chains) = (None, 0);
                 (collision::next(Ended::Made, collision::meanwhile(Some(&nonce), lowest, gone)), Some(new), None)
             }
             child_rekey::Rekeyed::Failed(failure) => {
-                let meanwhile = collision::meanwhile(None, lowest, gone);
+                // A rival that has lost already does not take over.
+                let meanwhile = collision::meanwhile(None, lowest.filter(|_| !decided), gone);
                 (collision::next(Ended::by(failure.notify), meanwhile), None, Some(failure))
             }
         };
-        let rival = rival.map(|r| r.child);
+        let rival = rival.and_then(|r| r.child);
         match (next, new) {
-            (Next::TakeOver | Next::Win | Next::Stay, Some(new)) => self.child_takes_over(cx, old, new, rival),
+            (Next::TakeOver | Next::Win | Next::Stay, Some(new)) => {
+                followup_ke::forget_child(cx, &mut self.core, old);
+                self.child_takes_over(cx, old, new, rival);
+            }
             (Next::Lose, Some(new)) => {
                 if let Some(child) = self.core.child_mut(new) {
                     (child.state, child.rekey_at) = (ChildState::Replaced, Instant::NEVER);
@@ -148,7 +197,7 @@ impl IkeSa {
                 self.child_follows(cx, old, rival);
                 self.queue.push(Intent::DeleteChild(new, Reason::Replaced));
             }
-            (Next::Follow, _) => self.child_follows(cx, old, rival),
+            (Next::Follow | Next::Stop, _) => self.child_follows(cx, old, rival),
             (Next::StartAnew, _) => {
                 // Ours was rekeyed and deleted again before we knew it, or the peer lost it.
                 let early = failure.as_ref().is_some_and(|f| f.reason == Reason::PeerDeleted);
@@ -168,6 +217,7 @@ impl IkeSa {
         match failure {
             Some(f) if f.must_delete => Step::FailAndTell(f.reason, None),
             Some(f) if f.notify == NotifyType::TEMPORARY_FAILURE && next == Next::Retry => self.postponed(cx),
+            Some(f) if f.notify == NotifyType::STATE_NOT_FOUND && next == Next::Retry => self.chain_lost(),
             _ => Step::Done,
         }
     }
@@ -184,8 +234,13 @@ impl IkeSa {
 
     /// The peer's pair takes the place of `old`; the peer deletes `old`.
     fn child_follows(&mut self, cx: &mut Cx<'_>, old: ChildId, rival: Option<ChildId>) {
-        if let Some(rival) = rival.filter(|_| self.core.child(old).is_some()) {
-            child_rekey::supersede(cx, &mut self.core, old, rival, false);
+        match rival.filter(|_| self.core.child(old).is_some()) {
+            Some(rival) => child_rekey::supersede(cx, &mut self.core, old, rival, false),
+            // It is not there yet. Should it never come, we begin again: the wish waits until that is sure.
+            None if self.core.awaits(old) => {
+                self.queue.push(Intent::RekeyChild(old));
+            }
+            None => {}
         }
     }
 
@@ -201,7 +256,10 @@ impl IkeSa {
         if let Some(child) = self.core.child_mut(old) {
             child.rekey_at = at;
         }
-        let busy = |r: &Reason| matches!(r, Reason::PeerRefused { notify: NotifyType::TEMPORARY_FAILURE, .. });
+        let busy = |r: &Reason| {
+            let Reason::PeerRefused { notify, .. } = r else { return false };
+            matches!(*notify, NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND)
+        };
         if let Some(reason) = why.filter(|r| !busy(r)) {
             cx.out.event(Event::ChildRefused { sa: self.core.id, policy: Some(policy), reason: reason.clone() });
         }
@@ -217,77 +275,112 @@ impl IkeSa {
         Step::FailAndTell(Reason::PeerRefused { notify, authenticated: true, during }, None)
     }
 
-    fn answer_rekey_ike(&mut self, cx: &mut Cx<'_>, msg: &Inbound<'_>) -> Reply {
-        let (reply, made) = ike_rekey::respond(cx, &self.core, msg);
-        let Some((heir, lowest)) = made else { return reply };
-        let (old, new) = (self.core.id, heir.id);
+    /// The peer has made, or begun, an IKE SA in place of this one.
+    pub(super) fn peer_rekeyed_ike(&mut self, cx: &mut Cx<'_>, (heir, lowest): ike_rekey::Heir) {
+        let (old, sa) = (self.core.id, heir.as_ref().map(|h| h.id));
         let ours = self.send.iter_mut().find_map(|f| match &mut f.inflight {
             InFlight::RekeyIke(x) => Some(x),
             _ => None,
         });
-        match ours {
+        let fate = match ours {
             Some(ours) => {
-                ours.rival = Some(ike_rekey::Rival { lowest, sa: new });
-                cx.effects.push(Effect::Born(heir, Fate::Undecided(old)));
+                ours.rival = Some(ike_rekey::Rival { lowest, sa });
+                Fate::Undecided(old)
             }
-            None => {
-                cx.effects.push(Effect::Born(heir, Fate::Heir));
-                self.hand_over(cx, new);
-            }
+            None => Fate::Heir,
+        };
+        let Some(heir) = heir else { return };
+        let new = heir.id;
+        cx.effects.push(Effect::Born(heir, fate));
+        if fate == Fate::Heir {
+            self.hand_over(cx, new);
         }
-        reply
     }
 
     /// Our request to rekey the IKE SA was answered.
     pub(super) fn ike_rekeyed(&mut self, cx: &mut Cx<'_>, mut ours: Box<RekeyIke>, msg: &Inbound<'_>) -> Step {
-        let (rival, conceded) = (ours.rival.take(), ours.conceded);
+        let (decided, conceded) = (ours.decided, ours.conceded);
+        // What the peer began counts as long as it may come to something.
+        let rival = ours.rival.take().filter(|r| r.sa.is_some() || self.core.awaits_ike());
         let lowest = rival.as_ref().map(|r| r.lowest.as_slice());
+        let lost = |nonce: Vec<u8>| if conceded { Vec::new() } else { nonce };
         let (next, new, refusal) = match ours.finish(cx, &self.core, msg) {
             ike_rekey::Rekeyed::Again(mut again, draft) => {
                 (again.rival, again.conceded) = (rival, conceded);
                 return Step::Next(InFlight::RekeyIke(again), draft);
             }
+            ike_rekey::Rekeyed::More(mut more, draft, nonce) => {
+                let meanwhile =
+                    collision::meanwhile(Some(&lost(nonce)), lowest.filter(|_| !decided || conceded), false);
+                let next = collision::next(Ended::Begun, meanwhile);
+                if next == Next::GoOn {
+                    followup_ke::forget_ike(&mut self.core);
+                    (more.decided, more.rival) = (true, rival.filter(|r| r.sa.is_some()));
+                    return Step::Next(InFlight::RekeyIke(more), draft);
+                }
+                (next, None, None)
+            }
             ike_rekey::Rekeyed::Made(heir, nonce) => {
-                self.stuck_since = None;
-                let nonce = if conceded { &[] } else { nonce.as_slice() };
-                (collision::next(Ended::Made, collision::meanwhile(Some(nonce), lowest, false)), Some(heir), None)
+                (self.stuck_since, self.lost_chains) = (None, 0);
+                let meanwhile = collision::meanwhile(Some(&lost(nonce)), lowest, false);
+                (collision::next(Ended::Made, meanwhile), Some(heir), None)
             }
             ike_rekey::Rekeyed::Refused(notify, reason) => {
+                let lowest = lowest.filter(|_| !decided || conceded);
                 let meanwhile = collision::meanwhile(None, lowest, self.life != Lifecycle::Established);
                 (collision::next(Ended::by(notify), meanwhile), None, Some((notify, reason)))
             }
             ike_rekey::Rekeyed::Broken(reason) => return Step::FailAndTell(reason, Some(NotifyType::INVALID_SYNTAX)),
         };
-        let rival = rival.map(|r| r.sa);
-        match (next, new, rival) {
-            (Next::TakeOver | Next::Stay, Some(heir), _) => {
-                let id = heir.id;
-                cx.effects.push(Effect::Born(heir, Fate::Heir));
-                self.hand_over(cx, id);
-                cx.effects.push(Effect::Shut(self.core.id, Reason::Replaced));
-            }
-            (Next::Win, Some(heir), Some(rival)) => {
-                let id = heir.id;
-                cx.effects.push(Effect::Born(heir, Fate::Heir));
-                self.hand_over(cx, id);
-                cx.effects.push(Effect::Outlast { redundant: rival });
-            }
-            (Next::Lose, Some(heir), Some(rival)) => {
-                cx.effects.push(Effect::Born(heir, Fate::Redundant));
-                self.hand_over(cx, rival);
-            }
-            (Next::Follow, _, Some(rival)) => self.hand_over(cx, rival),
-            (Next::Reauth, ..) => self.core.schedule.reauth_at = cx.now.mono,
-            (Next::Retry | Next::StartAnew, ..) => self.core.schedule.rekey_at = Self::retry_at(cx),
-            _ => {}
-        }
+        self.ike_decided(cx, next, new, rival.and_then(|r| r.sa));
         match refusal {
             Some((NotifyType::TEMPORARY_FAILURE, _)) if next == Next::Retry => self.postponed(cx),
+            Some((NotifyType::STATE_NOT_FOUND, _)) if next == Next::Retry => self.chain_lost(),
             Some((_, reason)) if next == Next::Retry => {
                 cx.out.event(Event::Noted { sa: Some(self.core.id), path: msg.path, reason });
                 Step::Done
             }
             _ => Step::Done,
+        }
+    }
+
+    fn ike_decided(
+        &mut self,
+        cx: &mut Cx<'_>,
+        next: Next,
+        new: Option<Box<SaCore>>,
+        rival: Option<crate::ids::IkeSaId>,
+    ) {
+        match (next, new) {
+            (Next::TakeOver | Next::Stay | Next::Win, Some(heir)) => {
+                let id = heir.id;
+                cx.effects.push(Effect::Born(heir, Fate::Heir));
+                self.hand_over(cx, id);
+                match rival {
+                    Some(redundant) => cx.effects.push(Effect::Outlast { redundant }),
+                    None => cx.effects.push(Effect::Shut(self.core.id, Reason::Replaced)),
+                }
+            }
+            (Next::Lose, Some(heir)) => {
+                cx.effects.push(Effect::Born(heir, Fate::Redundant));
+                self.ike_follows(cx, rival);
+            }
+            (Next::Follow | Next::Stop, _) => self.ike_follows(cx, rival),
+            (Next::Reauth, _) => self.core.schedule.reauth_at = cx.now.mono,
+            (Next::Retry | Next::StartAnew, _) => self.core.schedule.rekey_at = Self::retry_at(cx),
+            _ => {}
+        }
+    }
+
+    /// The peer's IKE SA takes over.
+    fn ike_follows(&mut self, cx: &mut Cx<'_>, rival: Option<crate::ids::IkeSaId>) {
+        match rival {
+            Some(rival) => self.hand_over(cx, rival),
+            // It is not there yet. Should it never come, we begin again: the wish waits until that is sure.
+            None if self.core.awaits_ike() => {
+                self.queue.push(Intent::RekeyIke);
+            }
+            None => {}
         }
     }
 
@@ -301,9 +394,11 @@ impl IkeSa {
             self.life = Lifecycle::Replaced;
         }
         self.linger_until = cx.now.mono + LINGER;
+        followup_ke::forget_all(cx, &mut self.core);
         for (_, wish) in self.later.drain(..) {
             self.queue.push(wish);
         }
+        self.unpark_wishes();
         self.estate = core::mem::take(&mut self.queue);
         cx.out.event(Event::Rekeyed { old: self.core.id, new: heir });
         let children = core::mem::take(&mut self.core.children);
@@ -314,7 +409,7 @@ impl IkeSa {
     /// The peer uses the IKE SA that it made while ours was on the wire: it has won.
     pub(crate) fn concede(&mut self, cx: &mut Cx<'_>) {
         let rival = self.send.iter_mut().find_map(|f| match &mut f.inflight {
-            InFlight::RekeyIke(x) => x.rival.as_ref().map(|r| r.sa).inspect(|_| x.conceded = true),
+            InFlight::RekeyIke(x) => x.rival.as_ref().and_then(|r| r.sa).inspect(|_| x.conceded = true),
             _ => None,
         });
         if let Some(rival) = rival {

@@ -4,7 +4,7 @@
 use super::codec;
 use super::{IkeSa, Intent, Lifecycle};
 use crate::error::Reason;
-use crate::exchange::{ChildState, Cx, Effect, InFlight};
+use crate::exchange::{ChildState, Cx, Effect, InFlight, followup_ke};
 use core::time::Duration;
 use ravelin_crypto::CryptoRng;
 use ravelin_sa_db::Instant;
@@ -16,7 +16,7 @@ pub enum Why {
     Output,
     /// A request of ours is to be sent again or given up.
     Retransmit,
-    /// A half-open SA is to be given up.
+    /// A half-open SA is to be given up, or one whose IKE_FOLLOWUP_KE does not come.
     HalfOpen,
     /// The peer was silent: ask whether it lives.
     Liveness,
@@ -68,6 +68,7 @@ impl IkeSa {
             (self.renewal_at(), Why::Rekey),
             (self.end_at(), Why::Expire),
             (self.parked_until(), Why::Answer),
+            (self.core.unfinished_until(), Why::HalfOpen),
         ];
         all.into_iter().min().filter(|(at, _)| *at != Instant::NEVER).unwrap_or((Instant::NEVER, Why::Nothing))
     }
@@ -172,6 +173,7 @@ impl IkeSa {
             }
         }
         self.expire_parked(cx);
+        followup_ke::expire(cx, &mut self.core);
         self.retransmit(cx);
         if self.life == Lifecycle::Closed {
             return;

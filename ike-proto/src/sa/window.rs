@@ -50,6 +50,19 @@ impl SendWindow {
         self.next.wrapping_sub(oldest) < self.size && self.next != u32::MAX
     }
 
+    /// True when a request with this id may be sent: the window reaches so far.
+    #[must_use]
+    pub fn is_open(&self, message_id: u32) -> bool {
+        let oldest = self.flying.iter().map(|f| f.message_id).min().unwrap_or(message_id);
+        message_id.saturating_sub(oldest) < self.size
+    }
+
+    /// Takes a request that waited for the window and may now be sent.
+    pub fn take_waiting(&mut self) -> Option<Flying> {
+        let at = self.flying.iter().position(|f| f.sent == 0 && f.resend && self.is_open(f.message_id))?;
+        Some(self.flying.swap_remove(at))
+    }
+
     /// True when nothing of ours is on the wire.
     #[must_use]
     pub fn is_idle(&self) -> bool {

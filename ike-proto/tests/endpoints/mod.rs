@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use ravelin_crypto::Secret;
+use ravelin_crypto::{Provider, Secret};
 use ravelin_ike_proto::{Config, Endpoint, Event, IkeSaId, Output};
 use ravelin_sa_db::pad::{Identity, Peer};
 use ravelin_sa_db::spd::{Action, Policy, Protect};
@@ -26,6 +26,16 @@ pub(crate) fn net(s: &str) -> TrafficSelector {
 
 /// Side 1 or 2; `edit` changes its PAD entry, policy and configuration before they are taken.
 pub(crate) fn side_with(me: u8, seed: u64, edit: impl FnOnce(&mut Peer, &mut Protect, &mut Config, &mut Db)) -> Side {
+    side_on(me, seed, ravelin_crypto::rustcrypto::provider(), edit)
+}
+
+/// The same on a provider of the test's.
+pub(crate) fn side_on(
+    me: u8,
+    seed: u64,
+    crypto: Provider,
+    edit: impl FnOnce(&mut Peer, &mut Protect, &mut Config, &mut Db),
+) -> Side {
     let name = |n: u8| -> Identity { format!("node{n}.test").parse().unwrap() };
     let addr = |n: u8| -> std::net::IpAddr { format!("192.0.2.{n}").parse().unwrap() };
     let other = 3 - me;
@@ -42,8 +52,7 @@ pub(crate) fn side_with(me: u8, seed: u64, edit: impl FnOnce(&mut Peer, &mut Pro
     let ts = |n: u8| net(&format!("10.0.{n}.0"));
     let policy = db.spd.add(Policy::new("net", [ts(me)], [ts(other)], Action::Protect(protect.into()))).unwrap();
     let rng = Box::new(ChaCha20Rng::seed_from_u64(seed));
-    let crypto = Arc::new(ravelin_crypto::rustcrypto::provider());
-    let endpoint = Endpoint::new(Arc::new(config), crypto, rng);
+    let endpoint = Endpoint::new(Arc::new(config), Arc::new(crypto), rng);
     Side { endpoint, db, peer, policy, changes: vec![], events: vec![] }
 }
 

@@ -10,6 +10,8 @@
 mod document;
 #[path = "../endpoints/mod.rs"]
 mod endpoints;
+mod followup;
+mod fresh_ppk;
 mod life;
 mod matrix;
 mod world;

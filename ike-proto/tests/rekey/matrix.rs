@@ -7,7 +7,7 @@
 //! plays one pair only.
 
 use crate::document;
-use crate::world::World;
+use crate::world::{World, hybrid};
 use ravelin_ike_proto::Event;
 use ravelin_ike_proto::sa::Lifecycle;
 use ravelin_sa_db::{Instant, PolicyId};
@@ -71,9 +71,23 @@ fn expected(a: Act, b: Act) -> (usize, usize) {
     }
 }
 
+/// Which key exchanges the SAs are made with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Keys {
+    /// One for IKE SAs, none for Child SAs.
+    Plain,
+    /// An additional one for both, so that every rekeying takes an IKE_FOLLOWUP_KE (RFC 9370 §2.2.4).
+    Additional,
+}
+
 /// One run: at every point where there is a choice the script says which; after its end always the first.
-fn play(acts: [Act; 2], seed: u64, losses: usize, script: &[usize]) -> (Vec<(usize, usize)>, World) {
-    let mut w = World::up(seed, |_, _, c, _| c.window = if seed == 3 { 2 } else { 1 });
+fn play(keys: Keys, acts: [Act; 2], seed: u64, losses: usize, script: &[usize]) -> (Vec<(usize, usize)>, World) {
+    let mut w = World::quick(seed, |p, t, c, _| {
+        c.window = if seed == 3 { 2 } else { 1 };
+        if keys == Keys::Additional {
+            hybrid(p, t);
+        }
+    });
     if acts.contains(&Act::DeleteIke) {
         // Who deletes an IKE SA stops at once and is still sent to until its Delete arrives.
         w.busy.clear();
@@ -109,13 +123,15 @@ fn play(acts: [Act; 2], seed: u64, losses: usize, script: &[usize]) -> (Vec<(usi
 }
 
 /// Every script there is, one after another, depth first.
-fn explore(acts: [Act; 2], seed: u64, losses: usize, mut see: impl FnMut(&World)) -> usize {
+fn explore(keys: Keys, acts: [Act; 2], seed: u64, losses: usize, mut see: impl FnMut(&World)) -> usize {
     let (mut script, mut runs) = (vec![], 0);
     loop {
-        let said = std::panic::catch_unwind(|| play(acts, seed, losses, &script));
-        let Ok((mut taken, w)) = said else { panic!("{acts:?} seed {seed} losses {losses} script {script:?}") };
+        let said = std::panic::catch_unwind(|| play(keys, acts, seed, losses, &script));
+        let Ok((mut taken, w)) = said else {
+            panic!("{keys:?} {acts:?} seed {seed} losses {losses} script {script:?}")
+        };
         let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(acts, &w)));
-        assert!(checked.is_ok(), "{acts:?} seed {seed} losses {losses} script {script:?}");
+        assert!(checked.is_ok(), "{keys:?} {acts:?} seed {seed} losses {losses} script {script:?}");
         runs += 1;
         see(&w);
         while taken.last().is_some_and(|(choice, options)| choice + 1 == *options) {
@@ -155,37 +171,56 @@ fn story(w: &World) -> &'static str {
 }
 
 /// Orders of one pair, over all seeds: without losses, and with as many as the environment says, 1 unless told.
-fn orders(acts: [Act; 2], losses: usize) -> (usize, BTreeMap<&'static str, usize>) {
+fn orders(keys: Keys, acts: [Act; 2], losses: usize) -> (usize, BTreeMap<&'static str, usize>) {
     let mut stories: BTreeMap<&str, usize> = BTreeMap::new();
-    let runs = (1..=3).map(|seed| explore(acts, seed, losses, |w| *stories.entry(story(w)).or_default() += 1)).sum();
-    (runs, stories)
+    let one = |seed| explore(keys, acts, seed, losses, |w| *stories.entry(story(w)).or_default() += 1);
+    ((1..=3).map(one).sum(), stories)
+}
+
+/// Plays every pair; the rows of the document, and how many runs there were without losses and with.
+fn play_all(keys: Keys, losses: usize, only: Option<&str>) -> (String, usize, usize) {
+    let (mut total, mut lossy) = (0, 0);
+    let mut rows = String::new();
+    for a in ACTS {
+        for b in ACTS {
+            if only.is_some_and(|o| *o != *format!("{a:?}{b:?}")) {
+                continue;
+            }
+            let (runs, stories) = orders(keys, [a, b], 0);
+            let (more, _) = if losses > 0 { orders(keys, [a, b], losses) } else { (0, BTreeMap::new()) };
+            total += runs;
+            lossy += more;
+            println!("{keys:?} {a:?} {b:?} {runs} {more} {stories:?}");
+            let (ikes, children) = expected(a, b);
+            let new = ikes * [a, b].iter().filter(|x| **x == Act::NewChild).count();
+            let seen: Vec<_> = stories.iter().map(|(k, n)| format!("{k}: {n}")).collect();
+            let (a, b, seen) = (a.name(), b.name(), seen.join(", "));
+            let with_losses = if keys == Keys::Plain { format!(" {more} |") } else { String::new() };
+            let _ = writeln!(rows, "| {a} | {b} | {runs} |{with_losses} {seen} | {ikes} | {} |", children + new);
+        }
+    }
+    println!("{keys:?}: {total} runs without losses, {lossy} with");
+    (rows, total, lossy)
 }
 
 #[test]
 fn every_pair_in_every_order() {
     let losses = std::env::var("RAVELIN_LOSSES").ok().and_then(|v| v.parse().ok()).unwrap_or(1);
     let only = std::env::var("RAVELIN_PAIR").ok();
-    let (mut total, mut lossy) = (0, 0);
-    let mut rows = String::new();
-    for a in ACTS {
-        for b in ACTS {
-            if only.as_ref().is_some_and(|o| *o != format!("{a:?}{b:?}")) {
-                continue;
-            }
-            let (runs, stories) = orders([a, b], 0);
-            let (more, _) = if losses > 0 { orders([a, b], losses) } else { (0, BTreeMap::new()) };
-            total += runs;
-            lossy += more;
-            println!("{a:?} {b:?} {runs} {more} {stories:?}");
-            let (ikes, children) = expected(a, b);
-            let new = ikes * [a, b].iter().filter(|x| **x == Act::NewChild).count();
-            let seen: Vec<_> = stories.iter().map(|(k, n)| format!("{k}: {n}")).collect();
-            let (a, b, seen) = (a.name(), b.name(), seen.join(", "));
-            let _ = writeln!(rows, "| {a} | {b} | {runs} | {more} | {seen} | {ikes} | {} |", children + new);
-        }
-    }
-    println!("{total} runs without losses, {lossy} with");
+    let (rows, total, lossy) = play_all(Keys::Plain, losses, only.as_deref());
     if only.is_none() && losses == 1 {
-        document::check(&rows, total, lossy);
+        document::check("matrix", &document::matrix(&rows, total, lossy));
+    }
+}
+
+/// The same where every rekeying is a chain of exchanges; with losses only when `RAVELIN_FULL` says so.
+#[test]
+fn every_pair_in_every_order_with_additional_key_exchanges() {
+    let full = std::env::var_os("RAVELIN_FULL").is_some();
+    let losses = std::env::var("RAVELIN_LOSSES").ok().and_then(|v| v.parse().ok()).unwrap_or(usize::from(full));
+    let only = std::env::var("RAVELIN_PAIR").ok();
+    let (rows, total, _) = play_all(Keys::Additional, losses, only.as_deref());
+    if only.is_none() {
+        document::check("chains", &document::chains(&rows, total));
     }
 }

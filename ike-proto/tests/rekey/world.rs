@@ -1,8 +1,10 @@
 //! Two endpoints in memory, each with a model of a data plane, and a wire whose every datagram waits to be delivered
 //! or lost by whoever drives it.
 
-use crate::endpoints::{Side, net, side_with};
-use ravelin_ike_proto::{Config, Event, Output};
+use crate::endpoints::{Side, net, side_on};
+use ravelin_crypto::ke::{KeSecret, KeyExchange};
+use ravelin_crypto::{CryptoError, CryptoRng, KeId, Provider, Secret};
+use ravelin_ike_proto::{Ask, Config, Event, Output, Ticket};
 use ravelin_sa_db::pad::{IkeTimes, Peer};
 use ravelin_sa_db::proposal::{Proposal, ProposalProtocol};
 use ravelin_sa_db::spd::{Action, ChildTimes, Policy, Protect};
@@ -64,10 +66,65 @@ pub(crate) struct Datagram {
     bytes: Vec<u8>,
 }
 
+/// A key exchange in form only: both sides say a number, and the secret is their sum. Never do this elsewhere.
+struct Toy(KeId);
+
+struct ToySecret(KeId, Vec<u8>);
+
+fn sum(a: &[u8], b: &[u8]) -> Secret {
+    Secret::new(a.iter().zip(b).map(|(a, b)| a.wrapping_add(*b)).collect())
+}
+
+impl KeyExchange for Toy {
+    fn id(&self) -> KeId {
+        self.0
+    }
+    fn initiator_len(&self) -> usize {
+        32
+    }
+    fn responder_len(&self) -> usize {
+        32
+    }
+    fn initiate(&self, rng: &mut dyn CryptoRng) -> Result<(Box<dyn KeSecret>, Vec<u8>), CryptoError> {
+        let mut own = vec![0; 32];
+        rng.fill_bytes(&mut own);
+        Ok((Box::new(ToySecret(self.0, own.clone())), own))
+    }
+    fn respond(&self, rng: &mut dyn CryptoRng, peer: &[u8]) -> Result<(Vec<u8>, Secret), CryptoError> {
+        let mut own = vec![0; 32];
+        rng.fill_bytes(&mut own);
+        let secret = sum(&own, peer);
+        Ok((own, secret))
+    }
+}
+
+impl KeSecret for ToySecret {
+    fn id(&self) -> KeId {
+        self.0
+    }
+    fn finish(self: Box<Self>, peer: &[u8]) -> Result<Secret, CryptoError> {
+        Ok(sum(&self.1, peer))
+    }
+}
+
+impl Datagram {
+    /// The message id in its IKE header.
+    pub(crate) fn message_id(&self) -> u8 {
+        self.bytes[if self.bytes[..4] == [0; 4] { 27 } else { 23 }]
+    }
+
+    /// The exchange type in its IKE header.
+    pub(crate) fn exchange(&self) -> u8 {
+        self.bytes[if self.bytes[..4] == [0; 4] { 22 } else { 18 }]
+    }
+}
+
 pub(crate) struct World {
     pub(crate) sides: [Side; 2],
     pub(crate) planes: [Plane; 2],
     pub(crate) flight: Vec<Datagram>,
+    /// Questions that nobody has answered: side, ticket, question.
+    pub(crate) asks: Vec<(usize, Ticket, Ask)>,
     pub(crate) now: u64,
     /// Policies by which packets flow all the time: an SA in use must have its other end.
     pub(crate) busy: Vec<PolicyId>,
@@ -83,11 +140,47 @@ pub(crate) fn quiet(peer: &mut Peer, protect: &mut Protect, _: &mut Config, _: &
     protect.proposals = Proposal::parse_list(ProposalProtocol::Esp, "aes128gcm16").unwrap();
 }
 
+/// An additional key exchange for IKE SAs and Child SAs alike.
+pub(crate) fn hybrid(peer: &mut Peer, protect: &mut Protect) {
+    let ike = "aes128gcm16-prfsha256-x25519-ke1_ecp256";
+    peer.proposals = Proposal::parse_list(ProposalProtocol::Ike, ike).unwrap();
+    protect.proposals = Proposal::parse_list(ProposalProtocol::Esp, "aes128gcm16-x25519-ke1_ecp256").unwrap();
+}
+
 impl World {
     /// Established, with one Child SA pair for the first of three policies.
     pub(crate) fn up(seed: u64, edit: impl Fn(&mut Peer, &mut Protect, &mut Config, &mut Db)) -> Self {
+        Self::on(&ravelin_crypto::rustcrypto::provider(), seed, edit)
+    }
+
+    /// The same with key exchanges that are no more than their form, for tests of what crosses: quick.
+    pub(crate) fn quick(seed: u64, edit: impl Fn(&mut Peer, &mut Protect, &mut Config, &mut Db)) -> Self {
+        Self::on(&Self::toys(), seed, edit)
+    }
+
+    fn toys() -> Provider {
+        Provider { kes: vec![&Toy(KeId::CURVE25519), &Toy(KeId::ECP_256)], ..ravelin_crypto::rustcrypto::provider() }
+    }
+
+    fn on(crypto: &Provider, seed: u64, edit: impl Fn(&mut Peer, &mut Protect, &mut Config, &mut Db)) -> Self {
+        let mut w = Self::raw_on(crypto, seed, edit);
+        let busy = core::mem::take(&mut w.busy);
+        w.sides[0].start(0);
+        w.collect();
+        w.deliver_all();
+        assert!(w.planes.iter().all(|p| p.inbound.len() == 1), "{}", w.sides[0].story());
+        w.busy = busy;
+        w
+    }
+
+    /// Nothing is begun yet.
+    pub(crate) fn raw(seed: u64, edit: impl Fn(&mut Peer, &mut Protect, &mut Config, &mut Db)) -> Self {
+        Self::raw_on(&ravelin_crypto::rustcrypto::provider(), seed, edit)
+    }
+
+    fn raw_on(crypto: &Provider, seed: u64, edit: impl Fn(&mut Peer, &mut Protect, &mut Config, &mut Db)) -> Self {
         let side = |me: u8| {
-            let mut side = side_with(me, seed * 2 + u64::from(me), |p, t, c, d| {
+            let mut side = side_on(me, seed * 2 + u64::from(me), crypto.clone(), |p, t, c, d| {
                 quiet(p, t, c, d);
                 edit(p, t, c, d);
             });
@@ -101,13 +194,8 @@ impl World {
         };
         let sides = [side(1), side(2)];
         let busy = vec![sides[0].policy];
-        let mut w = Self { sides, planes: [Plane::default(), Plane::default()], flight: vec![], now: 0, busy: vec![] };
-        w.sides[0].start(0);
-        w.collect();
-        w.deliver_all();
-        assert!(w.planes.iter().all(|p| p.inbound.len() == 1), "{}", w.sides[0].story());
-        w.busy = busy;
-        w
+        let planes = [Plane::default(), Plane::default()];
+        Self { sides, planes, flight: vec![], asks: vec![], now: 0, busy }
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -122,6 +210,7 @@ impl World {
                     Output::Transmit(t) => self.flight.push(Datagram { to: 1 - at, path: t.path, bytes: t.bytes }),
                     Output::Change(c) => self.planes[at].apply(&c),
                     Output::Event(e) => self.sides[at].events.push(e),
+                    Output::Ask(ticket, ask) => self.asks.push((at, ticket, ask)),
                     _ => {}
                 }
             }

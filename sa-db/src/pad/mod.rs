@@ -19,7 +19,7 @@ pub(crate) mod snapshot;
 pub use credentials::{Credential, Credentials};
 pub use identity::{IdKind, IdPattern, Identity, IdentityError};
 pub use peer::{
-    AuthMethod, Childless, Eap, EapMethod, IkeTimes, NatTraversal, Peer, PpkMethod, Revocation, TranscriptAuth,
+    AuthMethod, Childless, Eap, EapMethod, IkeTimes, NatTraversal, Peer, PpkMethod, PpkSource, Revocation, TranscriptAuth,
     Uniqueness,
 };
 pub use secrets::Secrets;

@@ -137,6 +137,16 @@ pub enum PpkMethod {
     Intermediate,
 }
 
+/// Where the PPKs that we begin with come from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum PpkSource {
+    /// The PAD: the one PPK that [`Peer::ppk`] names.
+    #[default]
+    Configured,
+    /// A key-distribution system: whoever drives the endpoint is asked for the next one before each use.
+    Asked,
+}
+
 /// Whether AUTH covers both IKE_SA_INIT messages in full (draft-ietf-ipsecme-ikev2-downgrade-prevention).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -232,6 +242,10 @@ pub struct Peer {
     pub ppk_method: PpkMethod,
     /// Refuse the peer without a post-quantum PSK.
     pub ppk_required: bool,
+    /// Where ours comes from.
+    pub ppk_source: PpkSource,
+    /// Mix one into every CREATE_CHILD_SA of ours too, where RFC 9867 was agreed on.
+    pub ppk_rekey: bool,
     /// AUTH over the whole of IKE_SA_INIT, against downgrades.
     pub transcript_auth: TranscriptAuth,
     /// What to do when the same identities come again.
@@ -278,6 +292,8 @@ impl Peer {
             ppk_method: PpkMethod::default(),
             transcript_auth: TranscriptAuth::default(),
             ppk_required: false,
+            ppk_source: PpkSource::default(),
+            ppk_rekey: false,
             uniqueness: Uniqueness::default(),
             nat_traversal: NatTraversal::default(),
             fragmentation: true,

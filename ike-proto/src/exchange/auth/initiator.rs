@@ -224,7 +224,7 @@ impl Auth {
         if let Some(offer) = self.child {
             let (ni, nr) = (core.opening.ni.clone(), core.opening.nr.clone());
             let policy = offer.policy();
-            if let Err(failure) = child::accept(cx, core, offer, msg, &ni, &nr, &[]) {
+            if let Err(failure) = child::accept(cx, core, offer, msg, &ni, &nr) {
                 let tell = failure.must_delete;
                 cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason: failure.reason.clone() });
                 if tell {

@@ -1,40 +1,23 @@
 //! A post-quantum PSK in IKE_AUTH (RFC 8784). Nothing here changes the IKE SA: the caller puts the keys into force once
 //! everything is verified.
 
+use super::super::ppk::{self as source, Ppk};
 use super::super::{Cx, Inbound, SaCore};
 use super::no_keys;
-use crate::ask::{Answer, Ask, Halt};
+use crate::ask::Halt;
 use crate::error::Reason;
 use crate::ext::ppk::{self, PpkUse};
 use crate::keys::SkKeys;
 use crate::registry::NotifyType;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ravelin_crypto::Secret;
 use ravelin_sa_db::pad::Peer;
-
-/// The PPK with this PPK_ID: from the PAD, or asked for.
-fn find(cx: &Cx<'_>, core: &SaCore, id: &[u8]) -> Result<Option<Arc<Secret>>, Halt> {
-    if let Some(secret) = cx.db.pad.secrets.ppk(id) {
-        return Ok(Some(Arc::clone(secret)));
-    }
-    if !cx.config.asks {
-        return Ok(None);
-    }
-    match core.answers.to(Ask::Ppk { id: id.to_vec() }) {
-        Ok(Answer::Secret(secret)) => Ok(Some(Arc::new(secret.clone()))),
-        Ok(_) | Err(Halt::Refuse(_)) => Ok(None),
-        Err(ask) => Err(ask),
-    }
-}
 
 /// Our PPK_ID and the keys with our PPK mixed in, when RFC 8784 was agreed on.
 pub(super) fn own(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Option<(Vec<u8>, SkKeys)>, Halt> {
     if core.agreed.ppk != PpkUse::Auth {
         return Ok(None);
     }
-    let Some(id) = peer.ppk.clone() else { return Ok(None) };
-    let Some(secret) = find(cx, core, &id)? else { return Ok(None) };
+    let Some(Ppk { id, secret }) = source::own(cx, core, peer)? else { return Ok(None) };
     let suite = core.suite.as_ref().ok_or_else(no_keys)?;
     Ok(Some((id, ppk::mix_auth(suite.prf, &secret, &core.keys).map_err(Reason::from)?)))
 }
@@ -43,7 +26,7 @@ pub(super) fn own(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Option<(Vec
 pub(super) fn peers(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>) -> Result<Option<SkKeys>, Halt> {
     let named = msg.notify(NotifyType::PPK_IDENTITY).filter(|_| core.agreed.ppk == PpkUse::Auth);
     let Some(named) = named else { return Ok(None) };
-    let Some(secret) = find(cx, core, &named.data)? else { return Ok(None) };
+    let Some(Ppk { secret, .. }) = source::by_id(cx, core, &named.data)? else { return Ok(None) };
     let suite = core.suite.as_ref().ok_or_else(no_keys)?;
     Ok(Some(ppk::mix_auth(suite.prf, &secret, &core.keys).map_err(Reason::from)?))
 }
@@ -51,8 +34,7 @@ pub(super) fn peers(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>) -> Result<Opt
 /// A mandatory PPK must be in the keys.
 pub(super) fn satisfied(used: bool, peer: &Peer) -> Result<(), Reason> {
     if peer.ppk_required && !used {
-        let kind = "common post-quantum preshared key, which policy demands (RFC 8784, RFC 9867)";
-        return Err(Reason::NoCredential { kind, identity: peer.name.clone() });
+        return Err(source::missing(peer));
     }
     Ok(())
 }

@@ -125,7 +125,7 @@ pub(super) fn finish(
         }
     } else {
         let configured = configure::lease(cx, core, request).map(|cp| draft.extend(cp));
-        match configured.and_then(|()| child::answer(cx, core, request, &ni, &nr, false)) {
+        match configured.and_then(|()| child::answer(cx, core, request, &ni, &nr)) {
             Ok(payloads) => draft.extend(payloads),
             Err(ChildFailure { notify: kind, data, reason, .. }) => {
                 draft.push(notify(kind, data));
