@@ -27,8 +27,7 @@ use crate::exchange::mobility::Mobility;
 use crate::exchange::sa_init::{self, Refusal, SaInit};
 use crate::exchange::{
     Agreed, ChildState, Cx, Effect, InFlight, Inbound, Opening, Pending, SaCore, Schedule, child_rekey, configure,
-    followup_ke,
-    informational,
+    followup_ke, informational,
 };
 use crate::ext::int_auth::IntAuth;
 use crate::ids::{IkeSaId, Role};

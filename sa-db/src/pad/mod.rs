@@ -19,8 +19,8 @@ pub(crate) mod snapshot;
 pub use credentials::{Credential, Credentials};
 pub use identity::{IdKind, IdPattern, Identity, IdentityError};
 pub use peer::{
-    AuthMethod, Childless, Eap, EapMethod, IkeTimes, NatTraversal, Peer, PpkMethod, PpkSource, Revocation, TranscriptAuth,
-    Uniqueness,
+    AuthMethod, Childless, Eap, EapMethod, IkeTimes, NatTraversal, Peer, PpkMethod, PpkSource, Revocation,
+    TranscriptAuth, Uniqueness,
 };
 pub use secrets::Secrets;
 

@@ -139,6 +139,7 @@ pub enum PpkMethod {
 
 /// Where the PPKs that we begin with come from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PpkSource {
     /// The PAD: the one PPK that [`Peer::ppk`] names.
     #[default]

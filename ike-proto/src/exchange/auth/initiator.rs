@@ -234,7 +234,8 @@ impl Auth {
         }
         core.opening = Opening::default();
         let Some((policy, packet)) = self.later else { return Step::Done };
-        match CreateChild::request(cx, core, policy, packet) {
+        // A PPK, where one is agreed on, has just come into the keys.
+        match CreateChild::request(cx, core, policy, packet, None) {
             Ok((inflight, draft)) => Step::Next(inflight, draft),
             Err(reason) => {
                 cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason });
