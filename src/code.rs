@@ -204,6 +204,7 @@ pub fn ask_kind(ask: &Ask) -> u32 {
         Ask::SharedSecret { .. } => 3,
         Ask::Ppk { .. } => 4,
         Ask::Eap { .. } => 5,
+        Ask::NextPpk { .. } => 6,
         _ => NEWER,
     }
 }
