@@ -198,6 +198,8 @@ impl fmt::Debug for Plane {
 }
 
 #[cfg(test)]
+mod journey;
+#[cfg(test)]
 mod mode_tests;
 #[cfg(test)]
 mod tests;
