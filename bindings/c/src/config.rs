@@ -1,95 +1,221 @@
-//! Building the configuration of a node: ports, peers, policies. Every setter checks; `ravelin_config_error` says why.
+//! The configuration of a node: from a TOML text, or by builder calls. Every setter checks, and
+//! `ravelin_config_error` says why one refused. What belongs to one peer or policy is in `peer.rs`.
+//!
+//! To add a setting: one function here or in `peer.rs`, one line in `bindings/surface.txt`.
 
-use crate::guard::{bytes, entry, exclusive, text};
+use crate::guard::{Handle, Kind, Use, bytes, free, give, maybe_text, put, text, wanted, with};
 use crate::types::ravelin_status;
+use ::ravelin_config::Gateway;
 use ravelin::code::Status;
-use ravelin::db::pad::{IdPattern, Identity, Peer};
-use ravelin::db::proposal::{Proposal, ProposalProtocol};
-use ravelin::db::spd::{Action, Policy, Protect};
-use ravelin::{Config, Db, PeerId, Secret};
+use ravelin::crypto::Provider;
+use ravelin::{Config, DataPlane, Db};
 use std::ffi::{CString, c_char};
-use std::net::IpAddr;
-use std::sync::atomic::AtomicBool;
+use std::path::Path;
+use std::time::Duration;
 
-/// A configuration under construction. Made by `ravelin_config_new`, given to `ravelin_node_new` or freed.
+/// The configuration of nodes. Made by `ravelin_config_new`, freed by `ravelin_config_free`; nodes copy what they need.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct ravelin_config {
-    pub(crate) busy: AtomicBool,
+    using: Use,
     pub(crate) config: Config,
     pub(crate) db: Db,
-    error: CString,
+    pub(crate) error: CString,
+    key: CString,
+    place: (u32, u32),
+    gateway: Option<Gateway>,
+    pub(crate) names: Vec<CString>,
+}
+
+impl Handle for ravelin_config {
+    const KIND: Kind = Kind::Config;
+    fn mark(this: *const Self) -> *const Use {
+        // SAFETY: only the address of the field is taken.
+        unsafe { &raw const (*this).using }
+    }
+}
+
+/// Text for C: up to the first NUL it may hold.
+pub(crate) fn c_text(text: impl ToString) -> CString {
+    let mut text = text.to_string().into_bytes();
+    text.truncate(text.iter().position(|b| *b == 0).unwrap_or(text.len()));
+    CString::new(text).unwrap_or_default()
+}
+
+/// The cryptography of every node, plane and configuration of this library.
+pub(crate) fn provider() -> Provider {
+    ravelin::crypto::awslc::provider()
 }
 
 impl ravelin_config {
-    fn fail(&mut self, why: impl ToString) -> Status {
-        self.error = CString::new(why.to_string()).unwrap_or_default();
+    pub(crate) fn fail(&mut self, why: impl ToString) -> Status {
+        self.error = c_text(why);
+        self.key = CString::default();
+        self.place = (0, 0);
         Status::Configuration
     }
 }
 
-/// An empty configuration with the defaults. Free it by `ravelin_config_free` unless a node took it.
+/// An empty configuration with the defaults. Any thread.
 ///
 /// # Safety
 /// `out` is NULL or points to a pointer that may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ravelin_config_new(out: *mut *mut ravelin_config) -> ravelin_status {
-    entry(|| {
-        if out.is_null() {
-            return Err(Status::NullPointer);
-        }
-        let new = Box::new(ravelin_config {
-            busy: AtomicBool::new(false),
+    crate::guard::entry(|| {
+        wanted(out)?;
+        let new = ravelin_config {
+            using: Use::default(),
             config: Config::default(),
             db: Db::default(),
             error: CString::default(),
-        });
-        // SAFETY: not NULL, and the caller vouches that it may be written.
-        unsafe { out.write(Box::into_raw(new)) };
-        Ok(())
+            key: CString::default(),
+            place: (0, 0),
+            gateway: None,
+            names: Vec::new(),
+        };
+        // SAFETY: handed on.
+        unsafe { give(out, new) }
     })
 }
 
-/// Frees a configuration that no node took. NULL is nothing to do.
+/// Frees a configuration; its secrets are wiped. NULL is nothing to do. No thread may use it any more.
 ///
 /// # Safety
-/// `config` is NULL or came from `ravelin_config_new`, was not freed and not given to a node.
+/// `config` is NULL or came from `ravelin_config_new`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ravelin_config_free(config: *mut ravelin_config) {
-    if !config.is_null() {
-        // SAFETY: it came from Box::into_raw and is freed once.
-        drop(unsafe { Box::from_raw(config) });
-    }
+pub unsafe extern "C" fn ravelin_config_free(config: *mut ravelin_config) -> ravelin_status {
+    // SAFETY: handed on.
+    unsafe { free(config) }
 }
 
-/// Why the last call on this configuration said `configuration not acceptable`; empty before. Valid until the next
-/// call on it; NULL for NULL.
+/// Why the last call on this configuration was refused with `configuration not acceptable`; empty before. Lent until
+/// the next call on it. One thread at a time.
 ///
 /// # Safety
-/// `config` is NULL or a live configuration.
+/// `config` is NULL or live; `text` is NULL or may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ravelin_config_error(config: *const ravelin_config) -> *const c_char {
-    // SAFETY: NULL or live.
-    unsafe { config.as_ref() }.map_or(std::ptr::null(), |c| c.error.as_ptr())
+pub unsafe extern "C" fn ravelin_config_error(config: *mut ravelin_config, text: *mut *const c_char) -> ravelin_status {
+    // SAFETY: handed on.
+    unsafe { with(config, |c| put(text, c.error.as_ptr())) }
 }
 
-/// Runs `f` on a live configuration.
+/// Where in a TOML text the last error is: line and column from 1 (0: the text as a whole), and the key as in
+/// `peer[0].child[1].esp` (lent). One thread at a time.
 ///
 /// # Safety
-/// `config` is NULL or a live configuration that no other thread uses.
-unsafe fn with(config: *mut ravelin_config, f: impl FnOnce(&mut ravelin_config) -> Result<(), Status>) -> i32 {
-    if config.is_null() {
-        return Status::NullPointer as i32;
-    }
-    // SAFETY: not NULL; the flag is only ever touched atomically.
-    let busy = unsafe { &*std::ptr::addr_of!((*config).busy) };
-    // SAFETY: the flag keeps a second thread out; the caller vouches for the rest.
-    exclusive(busy, || f(unsafe { &mut *config }))
+/// `config` is NULL or live; out-parameters are NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_config_error_place(
+    config: *mut ravelin_config,
+    line: *mut u32,
+    column: *mut u32,
+    key: *mut *const c_char,
+) -> ravelin_status {
+    let read = |c: &mut ravelin_config| {
+        wanted(line).and_then(|()| wanted(column)).and_then(|()| wanted(key))?;
+        // SAFETY: handed on.
+        unsafe {
+            put(line, c.place.0)?;
+            put(column, c.place.1)?;
+            put(key, c.key.as_ptr())
+        }
+    };
+    // SAFETY: handed on.
+    unsafe { with(config, read) }
+}
+
+/// Reads a configuration from TOML (docs/gateway.md has all keys) in place of all that was there. `name` is what
+/// errors call the text; files that it names (certificates, keys) are looked for in that file's folder, and this is the only call of
+/// the library that opens files. NULL: no name. One thread at a time.
+///
+/// # Safety
+/// `config` is NULL or live; `toml` points to `len` octets; `name` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_config_load_toml(
+    config: *mut ravelin_config,
+    toml: *const c_char,
+    len: usize,
+    name: *const c_char,
+) -> ravelin_status {
+    let load = |c: &mut ravelin_config| {
+        // SAFETY: the caller vouches for both.
+        let (octets, name) = unsafe { (bytes(toml.cast(), len)?, maybe_text(name)?) };
+        let words = std::str::from_utf8(octets).map_err(|_| c.fail("the text is not UTF-8"))?;
+        match ::ravelin_config::Config::parse(Path::new(name.unwrap_or("configuration")), words, &provider()) {
+            Ok(new) => {
+                c.config = new.node();
+                c.gateway = Some(new.gateway);
+                c.db = new.db;
+                Ok(())
+            }
+            Err(e) => {
+                let status = c.fail(&e);
+                c.key = c_text(&e.key);
+                c.place = (u32::try_from(e.line).unwrap_or(0), u32::try_from(e.column).unwrap_or(0));
+                Err(status)
+            }
+        }
+    };
+    // SAFETY: handed on.
+    unsafe { with(config, load) }
+}
+
+/// Table `[gateway]` of a TOML text: what a daemon takes from the system.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_camel_case_types, reason = "the C name")]
+pub struct ravelin_gateway {
+    /// Name of the TUN device (lent).
+    pub tun: *const c_char,
+    /// Path of the control socket (lent).
+    pub control: *const c_char,
+    /// MTU of the TUN device.
+    pub mtu: u16,
+    /// UDP port of IKE.
+    pub ike_port: u16,
+    /// UDP port of IKE and ESP behind NATs.
+    pub nat_port: u16,
+    /// Routing table for the routes into the tunnels.
+    pub route_table: u32,
+    /// Mark on own packets.
+    pub mark: u32,
+}
+
+/// Table `[gateway]` of the TOML text that was loaded; `nothing there` without one. Texts are lent until the next call on
+/// this configuration. One thread at a time.
+///
+/// # Safety
+/// `config` is NULL or live; `out` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_config_gateway(
+    config: *mut ravelin_config,
+    out: *mut ravelin_gateway,
+) -> ravelin_status {
+    let read = |c: &mut ravelin_config| {
+        let g = c.gateway.as_ref().ok_or(Status::Nothing)?;
+        c.names = vec![c_text(&g.tun), c_text(g.control.display())];
+        let name = |n: usize| c.names.get(n).map_or(std::ptr::null(), |t| t.as_ptr());
+        let gateway = ravelin_gateway {
+            tun: name(0),
+            control: name(1),
+            mtu: g.mtu,
+            ike_port: g.ike_port,
+            nat_port: g.nat_port,
+            route_table: g.route_table,
+            mark: g.mark,
+        };
+        // SAFETY: handed on.
+        unsafe { put(out, gateway) }
+    };
+    // SAFETY: handed on.
+    unsafe { with(config, read) }
 }
 
 /// UDP ports: ours for IKE, ours for NAT traversal, the peers' for NAT traversal. None may be 0; the first two differ.
+/// One thread at a time.
 ///
 /// # Safety
-/// `config` is NULL or a live configuration.
+/// `config` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ravelin_config_ports(
     config: *mut ravelin_config,
@@ -108,131 +234,108 @@ pub unsafe extern "C" fn ravelin_config_ports(
     unsafe { with(config, set) }
 }
 
-/// Asks for key events (`RAVELIN_OUTPUT_IKE_KEYS`, `RAVELIN_OUTPUT_CHILD_KEYS`). For debugging only.
+/// Retransmissions (RFC 7296 §2.1): the wait for the first answer in milliseconds, and how often a request is repeated
+/// before its peer counts as dead (at most 64). One thread at a time.
 ///
 /// # Safety
-/// `config` is NULL or a live configuration.
+/// `config` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_config_retransmit(
+    config: *mut ravelin_config,
+    first_wait_ms: u32,
+    tries: u32,
+) -> ravelin_status {
+    let set = |c: &mut ravelin_config| {
+        if first_wait_ms == 0 || tries > 64 {
+            return Err(c.fail("retransmission: expected a wait above 0 and at most 64 tries"));
+        }
+        c.config.ike.retransmit.timeout = Duration::from_millis(first_wait_ms.into());
+        c.config.ike.retransmit.tries = tries;
+        Ok(())
+    };
+    // SAFETY: handed on.
+    unsafe { with(config, set) }
+}
+
+/// Asks for key events (`RAVELIN_OUTPUT_IKE_KEYS`, `RAVELIN_OUTPUT_CHILD_KEYS`), for debugging only: whoever has them
+/// reads the traffic. One thread at a time.
+///
+/// # Safety
+/// `config` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ravelin_config_export_keys(config: *mut ravelin_config, on: bool) -> ravelin_status {
     // SAFETY: handed on.
-    unsafe {
-        with(config, |c| {
-            c.config.ike.export_keys = on;
-            Ok(())
-        })
-    }
+    unsafe { with(config, |c| Ok(c.config.ike.export_keys = on)) }
 }
 
-/// Leaves the packets to the caller's own data plane: steps come out as outputs of kind `RAVELIN_OUTPUT_CHANGE`.
+/// Leaves the packets to the caller's own data plane: steps come out as outputs of kind `RAVELIN_OUTPUT_CHANGE`, and
+/// what the plane sees goes in by `ravelin_node_handle_report`. One thread at a time.
 ///
 /// # Safety
-/// `config` is NULL or a live configuration.
+/// `config` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ravelin_config_external_plane(config: *mut ravelin_config, on: bool) -> ravelin_status {
+    let plane = if on { DataPlane::External } else { DataPlane::Inline };
     // SAFETY: handed on.
-    unsafe {
-        with(config, |c| {
-            c.config.data_plane = if on { ravelin::DataPlane::External } else { ravelin::DataPlane::Inline };
-            Ok(())
-        })
-    }
+    unsafe { with(config, |c| Ok(c.config.data_plane = plane)) }
 }
 
-/// Adds a peer with a pre-shared key. `remote_addr` may be NULL for a peer that only initiates; `ike` may be NULL for
-/// the default proposals, else as in "aes256gcm16-prfsha384-x25519". Writes the peer's id.
+/// Asks the caller about secrets and certificate chains that the configuration does not hold, by outputs of kind
+/// `RAVELIN_OUTPUT_ASK`, and waits `timeout_ms` for each answer. Off: that is refused. Signatures of keys that are
+/// elsewhere are asked for in any case. One thread at a time.
 ///
 /// # Safety
-/// `config` is NULL or a live configuration; texts are NULL or NUL-terminated; `psk` points to `psk_len` octets;
-/// `peer` is NULL or may be written.
+/// `config` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ravelin_config_add_peer(
+pub unsafe extern "C" fn ravelin_config_asks(config: *mut ravelin_config, on: bool, timeout_ms: u32) -> ravelin_status {
+    let set = |c: &mut ravelin_config| {
+        if timeout_ms == 0 {
+            return Err(c.fail("asks: expected a timeout above 0"));
+        }
+        c.config.ike.asks = on;
+        c.config.ike.ask_timeout = Duration::from_millis(timeout_ms.into());
+        Ok(())
+    };
+    // SAFETY: handed on.
+    unsafe { with(config, set) }
+}
+
+/// The id of a peer by its name. One thread at a time.
+///
+/// # Safety
+/// `config` is NULL or live; `name` is NULL or NUL-terminated; `peer` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_config_find_peer(
     config: *mut ravelin_config,
     name: *const c_char,
-    local_id: *const c_char,
-    remote_id: *const c_char,
-    local_addr: *const c_char,
-    remote_addr: *const c_char,
-    remote_port: u16,
-    psk: *const u8,
-    psk_len: usize,
-    ike: *const c_char,
     peer: *mut u32,
 ) -> ravelin_status {
-    let add = |c: &mut ravelin_config| {
-        if peer.is_null() {
-            return Err(Status::NullPointer);
-        }
-        // SAFETY: the caller vouches for all texts.
-        let (name, local, remote, address) =
-            unsafe { (text(name)?, text(local_id)?, text(remote_id)?, text(local_addr)?) };
-        // SAFETY: the caller vouches for the octets.
-        let psk = unsafe { bytes(psk, psk_len)? };
-        if psk.is_empty() {
-            return Err(c.fail("the pre-shared key is empty"));
-        }
-        let local: Identity = local.parse().map_err(|e| c.fail(e))?;
-        let remote: IdPattern = remote.parse().map_err(|e| c.fail(e))?;
-        c.db.pad.secrets.add_psk(Some(&local), remote.exact(), Secret::new(psk.to_vec()));
-        let mut entry = Peer::new(name, local, remote);
-        entry.local = Some(address.parse::<IpAddr>().map_err(|e| c.fail(e))?);
-        if !remote_addr.is_null() {
-            // SAFETY: not NULL, the caller vouches for the terminator.
-            let remote: IpAddr = unsafe { text(remote_addr)? }.parse().map_err(|e| c.fail(e))?;
-            entry.remote = Some((remote, remote_port).into());
-        }
-        if !ike.is_null() {
-            // SAFETY: not NULL, the caller vouches for the terminator.
-            let words = unsafe { text(ike)? };
-            entry.proposals = Proposal::parse_list(ProposalProtocol::Ike, words).map_err(|e| c.fail(e))?;
-        }
-        let id = c.db.pad.add(entry).map_err(|e| c.fail(e))?;
-        // SAFETY: not NULL, and the caller vouches that it may be written.
-        unsafe { peer.write(id.0) };
-        Ok(())
+    let find = |c: &mut ravelin_config| {
+        // SAFETY: handed on.
+        let id = c.db.pad.find_by_name(unsafe { text(name)? }).ok_or(Status::UnknownPeer)?;
+        // SAFETY: handed on.
+        unsafe { put(peer, id.0) }
     };
     // SAFETY: handed on.
-    unsafe { with(config, add) }
+    unsafe { with(config, find) }
 }
 
-/// Adds a policy that protects traffic with a peer. Selectors as in "10.1.0.0/16" or "10.1.0.0/16[tcp/80]", several
-/// separated by commas; `esp` may be NULL for the default proposals. Writes the policy's id.
+/// The id of a policy by its name; in a TOML text it is called `PEER/CHILD`. One thread at a time.
 ///
 /// # Safety
-/// As `ravelin_config_add_peer`.
+/// `config` is NULL or live; `name` is NULL or NUL-terminated; `policy` is NULL or may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ravelin_config_add_child(
+pub unsafe extern "C" fn ravelin_config_find_policy(
     config: *mut ravelin_config,
-    peer: u32,
     name: *const c_char,
-    local_ts: *const c_char,
-    remote_ts: *const c_char,
-    esp: *const c_char,
     policy: *mut u32,
 ) -> ravelin_status {
-    let add = |c: &mut ravelin_config| {
-        if policy.is_null() {
-            return Err(Status::NullPointer);
-        }
-        if c.db.pad.peer(PeerId(peer)).is_none() {
-            return Err(Status::UnknownPeer);
-        }
-        // SAFETY: the caller vouches for all texts.
-        let (name, local, remote) = unsafe { (text(name)?, text(local_ts)?, text(remote_ts)?) };
-        let mut protect = Protect::new(PeerId(peer));
-        if !esp.is_null() {
-            // SAFETY: not NULL, the caller vouches for the terminator.
-            let words = unsafe { text(esp)? };
-            protect.proposals = Proposal::parse_list(ProposalProtocol::Esp, words).map_err(|e| c.fail(e))?;
-        }
-        let selectors = |list: &str| list.split(',').map(|s| s.trim().parse()).collect::<Result<Vec<_>, _>>();
-        let local = selectors(local).map_err(|e| c.fail(e))?;
-        let remote = selectors(remote).map_err(|e| c.fail(e))?;
-        let entry = Policy::new(name, local, remote, Action::Protect(protect.into()));
-        let id = c.db.spd.add(entry).map_err(|e| c.fail(e))?;
-        // SAFETY: not NULL, and the caller vouches that it may be written.
-        unsafe { policy.write(id.0) };
-        Ok(())
+    let find = |c: &mut ravelin_config| {
+        // SAFETY: handed on.
+        let id = c.db.spd.find_by_name(unsafe { text(name)? }).ok_or(Status::UnknownPolicy)?;
+        // SAFETY: handed on.
+        unsafe { put(policy, id.0) }
     };
     // SAFETY: handed on.
-    unsafe { with(config, add) }
+    unsafe { with(config, find) }
 }

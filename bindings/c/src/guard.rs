@@ -1,8 +1,46 @@
-//! What every entry does before and after its work: NULL checks, one thread at a time, panics to a status.
+//! What every entry does before and after its work: NULL checks, live handles, one thread at a time, panics to a
+//! status. To add a kind of handle: a variant of [`Kind`] and an `impl Handle`.
 
 use ravelin::code::Status;
+use std::collections::BTreeMap;
+use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Kinds of handles that a caller owns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Config,
+    Node,
+    Snapshot,
+    Plane,
+    Worker,
+    Message,
+}
+
+/// Who uses a handle now.
+#[derive(Default)]
+pub(crate) struct Use(AtomicU8);
+
+const IDLE: u8 = 0;
+const BUSY: u8 = 1;
+/// A panic went through: its state cannot be trusted.
+const BROKEN: u8 = 2;
+
+/// What a caller owns and gives back by its `_free`.
+pub(crate) trait Handle {
+    const KIND: Kind;
+    /// The mark of the thread that uses it; at a fixed place, so that it can be read before anything else.
+    fn mark(this: *const Self) -> *const Use;
+}
+
+/// Every handle that was given out and not freed.
+static LIVE: Mutex<BTreeMap<usize, Kind>> = Mutex::new(BTreeMap::new());
+
+fn live() -> MutexGuard<'static, BTreeMap<usize, Kind>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Runs an entry; a panic becomes a status.
 pub(crate) fn entry(f: impl FnOnce() -> Result<(), Status>) -> i32 {
@@ -13,17 +51,110 @@ pub(crate) fn entry(f: impl FnOnce() -> Result<(), Status>) -> i32 {
     }
 }
 
-/// Runs an entry on a handle that only one thread may use at a time.
-pub(crate) fn exclusive(busy: &AtomicBool, f: impl FnOnce() -> Result<(), Status>) -> i32 {
-    if busy.swap(true, Ordering::Acquire) {
-        return Status::Busy as i32;
+/// Gives a new handle to the caller.
+///
+/// # Safety
+/// `out` is NULL or may be written.
+pub(crate) unsafe fn give<T: Handle>(out: *mut *mut T, new: T) -> Result<(), Status> {
+    if out.is_null() {
+        return Err(Status::NullPointer);
     }
-    let result = entry(f);
-    // After a panic the handle stays busy: its state cannot be trusted.
-    if result != Status::Panic as i32 {
-        busy.store(false, Ordering::Release);
+    let raw = Box::into_raw(Box::new(new));
+    live().insert(raw.addr(), T::KIND);
+    // SAFETY: not NULL, and the caller vouches that it may be written.
+    unsafe { out.write(raw) };
+    Ok(())
+}
+
+/// Takes a handle back and drops it. What is no live handle of this kind is left alone.
+///
+/// # Safety
+/// `handle` is NULL, or nobody uses it from now on.
+pub(crate) unsafe fn free<T: Handle>(handle: *mut T) -> i32 {
+    entry(|| {
+        if handle.is_null() {
+            return Ok(());
+        }
+        let mut list = live();
+        if list.get(&handle.addr()) != Some(&T::KIND) {
+            return Err(Status::NoHandle);
+        }
+        // SAFETY: it is live, and the mark is only ever touched atomically.
+        let mark = unsafe { &*T::mark(handle) };
+        if mark.0.load(Ordering::Acquire) == BUSY {
+            return Err(Status::Busy);
+        }
+        list.remove(&handle.addr());
+        drop(list);
+        // SAFETY: it came from Box::into_raw in `give`, and no one can take it back a second time.
+        drop(unsafe { Box::from_raw(handle) });
+        Ok(())
+    })
+}
+
+/// Runs `f` on a handle that only one thread may use at a time.
+///
+/// # Safety
+/// `handle` is NULL or live. (Debug builds look it up, and say `not a live handle`.)
+pub(crate) unsafe fn with<T: Handle>(handle: *mut T, f: impl FnOnce(&mut T) -> Result<(), Status>) -> i32 {
+    if handle.is_null() {
+        return Status::NullPointer as i32;
     }
+    if cfg!(debug_assertions) && live().get(&handle.addr()) != Some(&T::KIND) {
+        return Status::NoHandle as i32;
+    }
+    // SAFETY: live; the mark is only ever touched atomically, and `f` gets no reference while another thread has one.
+    let mark = unsafe { &*T::mark(handle) };
+    match mark.0.compare_exchange(IDLE, BUSY, Ordering::Acquire, Ordering::Acquire) {
+        Ok(_) => {}
+        Err(BROKEN) => return Status::Panic as i32,
+        Err(_) => return Status::Busy as i32,
+    }
+    // SAFETY: live, and the mark keeps every other thread out.
+    let result = entry(|| f(unsafe { &mut *handle }));
+    let broken = result == Status::Panic as i32;
+    mark.0.store(if broken { BROKEN } else { IDLE }, Ordering::Release);
     result
+}
+
+/// Runs `f` on a handle that threads share.
+///
+/// # Safety
+/// As [`with`].
+pub(crate) unsafe fn shared<T: Handle + Sync>(handle: *const T, f: impl FnOnce(&T) -> Result<(), Status>) -> i32 {
+    if handle.is_null() {
+        return Status::NullPointer as i32;
+    }
+    if cfg!(debug_assertions) && live().get(&handle.addr()) != Some(&T::KIND) {
+        return Status::NoHandle as i32;
+    }
+    // SAFETY: live, and never borrowed mutably.
+    entry(|| f(unsafe { &*handle }))
+}
+
+/// Refuses a NULL out-parameter before anything is done.
+pub(crate) fn wanted<T>(out: *const T) -> Result<(), Status> {
+    if out.is_null() { Err(Status::NullPointer) } else { Ok(()) }
+}
+
+/// Writes an out-parameter.
+///
+/// # Safety
+/// `out` is NULL or may be written.
+pub(crate) unsafe fn put<T>(out: *mut T, value: T) -> Result<(), Status> {
+    wanted(out)?;
+    // SAFETY: not NULL, and the caller vouches that it may be written.
+    unsafe { out.write(value) };
+    Ok(())
+}
+
+/// A value of the caller behind a pointer.
+///
+/// # Safety
+/// `value` is NULL or readable.
+pub(crate) unsafe fn read<T: Copy>(value: *const T) -> Result<T, Status> {
+    // SAFETY: NULL or readable.
+    unsafe { value.as_ref() }.copied().ok_or(Status::NullPointer)
 }
 
 /// Octets of the caller. A NULL pointer is an empty slice when the length is zero.
@@ -31,42 +162,61 @@ pub(crate) fn exclusive(busy: &AtomicBool, f: impl FnOnce() -> Result<(), Status
 /// # Safety
 /// `data` points to `len` readable octets that nobody writes during the call.
 pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Status> {
+    // SAFETY: handed on.
+    unsafe { array(data, len) }
+}
+
+/// Values of the caller, as [`bytes`].
+///
+/// # Safety
+/// `data` points to `len` readable values that nobody writes during the call.
+pub(crate) unsafe fn array<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Status> {
     if len == 0 {
         return Ok(&[]);
     }
-    if data.is_null() {
-        return Err(Status::NullPointer);
-    }
-    if len > isize::MAX as usize {
-        return Err(Status::InvalidArgument);
-    }
-    // SAFETY: not NULL, in range, and the caller vouches for the rest.
+    check(data, len)?;
+    // SAFETY: not NULL, aligned, in range, and the caller vouches for the rest.
     Ok(unsafe { std::slice::from_raw_parts(data, len) })
 }
 
-/// As [`bytes`], writable.
+/// As [`array`], writable.
 ///
 /// # Safety
-/// `data` points to `len` octets that nobody else reads or writes during the call.
-pub(crate) unsafe fn bytes_mut<'a>(data: *mut u8, len: usize) -> Result<&'a mut [u8], Status> {
-    if data.is_null() {
-        return if len == 0 { Ok(&mut []) } else { Err(Status::NullPointer) };
+/// `data` points to `len` values that nobody else reads or writes during the call.
+pub(crate) unsafe fn array_mut<'a, T>(data: *mut T, len: usize) -> Result<&'a mut [T], Status> {
+    if len == 0 {
+        return Ok(&mut []);
     }
-    if len > isize::MAX as usize {
-        return Err(Status::InvalidArgument);
-    }
-    // SAFETY: not NULL, in range, and the caller vouches for the rest.
+    check(data, len)?;
+    // SAFETY: not NULL, aligned, in range, and the caller vouches for the rest.
     Ok(unsafe { std::slice::from_raw_parts_mut(data, len) })
+}
+
+fn check<T>(data: *const T, len: usize) -> Result<(), Status> {
+    wanted(data)?;
+    let octets = len.checked_mul(size_of::<T>()).filter(|n| *n <= isize::MAX as usize);
+    let fits = octets.is_some_and(|n| data.addr().checked_add(n).is_some());
+    if fits && data.is_aligned() { Ok(()) } else { Err(Status::InvalidArgument) }
 }
 
 /// A text of the caller: NUL-terminated UTF-8.
 ///
 /// # Safety
 /// `text` is NULL or points to a NUL-terminated string.
-pub(crate) unsafe fn text<'a>(text: *const std::ffi::c_char) -> Result<&'a str, Status> {
-    if text.is_null() {
-        return Err(Status::NullPointer);
-    }
+pub(crate) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Status> {
+    wanted(text)?;
     // SAFETY: not NULL, and the caller vouches for the terminator.
-    unsafe { std::ffi::CStr::from_ptr(text) }.to_str().map_err(|_| Status::InvalidArgument)
+    unsafe { CStr::from_ptr(text) }.to_str().map_err(|_| Status::InvalidArgument)
+}
+
+/// As [`text`]; NULL is `None`.
+///
+/// # Safety
+/// As [`text`].
+pub(crate) unsafe fn maybe_text<'a>(value: *const c_char) -> Result<Option<&'a str>, Status> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: handed on.
+    unsafe { text(value) }.map(Some)
 }

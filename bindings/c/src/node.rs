@@ -1,95 +1,43 @@
-//! The node: datagrams and packets in, time in, wishes in. Outputs are in `output.rs`.
+//! The node: time, wishes and reports in. Packets are in `packets.rs`, outputs in `output.rs`, answers in `ask.rs`.
 
 use crate::config::ravelin_config;
-use crate::guard::{bytes, bytes_mut, entry, exclusive};
-use crate::types::{ravelin_now, ravelin_path, ravelin_status};
+use crate::guard::{Handle, Kind, Use, array, bytes, free, give, put, read, text, wanted, with};
+use crate::output::Lent;
+use crate::sa::{LentPolicy, ravelin_policy, ravelin_report};
+use crate::types::{ravelin_endpoint, ravelin_now, ravelin_path, ravelin_status};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use ravelin::code::Status;
-use ravelin::{Egress, IkeSaId, Ingress, Node, Output, PacketSink, PeerId, PolicyId, TransmitMeta};
+use ravelin::{ChildId, IkeSaId, Node, Output, PeerId, PolicyId};
+use std::collections::VecDeque;
+use std::ffi::c_char;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// An IPsec host without I/O. Made by `ravelin_node_new`, freed by `ravelin_node_free`. One thread at a time.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct ravelin_node {
-    busy: AtomicBool,
+    using: Use,
     pub(crate) node: Node,
-    /// The output that was handed out last; its octets are lent from here.
-    pub(crate) lent: Option<Output>,
-    pub(crate) text: std::ffi::CString,
+    /// Further pieces of a packet that had to be fragmented; they go out before the node's own outputs.
+    pub(crate) pieces: VecDeque<Output>,
+    /// The output that was handed out last, and what was lent of it.
+    pub(crate) lent: Lent,
+    policy: Option<LentPolicy>,
 }
 
-/// What became of what came in.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(non_camel_case_types, reason = "the C name")]
-pub enum ravelin_ingress_kind {
-    /// It was IKE or a keepalive; look at the outputs.
-    Consumed = 0,
-    /// An inner IP packet lies in the caller's buffer.
-    Deliver = 1,
-    /// Dropped and counted.
-    Dropped = 2,
+impl Handle for ravelin_node {
+    const KIND: Kind = Kind::Node;
+    fn mark(this: *const Self) -> *const Use {
+        // SAFETY: only the address of the field is taken.
+        unsafe { &raw const (*this).using }
+    }
 }
 
-/// The result of a datagram.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-#[allow(non_camel_case_types, reason = "the C name")]
-pub struct ravelin_ingress {
-    /// What became of it.
-    pub kind: ravelin_ingress_kind,
-    /// Deliver: the Child SA it came on.
-    pub child: u64,
-    /// Deliver: where the inner packet begins in the caller's buffer.
-    pub offset: usize,
-    /// Deliver: its length in octets.
-    pub len: usize,
-    /// Dropped: the cause's number.
-    pub drop_reason: u8,
-}
-
-/// What became of a packet that wants to go out.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(non_camel_case_types, reason = "the C name")]
-pub enum ravelin_egress_kind {
-    /// Sealed into the caller's buffer.
-    Sent = 0,
-    /// The policy lets it pass in the clear.
-    Bypass = 1,
-    /// Dropped and counted.
-    Discard = 2,
-    /// Larger than the path carries.
-    TooBig = 3,
-    /// It waits for the SA that is being made.
-    Acquiring = 4,
-}
-
-/// The result of a packet.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-#[allow(non_camel_case_types, reason = "the C name")]
-pub struct ravelin_egress {
-    /// What became of it.
-    pub kind: ravelin_egress_kind,
-    /// Discard: the cause's number.
-    pub drop_reason: u8,
-    /// TooBig: the largest inner packet that fits.
-    pub mtu: u16,
-    /// Sent: octets in the caller's buffer, from the ESP header on.
-    pub len: usize,
-    /// Sent: 0 bare protocol 50, 1 in UDP, 2 in TCP.
-    pub encapsulation: u8,
-    /// Sent: where it goes.
-    pub path: ravelin_path,
-}
-
-/// Makes a node. It takes the configuration over, on success only. `seed` is 32 octets of secret randomness.
+/// Makes a node of a configuration, which stays the caller's. `seed` is 32 octets of secret randomness: all keys of
+/// this node come from it, so use it once. Any thread.
 ///
 /// # Safety
-/// `config` is NULL or a live configuration; `seed` points to `seed_len` octets; `out` is NULL or may be written.
+/// `config` is NULL or live; `seed` points to `seed_len` octets; `out` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ravelin_node_new(
     config: *mut ravelin_config,
@@ -97,211 +45,85 @@ pub unsafe extern "C" fn ravelin_node_new(
     seed_len: usize,
     out: *mut *mut ravelin_node,
 ) -> ravelin_status {
-    entry(|| {
-        if config.is_null() || out.is_null() {
-            return Err(Status::NullPointer);
-        }
+    let make = |c: &mut ravelin_config| {
+        wanted(out)?;
         // SAFETY: the caller vouches for the octets.
         let seed: [u8; 32] = unsafe { bytes(seed, seed_len)? }.try_into().map_err(|_| Status::InvalidArgument)?;
-        // SAFETY: a live configuration from Box::into_raw, taken over here.
-        let config = unsafe { Box::from_raw(config) };
         let rng = Box::new(ChaCha20Rng::from_seed(seed));
-        let crypto = Arc::new(ravelin::crypto::rustcrypto::provider());
-        let node = Node::new(config.config, crypto, config.db, rng);
-        let new = Box::new(ravelin_node {
-            busy: AtomicBool::new(false),
-            node,
-            lent: None,
-            text: std::ffi::CString::default(),
-        });
-        // SAFETY: not NULL, and the caller vouches that it may be written.
-        unsafe { out.write(Box::into_raw(new)) };
-        Ok(())
-    })
-}
-
-/// Frees a node; its keys are wiped. NULL is nothing to do.
-///
-/// # Safety
-/// `node` is NULL or a live node that no thread uses; lent octets end here.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ravelin_node_free(node: *mut ravelin_node) {
-    if !node.is_null() {
-        // SAFETY: it came from Box::into_raw and is freed once.
-        drop(unsafe { Box::from_raw(node) });
-    }
-}
-
-/// Runs `f` on a live node.
-///
-/// # Safety
-/// `node` is NULL or a live node.
-pub(crate) unsafe fn with(node: *mut ravelin_node, f: impl FnOnce(&mut ravelin_node) -> Result<(), Status>) -> i32 {
-    if node.is_null() {
-        return Status::NullPointer as i32;
-    }
-    // SAFETY: not NULL; the flag is only ever touched atomically.
-    let busy = unsafe { &*std::ptr::addr_of!((*node).busy) };
-    // SAFETY: the flag keeps a second thread out; the caller vouches that the node is live.
-    exclusive(busy, || f(unsafe { &mut *node }))
-}
-
-/// Takes a UDP payload that came on `path`, in place. A delivered packet lies in `data` at `out->offset`.
-///
-/// # Safety
-/// `node` is NULL or live; `path` is NULL or readable; `data` points to `len` octets of the caller that nobody else
-/// uses; `out` is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ravelin_node_handle_datagram(
-    node: *mut ravelin_node,
-    now: ravelin_now,
-    path: *const ravelin_path,
-    data: *mut u8,
-    len: usize,
-    out: *mut ravelin_ingress,
-) -> ravelin_status {
-    let take = |n: &mut ravelin_node| {
-        if out.is_null() {
-            return Err(Status::NullPointer);
-        }
-        // SAFETY: NULL or readable.
-        let path = unsafe { path.as_ref() }.ok_or(Status::NullPointer)?.get()?;
-        // SAFETY: the caller vouches for the octets.
-        let buf = unsafe { bytes_mut(data, len)? };
-        let start = buf.as_ptr() as usize;
-        let mut result =
-            ravelin_ingress { kind: ravelin_ingress_kind::Consumed, child: 0, offset: 0, len: 0, drop_reason: 0 };
-        match n.node.handle_datagram(now.get(), path, buf) {
-            Ingress::Consumed => {}
-            Ingress::Deliver { child, packet } => {
-                result.kind = ravelin_ingress_kind::Deliver;
-                result.child = child.0;
-                result.offset = (packet.as_ptr() as usize).saturating_sub(start);
-                result.len = packet.len();
-            }
-            Ingress::Dropped(reason) => {
-                result.kind = ravelin_ingress_kind::Dropped;
-                result.drop_reason = reason as u8;
-            }
-        }
-        // SAFETY: not NULL, and the caller vouches that it may be written.
-        unsafe { out.write(result) };
-        Ok(())
-    };
-    // SAFETY: handed on.
-    unsafe { with(node, take) }
-}
-
-/// A sink into the caller's buffer.
-struct Buffer<'a> {
-    buf: &'a mut [u8],
-    meta: Option<TransmitMeta>,
-    wanted: usize,
-}
-
-impl PacketSink for Buffer<'_> {
-    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.wanted = len;
-        self.buf.get_mut(..len)
-    }
-
-    fn commit(&mut self, meta: TransmitMeta) {
-        self.meta = Some(meta);
-    }
-}
-
-/// Takes an IP packet that wants to go out; a sealed one is written to `dst`. 128 octets more than `len` are enough.
-///
-/// # Safety
-/// `node` is NULL or live; `ip` points to `len` octets, `dst` to `cap` octets that do not overlap them; `out` is NULL
-/// or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ravelin_node_handle_packet(
-    node: *mut ravelin_node,
-    now: ravelin_now,
-    ip: *const u8,
-    len: usize,
-    dst: *mut u8,
-    cap: usize,
-    out: *mut ravelin_egress,
-) -> ravelin_status {
-    let take = |n: &mut ravelin_node| {
-        if out.is_null() {
-            return Err(Status::NullPointer);
-        }
-        // SAFETY: the caller vouches for both.
-        let (ip, buf) = unsafe { (bytes(ip, len)?, bytes_mut(dst, cap)?) };
-        let mut sink = Buffer { buf, meta: None, wanted: 0 };
-        let mut result = ravelin_egress {
-            kind: ravelin_egress_kind::Sent,
-            drop_reason: 0,
-            mtu: 0,
-            len: 0,
-            encapsulation: 0,
-            path: ravelin_path::default(),
+        let crypto = Arc::new(crate::config::provider());
+        let new = ravelin_node {
+            using: Use::default(),
+            node: Node::new(c.config.clone(), crypto, c.db.clone(), rng),
+            pieces: VecDeque::new(),
+            lent: Lent::default(),
+            policy: None,
         };
-        match n.node.handle_packet(now.get(), ip, &mut sink) {
-            Egress::Sent => {
-                let meta = sink.meta.ok_or(Status::Panic)?;
-                result.len = meta.len;
-                result.path = ravelin_path::of(meta.path);
-                result.encapsulation = meta.encapsulation as u8;
-            }
-            Egress::Discard(_) if sink.wanted > cap => return Err(Status::BufferTooSmall),
-            Egress::Discard(reason) => {
-                result.kind = ravelin_egress_kind::Discard;
-                result.drop_reason = reason as u8;
-            }
-            Egress::Bypass => result.kind = ravelin_egress_kind::Bypass,
-            Egress::TooBig { mtu } => {
-                result.kind = ravelin_egress_kind::TooBig;
-                result.mtu = mtu;
-            }
-            Egress::Acquiring => result.kind = ravelin_egress_kind::Acquiring,
-        }
-        // SAFETY: not NULL, and the caller vouches that it may be written.
-        unsafe { out.write(result) };
-        Ok(())
+        // SAFETY: handed on.
+        unsafe { give(out, new) }
     };
     // SAFETY: handed on.
-    unsafe { with(node, take) }
+    unsafe { with(config, make) }
 }
 
-/// Does everything whose time has come.
+/// Frees a node; its keys are wiped, what it lent ends. NULL is nothing to do. No thread may use it any more. To tell
+/// peers first: `ravelin_node_shutdown`.
+///
+/// # Safety
+/// `node` is NULL or came from `ravelin_node_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_free(node: *mut ravelin_node) -> ravelin_status {
+    // SAFETY: handed on.
+    unsafe { free(node) }
+}
+
+/// Does everything whose time has come. One thread at a time.
 ///
 /// # Safety
 /// `node` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ravelin_node_handle_timeout(node: *mut ravelin_node, now: ravelin_now) -> ravelin_status {
     // SAFETY: handed on.
-    unsafe {
-        with(node, |n| {
-            n.node.handle_timeout(now.get());
-            Ok(())
-        })
-    }
+    unsafe { with(node, |n| Ok(n.node.handle_timeout(now.get()))) }
 }
 
-/// When to call `ravelin_node_handle_timeout` next, in the caller's monotonic microseconds; `nothing there` when never.
+/// When to call `ravelin_node_handle_timeout` next, in the caller's monotonic microseconds; 0: output waits;
+/// `nothing there` when never. One thread at a time.
 ///
 /// # Safety
 /// `node` is NULL or live; `at_us` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ravelin_node_deadline(node: *mut ravelin_node, at_us: *mut u64) -> ravelin_status {
     let ask = |n: &mut ravelin_node| {
-        if at_us.is_null() {
-            return Err(Status::NullPointer);
-        }
-        let deadline = n.node.deadline().ok_or(Status::Nothing)?;
-        // SAFETY: not NULL, and the caller vouches that it may be written.
-        unsafe { at_us.write(deadline.at.micros()) };
-        Ok(())
+        wanted(at_us)?;
+        let at = if n.pieces.is_empty() { n.node.deadline().ok_or(Status::Nothing)?.at.micros() } else { 0 };
+        // SAFETY: handed on.
+        unsafe { put(at_us, at) }
     };
     // SAFETY: handed on.
     unsafe { with(node, ask) }
 }
 
-/// Brings up an IKE SA with a peer and a Child SA for a policy (0: none). Writes the IKE SA's id.
+/// Takes what an external data plane saw. One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live; `report` is NULL or readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_handle_report(
+    node: *mut ravelin_node,
+    now: ravelin_now,
+    report: *const ravelin_report,
+) -> ravelin_status {
+    let take = |n: &mut ravelin_node| {
+        // SAFETY: NULL or readable.
+        let report = unsafe { read(report)? }.get()?;
+        n.node.handle_report(now.get(), report);
+        Ok(())
+    };
+    // SAFETY: handed on.
+    unsafe { with(node, take) }
+}
+
+/// Brings up an IKE SA with a peer and a Child SA for a policy (0: none). Writes the IKE SA's id. One thread at a time.
 ///
 /// # Safety
 /// `node` is NULL or live; `sa` is NULL or may be written.
@@ -314,20 +136,27 @@ pub unsafe extern "C" fn ravelin_node_initiate(
     sa: *mut u64,
 ) -> ravelin_status {
     let start = |n: &mut ravelin_node| {
-        if sa.is_null() {
-            return Err(Status::NullPointer);
-        }
+        wanted(sa)?;
         let policy = (policy != 0).then_some(PolicyId(policy));
         let id = n.node.initiate(now.get(), PeerId(peer), policy)?;
-        // SAFETY: not NULL, and the caller vouches that it may be written.
-        unsafe { sa.write(id.0) };
-        Ok(())
+        // SAFETY: handed on.
+        unsafe { put(sa, id.0) }
     };
     // SAFETY: handed on.
     unsafe { with(node, start) }
 }
 
-/// Deletes an IKE SA with its Child SAs, telling the peer.
+/// Begins everything whose policy says "at once" (`start = "start"`). One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_start(node: *mut ravelin_node, now: ravelin_now) -> ravelin_status {
+    // SAFETY: handed on.
+    unsafe { with(node, |n| Ok(n.node.start(now.get()))) }
+}
+
+/// Deletes an IKE SA with its Child SAs, telling the peer. One thread at a time.
 ///
 /// # Safety
 /// `node` is NULL or live.
@@ -337,27 +166,165 @@ pub unsafe extern "C" fn ravelin_node_delete(node: *mut ravelin_node, now: ravel
     unsafe { with(node, |n| Ok(n.node.delete(now.get(), IkeSaId(sa))?)) }
 }
 
-/// Deletes everything and takes nothing new.
+/// Deletes a Child SA, telling the peer. One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_delete_child(
+    node: *mut ravelin_node,
+    now: ravelin_now,
+    child: u64,
+) -> ravelin_status {
+    // SAFETY: handed on.
+    unsafe { with(node, |n| Ok(n.node.delete_child(now.get(), ChildId(child))?)) }
+}
+
+/// Rekeys an IKE SA; its Child SAs live on in the new one. One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_rekey(node: *mut ravelin_node, now: ravelin_now, sa: u64) -> ravelin_status {
+    // SAFETY: handed on.
+    unsafe { with(node, |n| Ok(n.node.rekey(now.get(), IkeSaId(sa))?)) }
+}
+
+/// Rekeys a Child SA. One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_rekey_child(
+    node: *mut ravelin_node,
+    now: ravelin_now,
+    child: u64,
+) -> ravelin_status {
+    // SAFETY: handed on.
+    unsafe { with(node, |n| Ok(n.node.rekey_child(now.get(), ChildId(child))?)) }
+}
+
+/// Authenticates anew: a new IKE SA takes the place of this one. One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_reauth(node: *mut ravelin_node, now: ravelin_now, sa: u64) -> ravelin_status {
+    // SAFETY: handed on.
+    unsafe { with(node, |n| Ok(n.node.reauth(now.get(), IkeSaId(sa))?)) }
+}
+
+/// Asks whether a peer is alive; the answer is an event. One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_probe(node: *mut ravelin_node, now: ravelin_now, sa: u64) -> ravelin_status {
+    // SAFETY: handed on.
+    unsafe { with(node, |n| Ok(n.node.probe(now.get(), IkeSaId(sa))?)) }
+}
+
+/// Moves an IKE SA and its Child SAs to another path (RFC 4555). One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live; `path` is NULL or readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_roam(
+    node: *mut ravelin_node,
+    now: ravelin_now,
+    sa: u64,
+    path: *const ravelin_path,
+) -> ravelin_status {
+    let roam = |n: &mut ravelin_node| {
+        // SAFETY: NULL or readable.
+        let path = unsafe { read(path)? }.get()?;
+        Ok(n.node.roam(now.get(), IkeSaId(sa), path)?)
+    };
+    // SAFETY: handed on.
+    unsafe { with(node, roam) }
+}
+
+/// Says which addresses this host has, the best first, whenever they change; ports are not looked at. One thread at a
+/// time.
+///
+/// # Safety
+/// `node` is NULL or live; `addresses` points to `len` values.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_set_addresses(
+    node: *mut ravelin_node,
+    now: ravelin_now,
+    addresses: *const ravelin_endpoint,
+    len: usize,
+) -> ravelin_status {
+    let set = |n: &mut ravelin_node| {
+        // SAFETY: the caller vouches for the array.
+        let list = unsafe { array(addresses, len)? };
+        let list = list.iter().map(|a| Ok(a.get()?.ip())).collect::<Result<_, Status>>()?;
+        n.node.set_addresses(now.get(), list);
+        Ok(())
+    };
+    // SAFETY: handed on.
+    unsafe { with(node, set) }
+}
+
+/// Deletes everything and takes nothing new; done when `ravelin_node_is_idle`. One thread at a time.
 ///
 /// # Safety
 /// `node` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ravelin_node_shutdown(node: *mut ravelin_node, now: ravelin_now) -> ravelin_status {
     // SAFETY: handed on.
-    unsafe {
-        with(node, |n| {
-            n.node.shutdown(now.get());
-            Ok(())
-        })
-    }
+    unsafe { with(node, |n| Ok(n.node.shutdown(now.get()))) }
 }
 
-/// True when no IKE SA is left; false for NULL.
+/// Whether no IKE SA is left. One thread at a time.
 ///
 /// # Safety
-/// `node` is NULL or live and used by no other thread.
+/// `node` is NULL or live; `idle` is NULL or may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ravelin_node_is_idle(node: *const ravelin_node) -> bool {
-    // SAFETY: NULL or live.
-    unsafe { node.as_ref() }.is_some_and(|n| n.node.is_idle())
+pub unsafe extern "C" fn ravelin_node_is_idle(node: *mut ravelin_node, idle: *mut bool) -> ravelin_status {
+    // SAFETY: handed on.
+    unsafe { with(node, |n| put(idle, n.node.is_idle())) }
+}
+
+/// Policy number `index` (from 0) in the order in which policies are judged; `nothing there` behind the last. Texts and
+/// selectors are lent until the next call of this function on this node. One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live; `out` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_policy(
+    node: *mut ravelin_node,
+    index: usize,
+    out: *mut ravelin_policy,
+) -> ravelin_status {
+    let read = |n: &mut ravelin_node| {
+        wanted(out)?;
+        let lent = n.node.db().spd.iter().nth(index).map(|p| LentPolicy::of(p)).ok_or(Status::Nothing)?;
+        let lent = n.policy.insert(lent);
+        // SAFETY: handed on.
+        unsafe { put(out, *lent.c) }
+    };
+    // SAFETY: handed on.
+    unsafe { with(node, read) }
+}
+
+/// The peer of a name in the node's databases. One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live; `name` is NULL or NUL-terminated; `peer` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_find_peer(
+    node: *mut ravelin_node,
+    name: *const c_char,
+    peer: *mut u32,
+) -> ravelin_status {
+    let find = |n: &mut ravelin_node| {
+        // SAFETY: handed on.
+        let id = n.node.db().pad.find_by_name(unsafe { text(name)? }).ok_or(Status::UnknownPeer)?;
+        // SAFETY: handed on.
+        unsafe { put(peer, id.0) }
+    };
+    // SAFETY: handed on.
+    unsafe { with(node, find) }
 }

@@ -1,60 +1,174 @@
-//! A C program against the header and the static library: as C11 and as C++17 with every warning an error, and under
-//! AddressSanitizer and UBSan.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+//! C programs against the header: as C11 and C++17 with every warning an error, under AddressSanitizer and UBSan, under
+//! valgrind; against an installed prefix by `pkg-config` flags alone, dynamically and statically; what the libraries
+//! show of themselves.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
 
-/// The static library that this test run built.
-fn library() -> PathBuf {
+const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+fn has(tool: &str) -> bool {
+    let there = Command::new(tool).arg("--version").output().is_ok_and(|o| o.status.success());
+    if !there {
+        println!("skipped: no {tool}");
+    }
+    there
+}
+
+fn said(out: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let out = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(out.status.success(), "{command:?}\n{}", said(&out));
+    said(&out)
+}
+
+/// The folder where this test run put the libraries.
+fn built() -> PathBuf {
     let exe = std::env::current_exe().unwrap();
-    let folders = [exe.parent().unwrap(), exe.parent().unwrap().parent().unwrap()];
-    let newest = |dir: &Path| {
-        let files = std::fs::read_dir(dir).ok()?.flatten();
+    let deps = exe.parent().unwrap();
+    let newest = |end: &str| {
+        let files = std::fs::read_dir(deps).unwrap().flatten();
         let ours = files.filter(|f| {
             let name = f.file_name().to_string_lossy().into_owned();
-            name.starts_with("libravelin_c") && name.ends_with(".a")
+            name.starts_with("libravelin_c") && name.ends_with(end)
         });
-        ours.max_by_key(|f| f.metadata().and_then(|m| m.modified()).ok()).map(|f| f.path())
+        ours.max_by_key(|f| f.metadata().and_then(|m| m.modified()).ok()).map(|f| f.path()).expect(end)
     };
-    folders.iter().find_map(|d| newest(d)).expect("libravelin_c.a, made by cargo test")
+    let folder = scratch("libraries");
+    std::fs::create_dir_all(&folder).unwrap();
+    for end in [".a", ".so"] {
+        let to = folder.join(format!("libravelin_c{end}"));
+        let _ = std::fs::remove_file(&to);
+        std::os::unix::fs::symlink(newest(end), to).unwrap();
+    }
+    folder
 }
 
-fn build_and_run(name: &str, compiler: &str, flags: &[&str]) {
-    if Command::new(compiler).arg("--version").output().is_err() {
-        println!("{name} skipped: no {compiler}");
+/// A prefix with everything installed, made once.
+fn prefix() -> &'static Path {
+    static PREFIX: OnceLock<PathBuf> = OnceLock::new();
+    PREFIX.get_or_init(|| {
+        // nextest runs each test in a process of its own
+        let prefix = scratch(&format!("prefix-{}", std::process::id()));
+        let mut install = Command::new(root().join("install.sh"));
+        run(install.arg("--prefix").arg(&prefix).arg("--no-build").arg(built()));
+        prefix
+    })
+}
+
+fn pkg_config(args: &[&str]) -> Vec<String> {
+    let mut command = Command::new("pkg-config");
+    command.args(args).arg("ravelin").env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig"));
+    run(&mut command).split_whitespace().map(String::from).collect()
+}
+
+/// Compiles one of the programs against the installed prefix.
+fn compile(program: &str, compiler: &str, flags: &[&str], statically: bool) -> PathBuf {
+    let out = scratch(&format!("{program}-{}-{}", flags.join("").replace(['-', '=', '+', ',', ' '], ""), statically));
+    let pc: &[&str] = if statically { &["--static", "--cflags", "--libs"] } else { &["--cflags", "--libs"] };
+    let mut command = Command::new(compiler);
+    command.args(flags).args(WARNINGS).arg(root().join("tests").join(program)).args(["-x", "none"]);
+    command.args(pkg_config(pc)).arg("-pthread").arg("-o").arg(&out);
+    if statically {
+        command.arg("-static");
+    }
+    run(&mut command);
+    out
+}
+
+fn execute(command: &mut Command) {
+    let text = run(command.env("LD_LIBRARY_PATH", prefix().join("lib")));
+    assert!(text.contains("all as it should be"), "{text}");
+}
+
+const C11: &[&str] = &["-std=c11", "-D_DEFAULT_SOURCE"];
+const CXX17: &[&str] = &["-std=c++17", "-x", "c++"];
+
+fn cleaned(test: impl FnOnce()) {
+    test();
+    let _ = std::fs::remove_dir_all(prefix());
+}
+
+#[test]
+fn as_c11_and_cxx17_dynamically_and_statically() {
+    if !has("cc") || !has("g++") || !has("pkg-config") {
         return;
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let built = Command::new(compiler)
-        .args(flags)
-        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-I"])
-        .arg(root.join("include"))
-        .arg(root.join("tests/pair.c"))
-        .args(["-x", "none"])
-        .arg(library())
-        .args(["-lpthread", "-ldl", "-lm", "-o"])
-        .arg(&out)
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "{name}: {}", String::from_utf8_lossy(&built.stderr));
-    let ran = Command::new(&out).output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    assert!(ran.status.success() && said.contains("packet across"), "{name}: {said}");
+    cleaned(|| {
+        for statically in [false, true] {
+            for program in ["pair.c", "areas.c"] {
+                execute(&mut Command::new(compile(program, "cc", C11, statically)));
+                execute(&mut Command::new(compile(program, "g++", CXX17, statically)));
+            }
+        }
+        execute(&mut Command::new(compile("misuse.c", "cc", C11, false)));
+        the_library_shows_only_its_own_names();
+        the_shared_library_has_its_name();
+    });
 }
 
-#[test]
-fn as_c11() {
-    build_and_run("pair-c11", "cc", &["-std=c11"]);
+/// `nm`: defined global symbols of both libraries.
+fn the_library_shows_only_its_own_names() {
+    let lib = prefix().join("lib");
+    let header = std::fs::read_to_string(root().join("include/ravelin.h")).unwrap();
+    for (file, args) in [("libravelin.so", ["-D", "--defined-only"]), ("libravelin.a", ["-g", "--defined-only"])] {
+        let text = run(Command::new("nm").args(args).arg(lib.join(file)));
+        let names: Vec<&str> = text.lines().filter_map(|l| l.split_whitespace().nth(2)).collect();
+        assert!(names.len() > 90, "{file}: {} names", names.len());
+        for name in names {
+            assert!(name.starts_with("ravelin_") && header.contains(&format!("{name}(")), "{file} shows {name}");
+        }
+    }
 }
 
-#[test]
-fn as_cxx17() {
-    build_and_run("pair-cxx17", "g++", &["-std=c++17", "-x", "c++"]);
+fn the_shared_library_has_its_name() {
+    let lib = prefix().join("lib");
+    let text = run(Command::new("readelf").arg("-d").arg(lib.join("libravelin.so")));
+    assert!(text.contains("soname: [libravelin.so.1]"), "{text}");
+    let version = std::fs::read_to_string(root().join("include/ravelin.h")).unwrap();
+    let value = version.lines().find_map(|l| l.strip_prefix("#define RAVELIN_ABI_VERSION ")).unwrap();
+    assert_eq!(value.parse::<u32>().unwrap() >> 16, 1, "soname and ABI version have the same major number");
+    assert!(lib.join("libravelin.so.1").exists());
 }
 
 #[test]
 fn under_sanitizers() {
-    build_and_run("pair-asan", "cc", &["-std=c11", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
+    if !has("cc") || !has("pkg-config") {
+        return;
+    }
+    cleaned(|| {
+        let flags = [C11, &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]];
+        for program in ["pair.c", "areas.c", "misuse.c"] {
+            execute(&mut Command::new(compile(program, "cc", &flags.concat(), false)));
+        }
+    });
+}
+
+#[test]
+fn under_valgrind() {
+    if !has("valgrind") || !has("pkg-config") {
+        return;
+    }
+    cleaned(|| {
+        for program in ["pair.c", "areas.c", "misuse.c"] {
+            let exe = compile(program, "cc", C11, false);
+            let mut valgrind = Command::new("valgrind");
+            valgrind.args(["-q", "--error-exitcode=9", "--leak-check=full", "--fair-sched=yes"]);
+            execute(valgrind.arg(exe));
+        }
+    });
 }

@@ -20,7 +20,7 @@ pub struct Payloads {
 
 impl Payloads {
     /// Appends a payload whose generic header has `flags` as its second octet.
-    pub(crate) fn push(&mut self, payload: Payload, flags: u8) {
+    pub fn push(&mut self, payload: Payload, flags: u8) {
         if flags != 0 && !matches!(payload, Payload::Unknown(_)) {
             self.marks.push((self.list.len(), flags));
         }
