@@ -33,7 +33,7 @@ ln -sf "libravelin.so.$major" "$lib/libravelin.so"
 # One object with everything, in which only ravelin_* stays global: no clash with another library made by Rust.
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 ld -r -o "$work/ravelin.o" --whole-archive "$built/libravelin_c.a"
-objcopy --wildcard --keep-global-symbol='ravelin_*' --strip-debug "$work/ravelin.o"
+objcopy --wildcard --keep-global-symbol='ravelin_*' --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd "$work/ravelin.o"
 rm -f "$lib/libravelin.a"
 ar rcs "$lib/libravelin.a" "$work/ravelin.o"
 chmod 644 "$lib/libravelin.a"

@@ -49,7 +49,20 @@ pub(super) fn read(s: &Section<'_>, folder: &Path, provider: &Provider, peer: &m
     Ok(())
 }
 
+/// PEM may stand in the configuration itself.
+fn is_inline(value: &str) -> bool {
+    value.trim_start().starts_with("-----BEGIN ")
+}
+
+/// For errors; what stands inline is not repeated.
+fn named(field: &Field<'_, &str>, folder: &Path) -> String {
+    if is_inline(field.value) { "the PEM text".into() } else { folder.join(field.value).display().to_string() }
+}
+
 fn octets(field: &Field<'_, &str>, folder: &Path) -> Result<Vec<u8>> {
+    if is_inline(field.value) {
+        return Ok(field.value.as_bytes().to_vec());
+    }
     let path = folder.join(field.value);
     std::fs::read(&path).map_err(|e| field.error(format!("{} cannot be read: {e}", path.display())))
 }
@@ -59,7 +72,7 @@ fn certificates(field: &Field<'_, &str>, folder: &Path) -> Result<Vec<Vec<u8>>> 
     let all: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match all {
         Ok(all) if !all.is_empty() => Ok(all.into_iter().map(|c| c.to_vec()).collect()),
-        _ => Err(field.error(format!("{}: expected certificates in PEM", folder.join(field.value).display()))),
+        _ => Err(field.error(format!("{}: expected certificates in PEM", named(field, folder)))),
     }
 }
 
@@ -70,7 +83,7 @@ fn own(s: &Section<'_>, folder: &Path, provider: &Provider, peer: &mut Peer, db:
         chain.extend(certificates(&file, folder)?);
     }
     let file = s.needed("key", "the file of our private key, PKCS#8 in PEM")?;
-    let wrong = |why: &str| file.error(format!("{}: {why}", folder.join(file.value).display()));
+    let wrong = |why: &str| file.error(format!("{}: {why}", named(&file, folder)));
     let key = PrivatePkcs8KeyDer::from_pem_slice(&octets(&file, folder)?)
         .map_err(|_| wrong("expected a private key, PKCS#8 in PEM (\"BEGIN PRIVATE KEY\")"))?;
     let key = provider
@@ -104,8 +117,8 @@ fn trust(s: &Section<'_>, folder: &Path, peer: &mut Peer, db: &mut Db) -> Result
         return Err(s.missing("ca", "files with trusted CA certificates, PEM"));
     }
     for file in &files {
-        for (at, der) in certificates(file, folder)?.iter().enumerate() {
-            let name = format!("{}#{at}", folder.join(file.value).display());
+        for der in &certificates(file, folder)? {
+            let name = format!("{}:{}#{}", peer.name, named(file, folder), peer.anchors.len());
             db.pad.credentials.add_anchor(name.clone(), der);
             peer.anchors.push(name);
         }

@@ -9,9 +9,10 @@
 #include <stdint.h>
 
 /**
- * Version of this ABI. A program compiled against another major version must not go on.
+ * Version of this ABI: major in the upper 16 bits, minor in the lower. A program goes on when the majors are the same
+ * and the library's minor is not lower than its own.
  */
-#define RAVELIN_ABI_VERSION 256
+#define RAVELIN_ABI_VERSION 65536
 
 /**
  * What became of what came in.
@@ -40,7 +41,7 @@ typedef enum ravelin_egress_kind {
    */
   RAVELIN_EGRESS_KIND_SENT = 0,
   /**
-   * The policy lets it pass in the clear.
+   * The policy lets it pass in the clear; the caller forwards it.
    */
   RAVELIN_EGRESS_KIND_BYPASS = 1,
   /**
@@ -48,33 +49,41 @@ typedef enum ravelin_egress_kind {
    */
   RAVELIN_EGRESS_KIND_DISCARD = 2,
   /**
-   * Larger than the path carries.
+   * Larger than the path carries and not to be fragmented; the sender is to be told.
    */
   RAVELIN_EGRESS_KIND_TOO_BIG = 3,
   /**
    * It waits for the SA that is being made.
    */
   RAVELIN_EGRESS_KIND_ACQUIRING = 4,
+  /**
+   * A plane alone: no SA for it.
+   */
+  RAVELIN_EGRESS_KIND_NO_SA = 5,
 } ravelin_egress_kind;
 
 /**
- * Kinds of output; the numbers are those of `ravelin::code`.
+ * Kinds of output; the numbers are those of `ravelin::code`. A kind that the program does not know is newer than it.
  */
 typedef enum ravelin_output {
   /**
-   * A datagram of IKE: `ravelin_node_output_datagram`.
+   * A datagram of IKE or a NAT keepalive, to be sent: `ravelin_node_output_datagram`.
    */
   RAVELIN_OUTPUT_TRANSMIT = 1,
   /**
-   * A packet of ESP that had waited: `ravelin_node_output_datagram`.
+   * A packet of ESP that had waited, to be sent: `ravelin_node_output_datagram`.
    */
   RAVELIN_OUTPUT_ESP = 2,
   /**
-   * A step for an external data plane.
+   * A step for an external data plane: `ravelin_node_output_change`.
    */
   RAVELIN_OUTPUT_CHANGE = 3,
   /**
-   * An IKE SA is up.
+   * A question: `ravelin_node_output_ask`.
+   */
+  RAVELIN_OUTPUT_ASK = 4,
+  /**
+   * An IKE SA is up. This and all below: `ravelin_node_output_event`.
    */
   RAVELIN_OUTPUT_ESTABLISHED = 32,
   /**
@@ -90,11 +99,11 @@ typedef enum ravelin_output {
    */
   RAVELIN_OUTPUT_CHILD_REFUSED = 35,
   /**
-   * An IKE SA was rekeyed.
+   * An IKE SA was rekeyed: `old` is now `sa`.
    */
   RAVELIN_OUTPUT_REKEYED = 36,
   /**
-   * A Child SA was rekeyed.
+   * A Child SA was rekeyed: `old` is now `child`.
    */
   RAVELIN_OUTPUT_CHILD_REKEYED = 37,
   /**
@@ -106,27 +115,313 @@ typedef enum ravelin_output {
    */
   RAVELIN_OUTPUT_ALIVE = 39,
   /**
-   * An attempt or IKE SA ended.
+   * An attempt or IKE SA ended; its id never appears again.
    */
   RAVELIN_OUTPUT_CLOSED = 40,
   /**
-   * Something of note.
+   * Something of note that ended nothing.
    */
   RAVELIN_OUTPUT_NOTED = 41,
   /**
-   * Keys of an IKE SA.
+   * Keys of an IKE SA: `ravelin_node_output_keylog`.
    */
   RAVELIN_OUTPUT_IKE_KEYS = 42,
   /**
-   * Keys of a Child SA.
+   * Keys of a Child SA: `ravelin_node_output_keylog`.
    */
   RAVELIN_OUTPUT_CHILD_KEYS = 43,
+  /**
+   * The peer gave us inner addresses.
+   */
+  RAVELIN_OUTPUT_ASSIGNED = 44,
+  /**
+   * The peer was given inner addresses.
+   */
+  RAVELIN_OUTPUT_LEASED = 45,
+  /**
+   * The peer suggests settings.
+   */
+  RAVELIN_OUTPUT_SUGGESTED = 46,
 } ravelin_output;
 
 /**
- * A configuration under construction. Made by `ravelin_config_new`, given to `ravelin_node_new` or freed.
+ * The values of `ravelin_status`; the numbers are those of `ravelin::code`.
+ */
+typedef enum ravelin_status_code {
+  /**
+   * Done.
+   */
+  RAVELIN_STATUS_CODE_OK = 0,
+  /**
+   * A pointer that must not be NULL is NULL.
+   */
+  RAVELIN_STATUS_CODE_NULL_POINTER = 1,
+  /**
+   * A length, a number or a text is outside its range.
+   */
+  RAVELIN_STATUS_CODE_INVALID_ARGUMENT = 2,
+  /**
+   * A configuration value is not acceptable: `ravelin_config_error`.
+   */
+  RAVELIN_STATUS_CODE_CONFIGURATION = 3,
+  /**
+   * The buffer is too small; nothing was done.
+   */
+  RAVELIN_STATUS_CODE_BUFFER_TOO_SMALL = 4,
+  /**
+   * There is nothing.
+   */
+  RAVELIN_STATUS_CODE_NOTHING = 5,
+  /**
+   * Another thread uses the handle, against the rule.
+   */
+  RAVELIN_STATUS_CODE_BUSY = 6,
+  /**
+   * A bug of the library; free the handle.
+   */
+  RAVELIN_STATUS_CODE_PANIC = 7,
+  /**
+   * Not a live handle of this kind: freed before, or never made.
+   */
+  RAVELIN_STATUS_CODE_NO_HANDLE = 8,
+  /**
+   * No IKE SA has this id.
+   */
+  RAVELIN_STATUS_CODE_UNKNOWN_SA = 16,
+  /**
+   * No Child SA has this id.
+   */
+  RAVELIN_STATUS_CODE_UNKNOWN_CHILD = 17,
+  /**
+   * No peer has this id.
+   */
+  RAVELIN_STATUS_CODE_UNKNOWN_PEER = 18,
+  /**
+   * No protect policy of that peer has this id.
+   */
+  RAVELIN_STATUS_CODE_UNKNOWN_POLICY = 19,
+  /**
+   * The peer has no remote address.
+   */
+  RAVELIN_STATUS_CODE_NO_REMOTE_ADDRESS = 20,
+  /**
+   * The peer has no local address.
+   */
+  RAVELIN_STATUS_CODE_NO_LOCAL_ADDRESS = 21,
+  /**
+   * No proposal is usable.
+   */
+  RAVELIN_STATUS_CODE_NO_PROPOSAL = 22,
+  /**
+   * The IKE SA is not established.
+   */
+  RAVELIN_STATUS_CODE_NOT_ESTABLISHED = 23,
+  /**
+   * The ticket is unknown or expired.
+   */
+  RAVELIN_STATUS_CODE_UNKNOWN_TICKET = 24,
+  /**
+   * Not allowed now.
+   */
+  RAVELIN_STATUS_CODE_NOT_ALLOWED = 25,
+  /**
+   * The answer is of another kind than the question.
+   */
+  RAVELIN_STATUS_CODE_WRONG_ANSWER = 26,
+  /**
+   * The provider has no such transform.
+   */
+  RAVELIN_STATUS_CODE_UNSUPPORTED_TRANSFORM = 32,
+  /**
+   * The key material has another length than the transform takes.
+   */
+  RAVELIN_STATUS_CODE_KEY_LENGTH = 33,
+  /**
+   * Packets would not be protected.
+   */
+  RAVELIN_STATUS_CODE_NO_PROTECTION = 34,
+  /**
+   * The SPI is reserved or another SA has it.
+   */
+  RAVELIN_STATUS_CODE_SPI_TAKEN = 35,
+  /**
+   * The octets are no message: `ravelin_message_error`.
+   */
+  RAVELIN_STATUS_CODE_MALFORMED = 48,
+} ravelin_status_code;
+
+/**
+ * Kinds of steps for a data plane.
+ */
+typedef enum ravelin_change_kind {
+  /**
+   * Accept packets on `sa` from now on.
+   */
+  RAVELIN_CHANGE_KIND_INSTALL_INBOUND = 1,
+  /**
+   * Have `sa` ready for sending. It sends when its policy has no other active SA, or after a switch to it.
+   */
+  RAVELIN_CHANGE_KIND_INSTALL_OUTBOUND = 2,
+  /**
+   * Send on `to` what was sent on `child` (rekeying).
+   */
+  RAVELIN_CHANGE_KIND_SWITCH = 3,
+  /**
+   * Both directions of `child` have a new `path` and `encapsulation`.
+   */
+  RAVELIN_CHANGE_KIND_MOVE = 4,
+  /**
+   * Forget one `direction` of `child`, known by `spi`, and wipe its keys.
+   */
+  RAVELIN_CHANGE_KIND_REMOVE = 5,
+  /**
+   * `policy` holds from now on beside the others (a leased address). Precedes its SA.
+   */
+  RAVELIN_CHANGE_KIND_ADD_POLICY = 6,
+  /**
+   * That policy is gone.
+   */
+  RAVELIN_CHANGE_KIND_REMOVE_POLICY = 7,
+} ravelin_change_kind;
+
+/**
+ * Kinds of reports of a data plane.
+ */
+typedef enum ravelin_report_kind {
+  /**
+   * `packet` matched the protect `policy`, which has no SA.
+   */
+  RAVELIN_REPORT_KIND_ACQUIRE = 1,
+  /**
+   * A soft limit of `child` was passed.
+   */
+  RAVELIN_REPORT_KIND_SOFT_EXPIRED = 2,
+  /**
+   * A hard limit of `child` was passed.
+   */
+  RAVELIN_REPORT_KIND_HARD_EXPIRED = 3,
+  /**
+   * The outbound sequence number of `child` is near its end.
+   */
+  RAVELIN_REPORT_KIND_SEQUENCE_LOW = 4,
+  /**
+   * No traffic on `child` for its idle limit.
+   */
+  RAVELIN_REPORT_KIND_IDLE = 5,
+  /**
+   * An authenticated packet of `child` came on another `path`.
+   */
+  RAVELIN_REPORT_KIND_PATH_SEEN = 6,
+  /**
+   * The last authenticated packet of `child` came at `last_us`.
+   */
+  RAVELIN_REPORT_KIND_TRAFFIC = 7,
+  /**
+   * A packet came on `path` for an `spi` that no SA has.
+   */
+  RAVELIN_REPORT_KIND_UNKNOWN_SPI = 8,
+  /**
+   * `child` could not be installed or kept.
+   */
+  RAVELIN_REPORT_KIND_FAILED = 9,
+} ravelin_report_kind;
+
+/**
+ * Kinds of questions.
+ */
+typedef enum ravelin_ask_kind {
+  /**
+   * Sign `octets` with the private key of `public_key` by `scheme`: `ravelin_node_answer_signature`.
+   */
+  RAVELIN_ASK_KIND_SIGN = 1,
+  /**
+   * Is `chain` good, and about `remote_id`? `ravelin_node_answer_public_key`.
+   */
+  RAVELIN_ASK_KIND_VERIFY_CHAIN = 2,
+  /**
+   * The pre-shared key between `local_id` and `remote_id`: `ravelin_node_answer_secret`.
+   */
+  RAVELIN_ASK_KIND_SHARED_SECRET = 3,
+  /**
+   * The post-quantum key whose PPK_ID is `octets`: `ravelin_node_answer_secret`.
+   */
+  RAVELIN_ASK_KIND_PPK = 4,
+  /**
+   * What an EAP server says to the packet `octets` of `remote_id` (empty at the start): `ravelin_node_answer_eap`.
+   */
+  RAVELIN_ASK_KIND_EAP = 5,
+  /**
+   * The next post-quantum key for the peer `peer_name` of a key-distribution system: `ravelin_node_answer_ppk`.
+   */
+  RAVELIN_ASK_KIND_NEXT_PPK = 6,
+} ravelin_ask_kind;
+
+/**
+ * Switches of a peer.
+ */
+typedef enum ravelin_peer_option {
+  /**
+   * MOBIKE (RFC 4555) is offered. On by default.
+   */
+  RAVELIN_PEER_OPTION_MOBIKE = 1,
+  /**
+   * IKE fragments (RFC 7383) are offered. On by default.
+   */
+  RAVELIN_PEER_OPTION_FRAGMENTATION = 2,
+  /**
+   * An IKE SA without Child SA may be set up (RFC 6023). On by default.
+   */
+  RAVELIN_PEER_OPTION_CHILDLESS = 3,
+  /**
+   * UDP encapsulation always, not only behind a NAT. Off by default.
+   */
+  RAVELIN_PEER_OPTION_FORCE_ENCAPSULATION = 4,
+  /**
+   * Ask the peer for an inner IPv4 address. Off by default.
+   */
+  RAVELIN_PEER_OPTION_REQUEST_V4 = 5,
+  /**
+   * Ask the peer for an inner IPv6 address. Off by default.
+   */
+  RAVELIN_PEER_OPTION_REQUEST_V6 = 6,
+} ravelin_peer_option;
+
+/**
+ * States of an IKE SA.
+ */
+typedef enum ravelin_state {
+  /**
+   * IKE_SA_INIT to IKE_AUTH.
+   */
+  RAVELIN_STATE_OPENING = 1,
+  /**
+   * Authenticated both ways.
+   */
+  RAVELIN_STATE_ESTABLISHED = 2,
+  /**
+   * Its successor is up.
+   */
+  RAVELIN_STATE_REPLACED = 3,
+  /**
+   * Our Delete is on the wire.
+   */
+  RAVELIN_STATE_CLOSING = 4,
+  /**
+   * Gone.
+   */
+  RAVELIN_STATE_CLOSED = 5,
+} ravelin_state;
+
+/**
+ * The configuration of nodes. Made by `ravelin_config_new`, freed by `ravelin_config_free`; nodes copy what they need.
  */
 typedef struct ravelin_config ravelin_config;
+
+/**
+ * A message of IKE, or the payloads of an opened SK payload. Made by `ravelin_message_new`, freed by
+ * `ravelin_message_free`. One thread at a time.
+ */
+typedef struct ravelin_message ravelin_message;
 
 /**
  * An IPsec host without I/O. Made by `ravelin_node_new`, freed by `ravelin_node_free`. One thread at a time.
@@ -134,23 +429,204 @@ typedef struct ravelin_config ravelin_config;
 typedef struct ravelin_node ravelin_node;
 
 /**
+ * A data plane. Made by `ravelin_plane_new` or lent out of a node by `ravelin_node_plane`, freed by
+ * `ravelin_plane_free`. Any number of threads at once.
+ */
+typedef struct ravelin_plane ravelin_plane;
+
+/**
+ * The IKE SAs of a node at one moment. Made by `ravelin_node_snapshot`, freed by `ravelin_snapshot_free`.
+ */
+typedef struct ravelin_snapshot ravelin_snapshot;
+
+/**
+ * One thread's view of a plane. Made by `ravelin_worker_new`, freed by `ravelin_worker_free`. One thread at a time; it
+ * keeps its plane alive.
+ */
+typedef struct ravelin_worker ravelin_worker;
+
+/**
  * What a call came to; 0 is success. `ravelin_status_name` gives words.
  */
 typedef int32_t ravelin_status;
+
+/**
+ * Names one question. Good for one answer.
+ */
+typedef struct ravelin_ticket {
+  /**
+   * The IKE SA that asks.
+   */
+  uint64_t sa;
+  /**
+   * Which of its questions.
+   */
+  uint32_t number;
+} ravelin_ticket;
+
+/**
+ * Octets that are lent or handed in. `data` may be NULL when `len` is 0.
+ */
+typedef struct ravelin_octets {
+  /**
+   * The first.
+   */
+  const uint8_t *data;
+  /**
+   * How many.
+   */
+  size_t len;
+} ravelin_octets;
+
+/**
+ * A question. What it does not have is 0, NULL or empty; all pointers are lent.
+ */
+typedef struct ravelin_ask {
+  /**
+   * `ravelin_ask_kind`.
+   */
+  uint32_t kind;
+  /**
+   * To be named in the answer.
+   */
+  struct ravelin_ticket ticket;
+  /**
+   * Sign: the scheme, as in `ravelin_scheme`.
+   */
+  uint32_t scheme;
+  /**
+   * Sign: its hash.
+   */
+  uint16_t hash;
+  /**
+   * Sign: DER SubjectPublicKeyInfo.
+   */
+  struct ravelin_octets public_key;
+  /**
+   * Sign: what to sign. Ppk: the PPK_ID. Eap: the client's packet.
+   */
+  struct ravelin_octets octets;
+  /**
+   * VerifyChain: certificates (DER), the peer's own first.
+   */
+  const struct ravelin_octets *chain;
+  /**
+   * How many.
+   */
+  size_t chain_len;
+  /**
+   * SharedSecret: who we are.
+   */
+  const char *local_id;
+  /**
+   * Who the peer says that it is.
+   */
+  const char *remote_id;
+  /**
+   * NextPpk: name of the peer.
+   */
+  const char *peer_name;
+} ravelin_ask;
 
 /**
  * Both times, as the caller read them just before the call.
  */
 typedef struct ravelin_now {
   /**
-   * Monotonic, microseconds from any fixed origin.
+   * Monotonic, microseconds from any fixed origin; never goes back between calls on one handle.
    */
   uint64_t mono_us;
   /**
-   * Wall time, seconds since 1970-01-01 UTC.
+   * Wall time, seconds since 1970-01-01 UTC; 0 when unknown (certificates then do not verify).
    */
   uint64_t wall_s;
 } ravelin_now;
+
+/**
+ * Table `[gateway]` of a TOML text: what a daemon takes from the system.
+ */
+typedef struct ravelin_gateway {
+  /**
+   * Name of the TUN device (lent).
+   */
+  const char *tun;
+  /**
+   * Path of the control socket (lent).
+   */
+  const char *control;
+  /**
+   * MTU of the TUN device.
+   */
+  uint16_t mtu;
+  /**
+   * UDP port of IKE.
+   */
+  uint16_t ike_port;
+  /**
+   * UDP port of IKE and ESP behind NATs.
+   */
+  uint16_t nat_port;
+  /**
+   * Routing table for the routes into the tunnels.
+   */
+  uint32_t route_table;
+  /**
+   * Mark on own packets.
+   */
+  uint32_t mark;
+} ravelin_gateway;
+
+/**
+ * The IKE header (RFC 7296 §3.1), without Next Payload and Length, which follow from the payloads.
+ */
+typedef struct ravelin_header {
+  /**
+   * SPI of the initiator.
+   */
+  uint64_t spi_i;
+  /**
+   * SPI of the responder; 0 in the first request.
+   */
+  uint64_t spi_r;
+  /**
+   * Major in the upper, minor in the lower half: 0x20.
+   */
+  uint8_t version;
+  /**
+   * Exchange type: 34 IKE_SA_INIT, 35 IKE_AUTH, …
+   */
+  uint8_t exchange;
+  /**
+   * 0x08 initiator, 0x10 version, 0x20 response.
+   */
+  uint8_t flags;
+  /**
+   * Message ID.
+   */
+  uint32_t message_id;
+} ravelin_header;
+
+/**
+ * One payload.
+ */
+typedef struct ravelin_payload {
+  /**
+   * Its number: 33 SA, 34 KE, …
+   */
+  uint8_t kind;
+  /**
+   * Second octet of its generic header: 0x80 critical, the rest reserved.
+   */
+  uint8_t flags;
+  /**
+   * SK (46) and SKF (53): kind of the first payload inside.
+   */
+  uint8_t first;
+  /**
+   * Its content, without the generic header.
+   */
+  struct ravelin_octets body;
+} ravelin_payload;
 
 /**
  * An address and a port.
@@ -185,6 +661,428 @@ typedef struct ravelin_path {
 } ravelin_path;
 
 /**
+ * What a packet is to the policies: two ends and a protocol.
+ */
+typedef struct ravelin_packet_key {
+  /**
+   * Our side.
+   */
+  struct ravelin_endpoint local;
+  /**
+   * The peer's side.
+   */
+  struct ravelin_endpoint remote;
+  /**
+   * IP protocol.
+   */
+  uint8_t protocol;
+  /**
+   * The ports are known.
+   */
+  bool has_ports;
+} ravelin_packet_key;
+
+/**
+ * What a data plane saw.
+ */
+typedef struct ravelin_report {
+  /**
+   * `ravelin_report_kind`.
+   */
+  uint32_t kind;
+  /**
+   * Acquire: the policy.
+   */
+  uint32_t policy;
+  /**
+   * The pair.
+   */
+  uint64_t child;
+  /**
+   * UnknownSpi: the SPI.
+   */
+  uint32_t spi;
+  /**
+   * Traffic: when, in monotonic microseconds.
+   */
+  uint64_t last_us;
+  /**
+   * PathSeen, UnknownSpi: the path.
+   */
+  struct ravelin_path path;
+  /**
+   * Acquire: the packet.
+   */
+  struct ravelin_packet_key packet;
+} ravelin_report;
+
+/**
+ * One side of a flow (RFC 7296 §3.13.1): a range of addresses, a protocol, a range of ports.
+ */
+typedef struct ravelin_selector {
+  /**
+   * 4 or 6.
+   */
+  uint8_t family;
+  /**
+   * IP protocol; 0: any.
+   */
+  uint8_t protocol;
+  /**
+   * Ports are not available (RFC 4301 OPAQUE); the two ports are then of no meaning.
+   */
+  bool opaque_ports;
+  /**
+   * First port, or ICMP type and code.
+   */
+  uint16_t first_port;
+  /**
+   * Last port.
+   */
+  uint16_t last_port;
+  /**
+   * First address, network order.
+   */
+  uint8_t first[16];
+  /**
+   * Last address.
+   */
+  uint8_t last[16];
+} ravelin_selector;
+
+/**
+ * One policy. In outputs the pointers are lent.
+ */
+typedef struct ravelin_policy {
+  /**
+   * Its id.
+   */
+  uint32_t id;
+  /**
+   * The peer of a protect policy, else 0.
+   */
+  uint32_t peer;
+  /**
+   * 0 bypass, 1 discard, 2 protect.
+   */
+  uint8_t action;
+  /**
+   * Protect: 0 tunnel, 1 transport, 2 BEET.
+   */
+  uint8_t mode;
+  /**
+   * Protect: 0 only the peer starts, 1 the first packet, 2 at once.
+   */
+  uint8_t start;
+  /**
+   * Routing instance.
+   */
+  uint32_t vrf;
+  /**
+   * Interface id.
+   */
+  uint32_t if_id;
+  /**
+   * Packet mark under `mark_mask`.
+   */
+  uint32_t mark;
+  /**
+   * 0: any mark.
+   */
+  uint32_t mark_mask;
+  /**
+   * Its name.
+   */
+  const char *name;
+  /**
+   * Our side.
+   */
+  const struct ravelin_selector *local_ts;
+  /**
+   * How many.
+   */
+  size_t local_ts_len;
+  /**
+   * The other side.
+   */
+  const struct ravelin_selector *remote_ts;
+  /**
+   * How many.
+   */
+  size_t remote_ts_len;
+} ravelin_policy;
+
+/**
+ * One direction of one Child SA: all that a data plane must know. In outputs the pointers are lent.
+ */
+typedef struct ravelin_sa {
+  /**
+   * The pair; both directions have the same.
+   */
+  uint64_t child;
+  /**
+   * The policy that called for it; 0 when there is none (manual keys).
+   */
+  uint32_t policy;
+  /**
+   * Inbound: ours. Outbound: the peer's.
+   */
+  uint32_t spi;
+  /**
+   * 0 inbound, 1 outbound.
+   */
+  uint8_t direction;
+  /**
+   * IP protocol: 50 ESP, 51 AH.
+   */
+  uint8_t protocol;
+  /**
+   * 0 tunnel, 1 transport, 2 BEET.
+   */
+  uint8_t mode;
+  /**
+   * 0 bare, 1 in UDP, 2 in TCP.
+   */
+  uint8_t encapsulation;
+  /**
+   * Extended sequence numbers.
+   */
+  bool esn;
+  /**
+   * The peer takes TFC padding.
+   */
+  bool tfc_padding;
+  /**
+   * Encryption transform (IANA).
+   */
+  uint16_t encr;
+  /**
+   * Its key length attribute in bits; 0: none.
+   */
+  uint16_t key_bits;
+  /**
+   * Integrity transform (IANA); 0 with an AEAD.
+   */
+  uint16_t integ;
+  /**
+   * Outer addresses; in UDP also the ports.
+   */
+  struct ravelin_path path;
+  /**
+   * Encryption key, the salt behind it.
+   */
+  struct ravelin_octets encr_key;
+  /**
+   * Integrity key.
+   */
+  struct ravelin_octets integ_key;
+  /**
+   * Inbound: replay window in packets; 0: no replay protection.
+   */
+  uint32_t replay_window;
+  /**
+   * Interface id; 0: none.
+   */
+  uint32_t if_id;
+  /**
+   * Packet mark; 0: none.
+   */
+  uint32_t mark;
+  /**
+   * Our side; at least one.
+   */
+  const struct ravelin_selector *local_ts;
+  /**
+   * How many.
+   */
+  size_t local_ts_len;
+  /**
+   * The peer's side; at least one.
+   */
+  const struct ravelin_selector *remote_ts;
+  /**
+   * How many.
+   */
+  size_t remote_ts_len;
+  /**
+   * Octets of inner packets after which to report; 0: no limit.
+   */
+  uint64_t soft_bytes;
+  /**
+   * Packets after which to report.
+   */
+  uint64_t soft_packets;
+  /**
+   * Octets after which to stop.
+   */
+  uint64_t hard_bytes;
+  /**
+   * Packets after which to stop.
+   */
+  uint64_t hard_packets;
+  /**
+   * Report when idle for so many microseconds; 0: not watched.
+   */
+  uint64_t idle_us;
+} ravelin_sa;
+
+/**
+ * One step for a data plane.
+ */
+typedef struct ravelin_change {
+  /**
+   * `ravelin_change_kind`; a kind that the program does not know is newer than it.
+   */
+  uint32_t kind;
+  /**
+   * Remove: 0 inbound, 1 outbound.
+   */
+  uint8_t direction;
+  /**
+   * Move: 0 bare, 1 in UDP, 2 in TCP.
+   */
+  uint8_t encapsulation;
+  /**
+   * Remove: the SPI.
+   */
+  uint32_t spi;
+  /**
+   * The pair.
+   */
+  uint64_t child;
+  /**
+   * Switch: the pair that sends from now on.
+   */
+  uint64_t to;
+  /**
+   * Move: the new path. Remove: the path as last told.
+   */
+  struct ravelin_path path;
+  /**
+   * Install: the SA; else NULL.
+   */
+  const struct ravelin_sa *sa;
+  /**
+   * Policies: the policy; else NULL.
+   */
+  const struct ravelin_policy *policy;
+} ravelin_change;
+
+/**
+ * An event. What an event does not have is 0 or NULL; texts and arrays are lent.
+ */
+typedef struct ravelin_event {
+  /**
+   * `ravelin_output`.
+   */
+  uint32_t kind;
+  /**
+   * The peer.
+   */
+  uint32_t peer;
+  /**
+   * The IKE SA.
+   */
+  uint64_t sa;
+  /**
+   * The Child SA.
+   */
+  uint64_t child;
+  /**
+   * Rekeying: the one before.
+   */
+  uint64_t old;
+  /**
+   * The policy.
+   */
+  uint32_t policy;
+  /**
+   * Established: we are 0 initiator, 1 responder.
+   */
+  uint8_t role;
+  /**
+   * ChildEstablished: 0 tunnel, 1 transport, 2 BEET.
+   */
+  uint8_t mode;
+  /**
+   * Established: a NAT is before us.
+   */
+  bool nat_local;
+  /**
+   * Established: a NAT is before the peer.
+   */
+  bool nat_remote;
+  /**
+   * IKE SPI of the initiator.
+   */
+  uint64_t spi_i;
+  /**
+   * IKE SPI of the responder.
+   */
+  uint64_t spi_r;
+  /**
+   * Our inbound SPI.
+   */
+  uint32_t spi_in;
+  /**
+   * The peer's inbound SPI.
+   */
+  uint32_t spi_out;
+  /**
+   * Where it runs or happened.
+   */
+  struct ravelin_path path;
+  /**
+   * Who we are.
+   */
+  const char *local_id;
+  /**
+   * Who the peer proved to be.
+   */
+  const char *remote_id;
+  /**
+   * The chosen proposal.
+   */
+  const char *proposal;
+  /**
+   * Why, for an operator.
+   */
+  const char *reason;
+  /**
+   * ChildEstablished: our side.
+   */
+  const struct ravelin_selector *local_ts;
+  /**
+   * How many.
+   */
+  size_t local_ts_len;
+  /**
+   * ChildEstablished: the peer's side.
+   */
+  const struct ravelin_selector *remote_ts;
+  /**
+   * How many.
+   */
+  size_t remote_ts_len;
+  /**
+   * Assigned, Leased, Suggested: inner addresses; `port` is the prefix length.
+   */
+  const struct ravelin_endpoint *addresses;
+  /**
+   * How many.
+   */
+  size_t addresses_len;
+  /**
+   * Assigned, Suggested: DNS servers.
+   */
+  const struct ravelin_endpoint *dns;
+  /**
+   * How many.
+   */
+  size_t dns_len;
+} ravelin_event;
+
+/**
  * The result of a datagram.
  */
 typedef struct ravelin_ingress {
@@ -192,6 +1090,10 @@ typedef struct ravelin_ingress {
    * What became of it.
    */
   enum ravelin_ingress_kind kind;
+  /**
+   * Dropped: the cause's number (`ravelin_drop_reason_text`).
+   */
+  uint8_t drop_reason;
   /**
    * Deliver: the Child SA it came on.
    */
@@ -204,11 +1106,39 @@ typedef struct ravelin_ingress {
    * Deliver: its length in octets.
    */
   size_t len;
-  /**
-   * Dropped: the cause's number.
-   */
-  uint8_t drop_reason;
 } ravelin_ingress;
+
+/**
+ * What an outer IP header said, as far as the driver knows; zero: unknown.
+ */
+typedef struct ravelin_outer {
+  /**
+   * DSCP (upper six bits) and ECN (lower two).
+   */
+  uint8_t traffic_class;
+  /**
+   * TTL or hop limit.
+   */
+  uint8_t hop_limit;
+} ravelin_outer;
+
+/**
+ * What is known of a packet besides its headers; zero: a host without VRFs, tunnel interfaces and marks.
+ */
+typedef struct ravelin_scope {
+  /**
+   * Routing instance.
+   */
+  uint32_t vrf;
+  /**
+   * Interface id of a route-based tunnel.
+   */
+  uint32_t if_id;
+  /**
+   * Packet mark.
+   */
+  uint32_t mark;
+} ravelin_scope;
 
 /**
  * The result of a packet.
@@ -219,33 +1149,522 @@ typedef struct ravelin_egress {
    */
   enum ravelin_egress_kind kind;
   /**
-   * Discard: the cause's number.
+   * Discard: the cause's number (`ravelin_drop_reason_text`).
    */
   uint8_t drop_reason;
+  /**
+   * Sent: 0 bare (the IP protocol is `protocol`), 1 in UDP, 2 in TCP.
+   */
+  uint8_t encapsulation;
+  /**
+   * Sent: 50 ESP, 51 AH.
+   */
+  uint8_t protocol;
+  /**
+   * Sent: DSCP and ECN for the outer header.
+   */
+  uint8_t traffic_class;
   /**
    * TooBig: the largest inner packet that fits.
    */
   uint16_t mtu;
   /**
-   * Sent: octets in the caller's buffer, from the ESP header on.
+   * Sent: the Child SA.
+   */
+  uint64_t child;
+  /**
+   * Sent: where it begins in the caller's buffer.
+   */
+  size_t offset;
+  /**
+   * Sent: octets from there on.
    */
   size_t len;
-  /**
-   * Sent: 0 bare protocol 50, 1 in UDP, 2 in TCP.
-   */
-  uint8_t encapsulation;
   /**
    * Sent: where it goes.
    */
   struct ravelin_path path;
 } ravelin_egress;
 
+/**
+ * One datagram of a burst.
+ */
+typedef struct ravelin_datagram {
+  /**
+   * Between whom.
+   */
+  struct ravelin_path path;
+  /**
+   * What its outer header said; looked at by `ravelin_worker_open` only.
+   */
+  struct ravelin_outer outer;
+  /**
+   * The payload; it is opened in place.
+   */
+  uint8_t *data;
+  /**
+   * Its octets.
+   */
+  size_t len;
+  /**
+   * What became of it.
+   */
+  struct ravelin_ingress result;
+} ravelin_datagram;
+
+/**
+ * One packet of a burst. It is sealed in place: `ravelin_node_room` says how much room it needs around it.
+ */
+typedef struct ravelin_packet {
+  /**
+   * The buffer.
+   */
+  uint8_t *buf;
+  /**
+   * Its octets.
+   */
+  size_t cap;
+  /**
+   * Where the IP packet begins in it.
+   */
+  size_t offset;
+  /**
+   * The IP packet's octets.
+   */
+  size_t len;
+  /**
+   * `ravelin_worker_seal` only: the Child SA; 0: by policy.
+   */
+  uint64_t child;
+  /**
+   * `ravelin_worker_seal` only: the policy.
+   */
+  uint32_t policy;
+  /**
+   * What became of it.
+   */
+  struct ravelin_egress result;
+} ravelin_packet;
+
+/**
+ * One peer of a configuration. Its name is lent until the next call on the configuration.
+ */
+typedef struct ravelin_peer_info {
+  /**
+   * Its id.
+   */
+  uint32_t peer;
+  /**
+   * Its name.
+   */
+  const char *name;
+  /**
+   * Our address; family 0: any of ours.
+   */
+  struct ravelin_endpoint local;
+  /**
+   * The peer's address and IKE port; family 0: only the peer initiates.
+   */
+  struct ravelin_endpoint remote;
+} ravelin_peer_info;
+
+/**
+ * A signature scheme: kind (1 RSA PKCS#1, 2 RSA-PSS, 3 ECDSA, 4 ECDSA of RFC 4754, 5 Ed25519, 6 to 8 ML-DSA-44, -65,
+ * -87) and hash (RFC 7427's numbers: 1 SHA-1, 2 SHA2-256, 3 SHA2-384, 4 SHA2-512, 5 none).
+ */
+typedef struct ravelin_scheme {
+  /**
+   * Which.
+   */
+  uint32_t kind;
+  /**
+   * Its hash.
+   */
+  uint16_t hash;
+} ravelin_scheme;
+
+/**
+ * Limits of a policy's SAs, 0: none. Soft limits lead to rekeying, hard ones end the SA.
+ */
+typedef struct ravelin_limits {
+  /**
+   * Rekey after so many seconds.
+   */
+  uint32_t rekey_s;
+  /**
+   * Close when still not rekeyed after so many seconds.
+   */
+  uint32_t hard_s;
+  /**
+   * Octets of inner packets.
+   */
+  uint64_t soft_bytes;
+  /**
+   * Octets of inner packets.
+   */
+  uint64_t hard_bytes;
+  /**
+   * Packets.
+   */
+  uint64_t soft_packets;
+  /**
+   * Packets.
+   */
+  uint64_t hard_packets;
+  /**
+   * Close after so many seconds without a packet.
+   */
+  uint32_t idle_s;
+  /**
+   * Replay window in packets; 0: no replay protection.
+   */
+  uint32_t replay_window;
+} ravelin_limits;
+
+/**
+ * What a plane is told besides its SAs; all zero: the defaults.
+ */
+typedef struct ravelin_plane_config {
+  /**
+   * Write whole IP packets, outer headers included, and not from the ESP header on.
+   */
+  bool whole_packets;
+  /**
+   * Largest TCP MSS to let pass through tunnels; 0: leave it alone.
+   */
+  uint16_t mss_clamp;
+  /**
+   * Tunnel payloads shorter than this are padded (RFC 4303 §2.7); 0: off.
+   */
+  uint16_t tfc_min;
+} ravelin_plane_config;
+
+/**
+ * Traffic of one direction of a Child SA.
+ */
+typedef struct ravelin_direction_stats {
+  /**
+   * Packets carried.
+   */
+  uint64_t packets;
+  /**
+   * Octets of inner packets carried.
+   */
+  uint64_t bytes;
+  /**
+   * Packets dropped, whatever the cause.
+   */
+  uint64_t dropped;
+  /**
+   * Outbound: the last number used. Inbound: the highest accepted.
+   */
+  uint64_t sequence;
+  /**
+   * When the last one was, in monotonic microseconds.
+   */
+  uint64_t last_us;
+  /**
+   * The SPI; 0 when this direction is not installed.
+   */
+  uint32_t spi;
+} ravelin_direction_stats;
+
+/**
+ * Traffic of a Child SA.
+ */
+typedef struct ravelin_child_stats {
+  /**
+   * From the peer.
+   */
+  struct ravelin_direction_stats inbound;
+  /**
+   * To the peer.
+   */
+  struct ravelin_direction_stats outbound;
+  /**
+   * Its policy's packets are sent on it.
+   */
+  bool active;
+} ravelin_child_stats;
+
+/**
+ * One IKE SA. Texts are the snapshot's.
+ */
+typedef struct ravelin_sa_info {
+  /**
+   * Its id.
+   */
+  uint64_t sa;
+  /**
+   * Its peer; 0 when not known yet.
+   */
+  uint32_t peer;
+  /**
+   * `ravelin_state`.
+   */
+  uint32_t state;
+  /**
+   * We are 0 initiator, 1 responder.
+   */
+  uint8_t role;
+  /**
+   * A NAT is before us.
+   */
+  bool nat_local;
+  /**
+   * A NAT is before the peer.
+   */
+  bool nat_remote;
+  /**
+   * SPI of the initiator.
+   */
+  uint64_t spi_i;
+  /**
+   * SPI of the responder.
+   */
+  uint64_t spi_r;
+  /**
+   * Where it runs.
+   */
+  struct ravelin_path path;
+  /**
+   * Microseconds since the attempt began.
+   */
+  uint64_t age_us;
+  /**
+   * Microseconds since it was established; 0 before.
+   */
+  uint64_t established_us;
+  /**
+   * Name of the peer.
+   */
+  const char *peer_name;
+  /**
+   * Who we said we are; empty before.
+   */
+  const char *local_id;
+  /**
+   * Who the peer proved to be; empty before.
+   */
+  const char *remote_id;
+  /**
+   * Algorithms.
+   */
+  const char *proposal;
+  /**
+   * How many Child SAs it has.
+   */
+  size_t children;
+} ravelin_sa_info;
+
+/**
+ * One Child SA pair. Pointers are the snapshot's.
+ */
+typedef struct ravelin_child_info {
+  /**
+   * Its id.
+   */
+  uint64_t child;
+  /**
+   * Its policy.
+   */
+  uint32_t policy;
+  /**
+   * Our inbound SPI.
+   */
+  uint32_t spi_in;
+  /**
+   * The peer's.
+   */
+  uint32_t spi_out;
+  /**
+   * 0 tunnel, 1 transport, 2 BEET.
+   */
+  uint8_t mode;
+  /**
+   * 0 bare, 1 in UDP, 2 in TCP.
+   */
+  uint8_t encapsulation;
+  /**
+   * Microseconds since it was installed.
+   */
+  uint64_t age_us;
+  /**
+   * Algorithms.
+   */
+  const char *proposal;
+  /**
+   * Our side.
+   */
+  const struct ravelin_selector *local_ts;
+  /**
+   * How many.
+   */
+  size_t local_ts_len;
+  /**
+   * The peer's side.
+   */
+  const struct ravelin_selector *remote_ts;
+  /**
+   * How many.
+   */
+  size_t remote_ts_len;
+} ravelin_child_info;
+
+/**
+ * What came in, by what became of it.
+ */
+typedef struct ravelin_counters {
+  /**
+   * IKE messages that were taken.
+   */
+  uint64_t handled;
+  /**
+   * Datagrams that are no IKEv2 message.
+   */
+  uint64_t malformed;
+  /**
+   * Messages of another major version.
+   */
+  uint64_t wrong_version;
+  /**
+   * Messages for an IKE SA that is not here.
+   */
+  uint64_t unknown_spi;
+  /**
+   * Messages outside a window or not allowed now.
+   */
+  uint64_t unexpected;
+  /**
+   * Messages that did not open.
+   */
+  uint64_t not_authentic;
+  /**
+   * Answers that were repeated.
+   */
+  uint64_t repeated;
+  /**
+   * IKE_SA_INIT requests answered with a cookie.
+   */
+  uint64_t cookies_demanded;
+  /**
+   * IKE_SA_INIT requests with a wrong cookie.
+   */
+  uint64_t cookies_wrong;
+  /**
+   * IKE_SA_INIT requests dropped by a limit.
+   */
+  uint64_t over_limit;
+  /**
+   * IKE_SA_INIT requests refused.
+   */
+  uint64_t refused;
+  /**
+   * Packets of ESP and AH dropped in the inline plane.
+   */
+  uint64_t plane_drops;
+  /**
+   * Packets that waited for an SA in vain.
+   */
+  uint64_t held_dropped;
+  /**
+   * NAT keepalives.
+   */
+  uint64_t keepalives;
+} ravelin_counters;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
 /**
- * An empty configuration with the defaults. Free it by `ravelin_config_free` unless a node took it.
+ * The question of an `Ask` output; what it points to is lent. `nothing there` for other kinds. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_node_output_ask(struct ravelin_node *node,
+                                       struct ravelin_ask *out);
+
+/**
+ * Answers `Sign`. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `signature` points to `len` octets.
+ */
+ravelin_status ravelin_node_answer_signature(struct ravelin_node *node,
+                                             struct ravelin_now now,
+                                             struct ravelin_ticket ticket,
+                                             const uint8_t *signature,
+                                             size_t len);
+
+/**
+ * Answers `VerifyChain`: the chain is good, and this is the public key of its first certificate (DER
+ * SubjectPublicKeyInfo). One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `spki` points to `len` octets.
+ */
+ravelin_status ravelin_node_answer_public_key(struct ravelin_node *node,
+                                              struct ravelin_now now,
+                                              struct ravelin_ticket ticket,
+                                              const uint8_t *spki,
+                                              size_t len);
+
+/**
+ * Answers `SharedSecret` and `Ppk`. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `secret` points to `len` octets.
+ */
+ravelin_status ravelin_node_answer_secret(struct ravelin_node *node,
+                                          struct ravelin_now now,
+                                          struct ravelin_ticket ticket,
+                                          const uint8_t *secret,
+                                          size_t len);
+
+/**
+ * Answers `NextPpk`: PPK_ID (type octet and value) and key. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `id` and `key` point to as many octets as said.
+ */
+ravelin_status ravelin_node_answer_ppk(struct ravelin_node *node,
+                                       struct ravelin_now now,
+                                       struct ravelin_ticket ticket,
+                                       const uint8_t *id,
+                                       size_t id_len,
+                                       const uint8_t *key,
+                                       size_t key_len);
+
+/**
+ * Answers `Eap`: the server's next packet; with EAP-Success also the MSK where the method makes one (else a length of
+ * 0). One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `packet` and `msk` point to as many octets as said.
+ */
+ravelin_status ravelin_node_answer_eap(struct ravelin_node *node,
+                                       struct ravelin_now now,
+                                       struct ravelin_ticket ticket,
+                                       const uint8_t *packet,
+                                       size_t len,
+                                       const uint8_t *msk,
+                                       size_t msk_len);
+
+/**
+ * Answers any question with no; `why` is for the operator. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `why` is NULL or NUL-terminated.
+ */
+ravelin_status ravelin_node_answer_refused(struct ravelin_node *node,
+                                           struct ravelin_now now,
+                                           struct ravelin_ticket ticket,
+                                           const char *why);
+
+/**
+ * An empty configuration with the defaults. Any thread.
  *
  * # Safety
  * `out` is NULL or points to a pointer that may be written.
@@ -253,27 +1672,64 @@ extern "C" {
 ravelin_status ravelin_config_new(struct ravelin_config **out);
 
 /**
- * Frees a configuration that no node took. NULL is nothing to do.
+ * Frees a configuration; its secrets are wiped. NULL is nothing to do. No thread may use it any more.
  *
  * # Safety
- * `config` is NULL or came from `ravelin_config_new`, was not freed and not given to a node.
+ * `config` is NULL or came from `ravelin_config_new`.
  */
-void ravelin_config_free(struct ravelin_config *config);
+ravelin_status ravelin_config_free(struct ravelin_config *config);
 
 /**
- * Why the last call on this configuration said `configuration not acceptable`; empty before. Valid until the next
- * call on it; NULL for NULL.
+ * Why the last call on this configuration was refused with `configuration not acceptable`; empty before. Lent until
+ * the next call on it. One thread at a time.
  *
  * # Safety
- * `config` is NULL or a live configuration.
+ * `config` is NULL or live; `text` is NULL or may be written.
  */
-const char *ravelin_config_error(const struct ravelin_config *config);
+ravelin_status ravelin_config_error(struct ravelin_config *config,
+                                    const char **text);
+
+/**
+ * Where in a TOML text the last error is: line and column from 1 (0: the text as a whole), and the key as in
+ * `peer[0].child[1].esp` (lent). One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; out-parameters are NULL or may be written.
+ */
+ravelin_status ravelin_config_error_place(struct ravelin_config *config,
+                                          uint32_t *line,
+                                          uint32_t *column,
+                                          const char **key);
+
+/**
+ * Reads a configuration from TOML (docs/gateway.md has all keys) in place of all that was there. `name` is what
+ * errors call the text; files that it names (certificates, keys) are looked for in that file's folder, and this is the only call of
+ * the library that opens files. NULL: no name. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; `toml` points to `len` octets; `name` is NULL or NUL-terminated.
+ */
+ravelin_status ravelin_config_load_toml(struct ravelin_config *config,
+                                        const char *toml,
+                                        size_t len,
+                                        const char *name);
+
+/**
+ * Table `[gateway]` of the TOML text that was loaded; `nothing there` without one. Texts are lent until the next call on
+ * this configuration. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_config_gateway(struct ravelin_config *config,
+                                      struct ravelin_gateway *out);
 
 /**
  * UDP ports: ours for IKE, ours for NAT traversal, the peers' for NAT traversal. None may be 0; the first two differ.
+ * One thread at a time.
  *
  * # Safety
- * `config` is NULL or a live configuration.
+ * `config` is NULL or live.
  */
 ravelin_status ravelin_config_ports(struct ravelin_config *config,
                                     uint16_t ike,
@@ -281,62 +1737,189 @@ ravelin_status ravelin_config_ports(struct ravelin_config *config,
                                     uint16_t remote_nat_t);
 
 /**
- * Asks for key events (`RAVELIN_OUTPUT_IKE_KEYS`, `RAVELIN_OUTPUT_CHILD_KEYS`). For debugging only.
+ * Retransmissions (RFC 7296 §2.1): the wait for the first answer in milliseconds, and how often a request is repeated
+ * before its peer counts as dead (at most 64). One thread at a time.
  *
  * # Safety
- * `config` is NULL or a live configuration.
+ * `config` is NULL or live.
  */
-ravelin_status ravelin_config_export_keys(struct ravelin_config *config, bool on);
+ravelin_status ravelin_config_retransmit(struct ravelin_config *config,
+                                         uint32_t first_wait_ms,
+                                         uint32_t tries);
 
 /**
- * Leaves the packets to the caller's own data plane: steps come out as outputs of kind `RAVELIN_OUTPUT_CHANGE`.
+ * Asks for key events (`RAVELIN_OUTPUT_IKE_KEYS`, `RAVELIN_OUTPUT_CHILD_KEYS`), for debugging only: whoever has them
+ * reads the traffic. One thread at a time.
  *
  * # Safety
- * `config` is NULL or a live configuration.
+ * `config` is NULL or live.
+ */
+ravelin_status ravelin_config_export_keys(struct ravelin_config *config,
+                                          bool on);
+
+/**
+ * Leaves the packets to the caller's own data plane: steps come out as outputs of kind `RAVELIN_OUTPUT_CHANGE`, and
+ * what the plane sees goes in by `ravelin_node_handle_report`. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live.
  */
 ravelin_status ravelin_config_external_plane(struct ravelin_config *config,
                                              bool on);
 
 /**
- * Adds a peer with a pre-shared key. `remote_addr` may be NULL for a peer that only initiates; `ike` may be NULL for
- * the default proposals, else as in "aes256gcm16-prfsha384-x25519". Writes the peer's id.
+ * Asks the caller about secrets and certificate chains that the configuration does not hold, by outputs of kind
+ * `RAVELIN_OUTPUT_ASK`, and waits `timeout_ms` for each answer. Off: that is refused. Signatures of keys that are
+ * elsewhere are asked for in any case. One thread at a time.
  *
  * # Safety
- * `config` is NULL or a live configuration; texts are NULL or NUL-terminated; `psk` points to `psk_len` octets;
- * `peer` is NULL or may be written.
+ * `config` is NULL or live.
  */
-ravelin_status ravelin_config_add_peer(struct ravelin_config *config,
-                                       const char *name,
-                                       const char *local_id,
-                                       const char *remote_id,
-                                       const char *local_addr,
-                                       const char *remote_addr,
-                                       uint16_t remote_port,
-                                       const uint8_t *psk,
-                                       size_t psk_len,
-                                       const char *ike,
-                                       uint32_t *peer);
+ravelin_status ravelin_config_asks(struct ravelin_config *config,
+                                   bool on,
+                                   uint32_t timeout_ms);
 
 /**
- * Adds a policy that protects traffic with a peer. Selectors as in "10.1.0.0/16" or "10.1.0.0/16[tcp/80]", several
- * separated by commas; `esp` may be NULL for the default proposals. Writes the policy's id.
+ * The id of a peer by its name. One thread at a time.
  *
  * # Safety
- * As `ravelin_config_add_peer`.
+ * `config` is NULL or live; `name` is NULL or NUL-terminated; `peer` is NULL or may be written.
  */
-ravelin_status ravelin_config_add_child(struct ravelin_config *config,
-                                        uint32_t peer,
+ravelin_status ravelin_config_find_peer(struct ravelin_config *config,
                                         const char *name,
-                                        const char *local_ts,
-                                        const char *remote_ts,
-                                        const char *esp,
-                                        uint32_t *policy);
+                                        uint32_t *peer);
 
 /**
- * Makes a node. It takes the configuration over, on success only. `seed` is 32 octets of secret randomness.
+ * The id of a policy by its name; in a TOML text it is called `PEER/CHILD`. One thread at a time.
  *
  * # Safety
- * `config` is NULL or a live configuration; `seed` points to `seed_len` octets; `out` is NULL or may be written.
+ * `config` is NULL or live; `name` is NULL or NUL-terminated; `policy` is NULL or may be written.
+ */
+ravelin_status ravelin_config_find_policy(struct ravelin_config *config,
+                                          const char *name,
+                                          uint32_t *policy);
+
+/**
+ * An empty message: a zero header of version 2, no payloads. Any thread.
+ *
+ * # Safety
+ * `out` is NULL or may be written.
+ */
+ravelin_status ravelin_message_new(struct ravelin_message **out);
+
+/**
+ * Frees a message; what it lent ends. NULL is nothing to do. No thread may use it any more.
+ *
+ * # Safety
+ * `message` is NULL or came from `ravelin_message_new`.
+ */
+ravelin_status ravelin_message_free(struct ravelin_message *message);
+
+/**
+ * Reads a datagram from the IKE header on (no non-ESP marker), in place of what was there. `malformed message` when it
+ * is none: `ravelin_message_error`. One thread at a time.
+ *
+ * # Safety
+ * `message` is NULL or live; `data` points to `len` octets.
+ */
+ravelin_status ravelin_message_decode(struct ravelin_message *message,
+                                      const uint8_t *data,
+                                      size_t len);
+
+/**
+ * Reads the plaintext of SK, without padding, in place of what was there; `first` is the kind of its first payload. The
+ * message then has no header. One thread at a time.
+ *
+ * # Safety
+ * As `ravelin_message_decode`.
+ */
+ravelin_status ravelin_message_decode_inner(struct ravelin_message *message,
+                                            uint8_t first,
+                                            const uint8_t *data,
+                                            size_t len);
+
+/**
+ * Why the last call said `malformed message`: where, what was expected, what came (lent until the next call on this
+ * message). One thread at a time.
+ *
+ * # Safety
+ * `message` is NULL or live; `text` is NULL or may be written.
+ */
+ravelin_status ravelin_message_error(struct ravelin_message *message,
+                                     const char **text);
+
+/**
+ * The whole message as a tree for people, one line per payload, deeper parts indented (lent until the next call on this
+ * message). Values that would help an attacker are named by their length only. One thread at a time.
+ *
+ * # Safety
+ * `message` is NULL or live; `text` is NULL or may be written.
+ */
+ravelin_status ravelin_message_text(struct ravelin_message *message,
+                                    const char **text);
+
+/**
+ * The header; `nothing there` for the plaintext of SK. One thread at a time.
+ *
+ * # Safety
+ * `message` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_message_header(struct ravelin_message *message, struct ravelin_header *out);
+
+/**
+ * Sets the header; NULL: none, as in the plaintext of SK. One thread at a time.
+ *
+ * # Safety
+ * `message` is NULL or live; `header` is NULL or readable.
+ */
+ravelin_status ravelin_message_set_header(struct ravelin_message *message,
+                                          const struct ravelin_header *header);
+
+/**
+ * Payload number `index` (from 0); `nothing there` behind the last. Its body is lent until the next call on this message.
+ * One thread at a time.
+ *
+ * # Safety
+ * `message` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_message_payload(struct ravelin_message *message,
+                                       size_t index,
+                                       struct ravelin_payload *out);
+
+/**
+ * Adds a payload behind the others; its content is checked as on receipt. One thread at a time.
+ *
+ * # Safety
+ * `message` is NULL or live; `payload` is NULL or readable, and so are its octets.
+ */
+ravelin_status ravelin_message_add(struct ravelin_message *message,
+                                   const struct ravelin_payload *payload);
+
+/**
+ * Takes payload number `index` (from 0) out. One thread at a time.
+ *
+ * # Safety
+ * `message` is NULL or live.
+ */
+ravelin_status ravelin_message_remove(struct ravelin_message *message, size_t index);
+
+/**
+ * Writes the message, or the plaintext of SK when it has no header: octets (lent until the next call on this message).
+ * What was decoded and not changed gives the same octets again. One thread at a time.
+ *
+ * # Safety
+ * `message` is NULL or live; out-parameters are NULL or may be written.
+ */
+ravelin_status ravelin_message_encode(struct ravelin_message *message,
+                                      const uint8_t **data,
+                                      size_t *len);
+
+/**
+ * Makes a node of a configuration, which stays the caller's. `seed` is 32 octets of secret randomness: all keys of
+ * this node come from it, so use it once. Any thread.
+ *
+ * # Safety
+ * `config` is NULL or live; `seed` points to `seed_len` octets; `out` is NULL or may be written.
  */
 ravelin_status ravelin_node_new(struct ravelin_config *config,
                                 const uint8_t *seed,
@@ -344,15 +1927,230 @@ ravelin_status ravelin_node_new(struct ravelin_config *config,
                                 struct ravelin_node **out);
 
 /**
- * Frees a node; its keys are wiped. NULL is nothing to do.
+ * Frees a node; its keys are wiped, what it lent ends. NULL is nothing to do. No thread may use it any more. To tell
+ * peers first: `ravelin_node_shutdown`.
  *
  * # Safety
- * `node` is NULL or a live node that no thread uses; lent octets end here.
+ * `node` is NULL or came from `ravelin_node_new`.
  */
-void ravelin_node_free(struct ravelin_node *node);
+ravelin_status ravelin_node_free(struct ravelin_node *node);
 
 /**
- * Takes a UDP payload that came on `path`, in place. A delivered packet lies in `data` at `out->offset`.
+ * Does everything whose time has come. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live.
+ */
+ravelin_status ravelin_node_handle_timeout(struct ravelin_node *node, struct ravelin_now now);
+
+/**
+ * When to call `ravelin_node_handle_timeout` next, in the caller's monotonic microseconds; 0: output waits;
+ * `nothing there` when never. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `at_us` is NULL or may be written.
+ */
+ravelin_status ravelin_node_deadline(struct ravelin_node *node,
+                                     uint64_t *at_us);
+
+/**
+ * Takes what an external data plane saw. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `report` is NULL or readable.
+ */
+ravelin_status ravelin_node_handle_report(struct ravelin_node *node,
+                                          struct ravelin_now now,
+                                          const struct ravelin_report *report);
+
+/**
+ * Brings up an IKE SA with a peer and a Child SA for a policy (0: none). Writes the IKE SA's id. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `sa` is NULL or may be written.
+ */
+ravelin_status ravelin_node_initiate(struct ravelin_node *node,
+                                     struct ravelin_now now,
+                                     uint32_t peer,
+                                     uint32_t policy,
+                                     uint64_t *sa);
+
+/**
+ * Begins everything whose policy says "at once" (`start = "start"`). One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live.
+ */
+ravelin_status ravelin_node_start(struct ravelin_node *node, struct ravelin_now now);
+
+/**
+ * Deletes an IKE SA with its Child SAs, telling the peer. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live.
+ */
+ravelin_status ravelin_node_delete(struct ravelin_node *node, struct ravelin_now now, uint64_t sa);
+
+/**
+ * Deletes a Child SA, telling the peer. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live.
+ */
+ravelin_status ravelin_node_delete_child(struct ravelin_node *node,
+                                         struct ravelin_now now,
+                                         uint64_t child);
+
+/**
+ * Rekeys an IKE SA; its Child SAs live on in the new one. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live.
+ */
+ravelin_status ravelin_node_rekey(struct ravelin_node *node, struct ravelin_now now, uint64_t sa);
+
+/**
+ * Rekeys a Child SA. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live.
+ */
+ravelin_status ravelin_node_rekey_child(struct ravelin_node *node,
+                                        struct ravelin_now now,
+                                        uint64_t child);
+
+/**
+ * Authenticates anew: a new IKE SA takes the place of this one. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live.
+ */
+ravelin_status ravelin_node_reauth(struct ravelin_node *node, struct ravelin_now now, uint64_t sa);
+
+/**
+ * Asks whether a peer is alive; the answer is an event. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live.
+ */
+ravelin_status ravelin_node_probe(struct ravelin_node *node, struct ravelin_now now, uint64_t sa);
+
+/**
+ * Moves an IKE SA and its Child SAs to another path (RFC 4555). One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `path` is NULL or readable.
+ */
+ravelin_status ravelin_node_roam(struct ravelin_node *node,
+                                 struct ravelin_now now,
+                                 uint64_t sa,
+                                 const struct ravelin_path *path);
+
+/**
+ * Says which addresses this host has, the best first, whenever they change; ports are not looked at. One thread at a
+ * time.
+ *
+ * # Safety
+ * `node` is NULL or live; `addresses` points to `len` values.
+ */
+ravelin_status ravelin_node_set_addresses(struct ravelin_node *node,
+                                          struct ravelin_now now,
+                                          const struct ravelin_endpoint *addresses,
+                                          size_t len);
+
+/**
+ * Deletes everything and takes nothing new; done when `ravelin_node_is_idle`. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live.
+ */
+ravelin_status ravelin_node_shutdown(struct ravelin_node *node, struct ravelin_now now);
+
+/**
+ * Whether no IKE SA is left. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `idle` is NULL or may be written.
+ */
+ravelin_status ravelin_node_is_idle(struct ravelin_node *node, bool *idle);
+
+/**
+ * Policy number `index` (from 0) in the order in which policies are judged; `nothing there` behind the last. Texts and
+ * selectors are lent until the next call of this function on this node. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_node_policy(struct ravelin_node *node,
+                                   size_t index,
+                                   struct ravelin_policy *out);
+
+/**
+ * The peer of a name in the node's databases. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `name` is NULL or NUL-terminated; `peer` is NULL or may be written.
+ */
+ravelin_status ravelin_node_find_peer(struct ravelin_node *node, const char *name, uint32_t *peer);
+
+/**
+ * Takes the oldest output and writes its kind; `nothing there` when drained. What was lent of the one before ends here.
+ * Drain it after every call on the node. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `kind` is NULL or may be written.
+ */
+ravelin_status ravelin_node_poll_output(struct ravelin_node *node,
+                                        uint32_t *kind);
+
+/**
+ * The datagram of a `Transmit` or `Esp` output: path, octets (lent), and how ESP is carried (0 bare protocol 50, 1 in
+ * UDP, 2 in TCP; 1 for IKE). `nothing there` for other kinds. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; all out-parameters are NULL or may be written.
+ */
+ravelin_status ravelin_node_output_datagram(struct ravelin_node *node,
+                                            struct ravelin_path *path,
+                                            const uint8_t **data,
+                                            size_t *len,
+                                            uint8_t *how);
+
+/**
+ * The step of a `Change` output; what it points to is lent. `nothing there` for other kinds. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_node_output_change(struct ravelin_node *node,
+                                          struct ravelin_change *out);
+
+/**
+ * The event of an output of kind `RAVELIN_OUTPUT_ESTABLISHED` and up; what it points to is lent. `nothing there` for
+ * other kinds. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_node_output_event(struct ravelin_node *node,
+                                         struct ravelin_event *out);
+
+/**
+ * Line number `index` (from 0) that an `IkeKeys` or `ChildKeys` output adds to Wireshark's tables: the table's file name
+ * and the line with its line end, both lent. `nothing there` behind the last, for other kinds, and for algorithms that
+ * Wireshark cannot decrypt. Whoever has these lines reads the traffic. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; out-parameters are NULL or may be written.
+ */
+ravelin_status ravelin_node_output_keylog(struct ravelin_node *node,
+                                          size_t index,
+                                          const char **table,
+                                          const char **line);
+
+/**
+ * Takes a UDP payload that came on `path`, in place. A delivered packet lies in `data` at `out->offset`. One thread at
+ * a time.
  *
  * # Safety
  * `node` is NULL or live; `path` is NULL or readable; `data` points to `len` octets of the caller that nobody else
@@ -366,14 +2164,31 @@ ravelin_status ravelin_node_handle_datagram(struct ravelin_node *node,
                                             struct ravelin_ingress *out);
 
 /**
- * Takes an IP packet that wants to go out; a sealed one is written to `dst`. 128 octets more than `len` are enough.
+ * Takes an ESP packet, from the SPI on: the payload of IP protocol 50. `outer` may be NULL. One thread at a time.
  *
  * # Safety
- * `node` is NULL or live; `ip` points to `len` octets, `dst` to `cap` octets that do not overlap them; `out` is NULL
- * or may be written.
+ * As `ravelin_node_handle_datagram`; `outer` is NULL or readable.
+ */
+ravelin_status ravelin_node_handle_esp(struct ravelin_node *node,
+                                       struct ravelin_now now,
+                                       const struct ravelin_path *path,
+                                       const struct ravelin_outer *outer,
+                                       uint8_t *data,
+                                       size_t len,
+                                       struct ravelin_ingress *out);
+
+/**
+ * Takes an IP packet that wants to go out; a sealed one is written to `dst` (what `ravelin_node_room` says on top of
+ * `len` is enough). When it had to be fragmented, `dst` holds the first piece and the others are the next outputs, of kind
+ * `RAVELIN_OUTPUT_ESP`. With too small a buffer nothing is sent. `scope` may be NULL. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `ip` points to `len` octets, `dst` to `cap` octets that do not overlap them; `scope` is NULL
+ * or readable; `out` is NULL or may be written.
  */
 ravelin_status ravelin_node_handle_packet(struct ravelin_node *node,
                                           struct ravelin_now now,
+                                          const struct ravelin_scope *scope,
                                           const uint8_t *ip,
                                           size_t len,
                                           uint8_t *dst,
@@ -381,106 +2196,558 @@ ravelin_status ravelin_node_handle_packet(struct ravelin_node *node,
                                           struct ravelin_egress *out);
 
 /**
- * Does everything whose time has come.
+ * As `ravelin_node_handle_datagram` for each of `count` datagrams, in order; each one's result is written to it. Runs of
+ * ESP cost less than single calls. One thread at a time.
  *
  * # Safety
- * `node` is NULL or live.
+ * `node` is NULL or live; `burst` points to `count` values whose buffers are the caller's and do not overlap.
  */
-ravelin_status ravelin_node_handle_timeout(struct ravelin_node *node, struct ravelin_now now);
+ravelin_status ravelin_node_handle_datagrams(struct ravelin_node *node,
+                                             struct ravelin_now now,
+                                             struct ravelin_datagram *burst,
+                                             size_t count);
 
 /**
- * When to call `ravelin_node_handle_timeout` next, in the caller's monotonic microseconds; `nothing there` when never.
+ * As `ravelin_node_handle_packet` for each of `count` packets, in order, but in place; each one's result is written to
+ * it. Packets that do not fit the path are not fragmented but too big. `scope` may be NULL. One thread at a time.
  *
  * # Safety
- * `node` is NULL or live; `at_us` is NULL or may be written.
+ * `node` is NULL or live; `scope` is NULL or readable; `burst` points to `count` values whose buffers are the caller's
+ * and do not overlap.
  */
-ravelin_status ravelin_node_deadline(struct ravelin_node *node,
-                                     uint64_t *at_us);
+ravelin_status ravelin_node_handle_packets(struct ravelin_node *node,
+                                           struct ravelin_now now,
+                                           const struct ravelin_scope *scope,
+                                           struct ravelin_packet *burst,
+                                           size_t count);
 
 /**
- * Brings up an IKE SA with a peer and a Child SA for a policy (0: none). Writes the IKE SA's id.
- *
- * # Safety
- * `node` is NULL or live; `sa` is NULL or may be written.
- */
-ravelin_status ravelin_node_initiate(struct ravelin_node *node,
-                                     struct ravelin_now now,
-                                     uint32_t peer,
-                                     uint32_t policy,
-                                     uint64_t *sa);
-
-/**
- * Deletes an IKE SA with its Child SAs, telling the peer.
- *
- * # Safety
- * `node` is NULL or live.
- */
-ravelin_status ravelin_node_delete(struct ravelin_node *node, struct ravelin_now now, uint64_t sa);
-
-/**
- * Deletes everything and takes nothing new.
- *
- * # Safety
- * `node` is NULL or live.
- */
-ravelin_status ravelin_node_shutdown(struct ravelin_node *node, struct ravelin_now now);
-
-/**
- * True when no IKE SA is left; false for NULL.
- *
- * # Safety
- * `node` is NULL or live and used by no other thread.
- */
-bool ravelin_node_is_idle(const struct ravelin_node *node);
-
-/**
- * Takes the oldest output and writes its kind; `nothing there` when drained. What was lent before ends here.
- *
- * # Safety
- * `node` is NULL or live; `kind` is NULL or may be written.
- */
-ravelin_status ravelin_node_poll_output(struct ravelin_node *node,
-                                        uint32_t *kind);
-
-/**
- * The datagram of a `Transmit` or `Esp` output: path, octets (lent), and how ESP is carried (0 bare protocol 50, 1 in
- * UDP, 2 in TCP; 1 for IKE).
- *
- * # Safety
- * `node` is NULL or live; all out-parameters are NULL or may be written.
- */
-ravelin_status ravelin_node_output_datagram(struct ravelin_node *node,
-                                            struct ravelin_path *path,
-                                            const uint8_t **data,
-                                            size_t *len,
-                                            uint8_t *encapsulation);
-
-/**
- * The ids of an event: IKE SA and Child SA, 0 where it has none.
+ * Octets of room before and behind an IP packet that sealing may need. One thread at a time.
  *
  * # Safety
  * `node` is NULL or live; out-parameters are NULL or may be written.
  */
-ravelin_status ravelin_node_output_ids(struct ravelin_node *node, uint64_t *sa, uint64_t *child);
+ravelin_status ravelin_node_room(struct ravelin_node *node, size_t *before, size_t *behind);
 
 /**
- * The reason of an event in words (lent, NUL-terminated): of closed and refused SAs and of what is noted.
+ * Adds a peer with pre-shared keys both ways and the default proposals; the other calls of this kind change it.
+ * Identities as in "vpn.example.org", "user@example.org", "192.0.2.1", "C=DE, CN=vpn"; the peer's may be a pattern, as in
+ * "*.example.org". Writes the peer's id. One thread at a time.
  *
  * # Safety
- * `node` is NULL or live; `text` is NULL or may be written.
+ * `config` is NULL or live; texts are NULL or NUL-terminated; `peer` is NULL or may be written.
  */
-ravelin_status ravelin_node_output_reason(struct ravelin_node *node,
-                                          const char **text);
+ravelin_status ravelin_config_add_peer(struct ravelin_config *config,
+                                       const char *name,
+                                       const char *local_id,
+                                       const char *remote_id,
+                                       uint32_t *peer);
 
 /**
- * The version of the ABI that this library was built with; compare with `RAVELIN_ABI_VERSION`. Any thread.
+ * Where the peer is met: our address and the peer's (with its IKE port), as text. NULL: any of ours; only the peer
+ * initiates. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; texts are NULL or NUL-terminated.
+ */
+ravelin_status ravelin_config_peer_addresses(struct ravelin_config *config,
+                                             uint32_t peer,
+                                             const char *local,
+                                             const char *remote,
+                                             uint16_t remote_port);
+
+/**
+ * Peer number `index` (from 0); `nothing there` behind the last. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_config_peer(struct ravelin_config *config,
+                                   size_t index,
+                                   struct ravelin_peer_info *out);
+
+/**
+ * The pre-shared key with this peer. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; `psk` points to `len` octets.
+ */
+ravelin_status ravelin_config_peer_psk(struct ravelin_config *config,
+                                       uint32_t peer,
+                                       const uint8_t *psk,
+                                       size_t len);
+
+/**
+ * A post-quantum pre-shared key with this peer (RFC 8784, RFC 9867): PPK_ID (its type octet and value) and key.
+ * `required`: a peer without it is refused. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; `id` and `key` point to as many octets as said.
+ */
+ravelin_status ravelin_config_peer_ppk(struct ravelin_config *config,
+                                       uint32_t peer,
+                                       const uint8_t *id,
+                                       size_t id_len,
+                                       const uint8_t *key,
+                                       size_t key_len,
+                                       bool required);
+
+/**
+ * How each side proves itself: "psk", "pubkey", "eap" or "null"; for the peer also several, separated by commas. One
+ * thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; texts are NULL or NUL-terminated.
+ */
+ravelin_status ravelin_config_peer_auth(struct ravelin_config *config,
+                                        uint32_t peer,
+                                        const char *local,
+                                        const char *remote);
+
+/**
+ * A user for EAP: as client who we are, as server whom we let in. `methods` as in "mschapv2,gtc,md5,relay". One thread
+ * at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; texts are NULL or NUL-terminated; `password` points to `len` octets.
+ */
+ravelin_status ravelin_config_peer_eap(struct ravelin_config *config,
+                                       uint32_t peer,
+                                       const char *methods,
+                                       const char *user,
+                                       const uint8_t *password,
+                                       size_t len);
+
+/**
+ * Proposals for the IKE SA, best first, separated by commas, as in "aes256gcm16-prfsha384-x25519". One thread at a
+ * time.
+ *
+ * # Safety
+ * `config` is NULL or live; `ike` is NULL or NUL-terminated.
+ */
+ravelin_status ravelin_config_peer_proposals(struct ravelin_config *config,
+                                             uint32_t peer,
+                                             const char *ike);
+
+/**
+ * What we prove ourselves with: a certificate chain (DER, our own first; none: the raw public key) and the private key
+ * (PKCS#8, DER). One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; `chain` points to `chain_len` readable values whose octets are readable; `key` points to
+ * `key_len` octets.
+ */
+ravelin_status ravelin_config_peer_credential(struct ravelin_config *config,
+                                              uint32_t peer,
+                                              const struct ravelin_octets *chain,
+                                              size_t chain_len,
+                                              const uint8_t *key,
+                                              size_t key_len);
+
+/**
+ * As `ravelin_config_peer_credential`, for a private key that is elsewhere (a token, an HSM): each signature is asked
+ * for. `public_key` is DER SubjectPublicKeyInfo; `schemes` are what the key signs with, best first. One thread at a
+ * time.
+ *
+ * # Safety
+ * As `ravelin_config_peer_credential`; `schemes` points to `schemes_len` values.
+ */
+ravelin_status ravelin_config_peer_credential_elsewhere(struct ravelin_config *config,
+                                                        uint32_t peer,
+                                                        const struct ravelin_octets *chain,
+                                                        size_t chain_len,
+                                                        const uint8_t *public_key,
+                                                        size_t public_key_len,
+                                                        const struct ravelin_scheme *schemes,
+                                                        size_t schemes_len);
+
+/**
+ * A CA certificate (DER) that the peer's chain may lead to; may be called several times. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; `der` points to `len` octets.
+ */
+ravelin_status ravelin_config_peer_anchor(struct ravelin_config *config,
+                                          uint32_t peer,
+                                          const uint8_t *der,
+                                          size_t len);
+
+/**
+ * A public key (DER SubjectPublicKeyInfo) that the peer may prove itself with without a certificate (RFC 7670). One
+ * thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; `spki` points to `len` octets.
+ */
+ravelin_status ravelin_config_peer_raw_key(struct ravelin_config *config,
+                                           uint32_t peer,
+                                           const uint8_t *spki,
+                                           size_t len);
+
+/**
+ * Times of IKE SAs with this peer in seconds, 0: never: rekeying, reauthentication, liveness checks after silence, NAT
+ * keepalives. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live.
+ */
+ravelin_status ravelin_config_peer_times(struct ravelin_config *config,
+                                         uint32_t peer,
+                                         uint32_t rekey_s,
+                                         uint32_t reauth_s,
+                                         uint32_t dpd_s,
+                                         uint32_t keepalive_s);
+
+/**
+ * Turns a switch of a peer (`ravelin_peer_option`) on or off. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live.
+ */
+ravelin_status ravelin_config_peer_option(struct ravelin_config *config,
+                                          uint32_t peer,
+                                          uint32_t option,
+                                          bool on);
+
+/**
+ * Adds a policy that protects traffic with a peer. Selectors as in "10.1.0.0/16" or "10.1.0.0/16[tcp/80]", several
+ * separated by commas; `esp` may be NULL for the default proposals, else as in "aes256gcm16". Writes the policy's id.
+ * One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; texts are NULL or NUL-terminated; `policy` is NULL or may be written.
+ */
+ravelin_status ravelin_config_add_child(struct ravelin_config *config,
+                                        uint32_t peer,
+                                        const char *name,
+                                        const char *local_ts,
+                                        const char *remote_ts,
+                                        const char *esp,
+                                        uint32_t *policy);
+
+/**
+ * Adds a policy that lets traffic pass in the clear (`bypass`) or drops it. The narrower of two policies is judged
+ * first. One thread at a time.
+ *
+ * # Safety
+ * As `ravelin_config_add_child`.
+ */
+ravelin_status ravelin_config_add_policy(struct ravelin_config *config,
+                                         const char *name,
+                                         const char *local_ts,
+                                         const char *remote_ts,
+                                         bool bypass,
+                                         uint32_t *policy);
+
+/**
+ * Mode of a policy's SAs: 0 tunnel, 1 transport, 2 BEET. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live.
+ */
+ravelin_status ravelin_config_child_mode(struct ravelin_config *config,
+                                         uint32_t policy,
+                                         uint8_t mode);
+
+/**
+ * What starts a policy's SAs: 0 the peer only, 1 the first packet, 2 at once, by
+ * `ravelin_node_start`. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live.
+ */
+ravelin_status ravelin_config_child_start(struct ravelin_config *config,
+                                          uint32_t policy,
+                                          uint8_t start);
+
+/**
+ * Sets all limits of a policy's SAs. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; `limits` is NULL or readable.
+ */
+ravelin_status ravelin_config_child_limits(struct ravelin_config *config,
+                                           uint32_t policy,
+                                           const struct ravelin_limits *limits);
+
+/**
+ * A plane without SAs. `config` may be NULL. `seed` is 32 octets of secret randomness, for IVs that must not be
+ * guessed. Any thread.
+ *
+ * # Safety
+ * `config` is NULL or readable; `seed` points to `seed_len` octets; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_plane_new(const struct ravelin_plane_config *config,
+                                 const uint8_t *seed,
+                                 size_t seed_len,
+                                 struct ravelin_plane **out);
+
+/**
+ * The inline plane of a node, for worker threads. The node alone changes its SAs: `ravelin_plane_apply` and
+ * `ravelin_plane_poll_report` are `not allowed now`. The caller frees it, before or after the node. One thread at a time
+ * for the node.
+ *
+ * # Safety
+ * `node` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_node_plane(struct ravelin_node *node,
+                                  struct ravelin_plane **out);
+
+/**
+ * Frees a plane; its keys are wiped when the last worker of it is freed too. NULL is nothing to do. No thread may use it
+ * any more.
+ *
+ * # Safety
+ * `plane` is NULL or came from `ravelin_plane_new` or `ravelin_node_plane`.
+ */
+ravelin_status ravelin_plane_free(struct ravelin_plane *plane);
+
+/**
+ * Applies a step: installs, switches, moves or removes an SA. Keys are copied. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live; `change` is NULL or readable, and so is all that it points to.
+ */
+ravelin_status ravelin_plane_apply(const struct ravelin_plane *plane,
+                                   uint64_t now_us,
+                                   const struct ravelin_change *change);
+
+/**
+ * Opens one packet in place: from the SPI on, as UDP or IP protocol 50 carried it. `outer` may be NULL. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live; `path` is NULL or readable; `outer` is NULL or readable; `data` points to `len` octets of the
+ * caller that nobody else uses; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_plane_open(const struct ravelin_plane *plane,
+                                  uint64_t now_us,
+                                  const struct ravelin_path *path,
+                                  const struct ravelin_outer *outer,
+                                  uint8_t *data,
+                                  size_t len,
+                                  struct ravelin_ingress *out);
+
+/**
+ * Seals one IP packet into `dst` with the Child SA `child`, or when that is 0 with the sending SA of `policy`. A packet
+ * that would have to be fragmented is discarded. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live; `ip` points to `len` octets, `dst` to `cap` octets that do not overlap them; `out` is NULL or
+ * may be written.
+ */
+ravelin_status ravelin_plane_seal(const struct ravelin_plane *plane,
+                                  uint64_t now_us,
+                                  uint64_t child,
+                                  uint32_t policy,
+                                  const uint8_t *ip,
+                                  size_t len,
+                                  uint8_t *dst,
+                                  size_t cap,
+                                  struct ravelin_egress *out);
+
+/**
+ * Takes the oldest report; `nothing there` when there is none. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_plane_poll_report(const struct ravelin_plane *plane,
+                                         struct ravelin_report *out);
+
+/**
+ * When the last authenticated packet of a Child SA came, as a report of kind `RAVELIN_REPORT_KIND_TRAFFIC`: an external
+ * plane gives it to its node before each `ravelin_node_handle_timeout`, so that live peers are not asked. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_plane_traffic(const struct ravelin_plane *plane,
+                                     uint64_t child,
+                                     struct ravelin_report *out);
+
+/**
+ * Looks for idle SAs. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live.
+ */
+ravelin_status ravelin_plane_handle_timeout(const struct ravelin_plane *plane, uint64_t now_us);
+
+/**
+ * When to call `ravelin_plane_handle_timeout` next; `nothing there` when never. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live; `at_us` is NULL or may be written.
+ */
+ravelin_status ravelin_plane_deadline(const struct ravelin_plane *plane, uint64_t *at_us);
+
+/**
+ * Sets the path MTU of a Child SA: the largest outer IP packet, in octets. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live.
+ */
+ravelin_status ravelin_plane_set_path_mtu(const struct ravelin_plane *plane,
+                                          uint64_t child,
+                                          uint16_t mtu);
+
+/**
+ * Traffic of a Child SA. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_plane_stats(const struct ravelin_plane *plane,
+                                   uint64_t child,
+                                   struct ravelin_child_stats *out);
+
+/**
+ * How many packets were dropped for a cause. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live; `count` is NULL or may be written.
+ */
+ravelin_status ravelin_plane_drops(const struct ravelin_plane *plane,
+                                   uint8_t reason,
+                                   uint64_t *count);
+
+/**
+ * Octets of room before and behind an IP packet that `ravelin_worker_seal` may need. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live; out-parameters are NULL or may be written.
+ */
+ravelin_status ravelin_plane_room(const struct ravelin_plane *plane,
+                                  size_t *before,
+                                  size_t *behind);
+
+/**
+ * A worker of a plane. Any thread.
+ *
+ * # Safety
+ * `plane` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_worker_new(const struct ravelin_plane *plane, struct ravelin_worker **out);
+
+/**
+ * Frees a worker. NULL is nothing to do. No thread may use it any more.
+ *
+ * # Safety
+ * `worker` is NULL or came from `ravelin_worker_new`.
+ */
+ravelin_status ravelin_worker_free(struct ravelin_worker *worker);
+
+/**
+ * Opens `count` ESP packets in place, each from the SPI on; each one's result is written to it. One thread at a time.
+ *
+ * # Safety
+ * `worker` is NULL or live; `burst` points to `count` values whose buffers are the caller's and do not overlap.
+ */
+ravelin_status ravelin_worker_open(struct ravelin_worker *worker,
+                                   uint64_t now_us,
+                                   struct ravelin_datagram *burst,
+                                   size_t count);
+
+/**
+ * Seals `count` IP packets in place, each with the Child SA or policy that it names; each one's result is written to it.
+ * One thread at a time.
+ *
+ * # Safety
+ * `worker` is NULL or live; `burst` points to `count` values whose buffers are the caller's and do not overlap.
+ */
+ravelin_status ravelin_worker_seal(struct ravelin_worker *worker,
+                                   uint64_t now_us,
+                                   struct ravelin_packet *burst,
+                                   size_t count);
+
+/**
+ * Brings the plane's counters up to date and lets go of SAs that were removed; call it before the thread sleeps. One
+ * thread at a time.
+ *
+ * # Safety
+ * `worker` is NULL or live.
+ */
+ravelin_status ravelin_worker_quiesce(struct ravelin_worker *worker);
+
+/**
+ * Every IKE SA with its Child SAs, oldest first; the caller frees the snapshot. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_node_snapshot(struct ravelin_node *node,
+                                     struct ravelin_now now,
+                                     struct ravelin_snapshot **out);
+
+/**
+ * Frees a snapshot; what was read of it ends. NULL is nothing to do. Any thread, when no other uses it.
+ *
+ * # Safety
+ * `snapshot` is NULL or came from `ravelin_node_snapshot`.
+ */
+ravelin_status ravelin_snapshot_free(struct ravelin_snapshot *snapshot);
+
+/**
+ * IKE SA number `index` (from 0); `nothing there` behind the last. One thread at a time.
+ *
+ * # Safety
+ * `snapshot` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_snapshot_sa(struct ravelin_snapshot *snapshot,
+                                   size_t index,
+                                   struct ravelin_sa_info *out);
+
+/**
+ * Child SA number `child` of IKE SA number `index` (both from 0); `nothing there` behind the last. One thread at a time.
+ *
+ * # Safety
+ * `snapshot` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_snapshot_child(struct ravelin_snapshot *snapshot,
+                                      size_t index,
+                                      size_t child,
+                                      struct ravelin_child_info *out);
+
+/**
+ * Traffic of a Child SA in the inline plane. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_node_stats(struct ravelin_node *node,
+                                  uint64_t child,
+                                  struct ravelin_child_stats *out);
+
+/**
+ * Counters of a node. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; `out` is NULL or may be written.
+ */
+ravelin_status ravelin_node_counters(struct ravelin_node *node, struct ravelin_counters *out);
+
+/**
+ * The version of the ABI that this library was built with; see `RAVELIN_ABI_VERSION`. Any thread.
  */
 uint32_t ravelin_abi_version(void);
+
+/**
+ * The library's own version, as in "0.1.0"; valid for ever. Any thread.
+ */
+const char *ravelin_version(void);
 
 /**
  * Words for a status, never NULL, valid for ever. Any thread.
  */
 const char *ravelin_status_name(ravelin_status status);
+
+/**
+ * Writes words for a drop reason into `text`, NUL-terminated. Any thread.
+ *
+ * # Safety
+ * `text` is NULL or points to `cap` octets that may be written.
+ */
+ravelin_status ravelin_drop_reason_text(uint8_t reason, char *text, size_t cap);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -6,7 +6,6 @@ use crate::guard::{bytes, put, text, wanted, with};
 use crate::node::ravelin_node;
 use crate::types::{ravelin_now, ravelin_octets, ravelin_status};
 use ravelin::code::{Status, ask_kind, scheme};
-use ravelin::db::Identity;
 use ravelin::ike::{Answer, Ask, Ticket};
 use ravelin::{IkeSaId, Output, Secret};
 use std::ffi::{CString, c_char};
@@ -26,6 +25,8 @@ pub enum ravelin_ask_kind {
     Ppk = 4,
     /// What an EAP server says to the packet `octets` of `remote_id` (empty at the start): `ravelin_node_answer_eap`.
     Eap = 5,
+    /// The next post-quantum key for the peer `peer_name` of a key-distribution system: `ravelin_node_answer_ppk`.
+    NextPpk = 6,
 }
 
 /// Names one question. Good for one answer.
@@ -64,6 +65,8 @@ pub struct ravelin_ask {
     pub local_id: *const c_char,
     /// Who the peer says that it is.
     pub remote_id: *const c_char,
+    /// NextPpk: name of the peer.
+    pub peer_name: *const c_char,
 }
 
 /// A question and what its C form points to.
@@ -89,8 +92,9 @@ impl LentAsk {
             chain_len: 0,
             local_id: std::ptr::null(),
             remote_id: std::ptr::null(),
+            peer_name: std::ptr::null(),
         };
-        let mut name = |id: &Identity| {
+        let mut name = |id: &dyn std::fmt::Display| {
             let text = c_text(id);
             let at = text.as_ptr();
             texts.push(text);
@@ -109,6 +113,10 @@ impl LentAsk {
             Ask::SharedSecret { local, remote } => (c.local_id, c.remote_id) = (name(local), name(remote)),
             Ask::Ppk { id } => c.octets = ravelin_octets::of(id),
             Ask::Eap { id, packet } => (c.remote_id, c.octets) = (name(id), ravelin_octets::of(packet)),
+            Ask::NextPpk { local, remote, peer } => {
+                (c.local_id, c.peer_name) = (name(local), name(peer));
+                c.remote_id = remote.as_ref().map_or(std::ptr::null(), |id| name(id));
+            }
             _ => {}
         }
         Self { _texts: texts, _chain: list, c }
@@ -199,6 +207,32 @@ pub unsafe extern "C" fn ravelin_node_answer_secret(
         // SAFETY: the caller vouches for the octets.
         let secret = unsafe { bytes(secret, len)? };
         if secret.is_empty() { Err(Status::InvalidArgument) } else { Ok(Answer::Secret(Secret::new(secret.to_vec()))) }
+    };
+    // SAFETY: handed on.
+    unsafe { answer(node, now, ticket, make) }
+}
+
+/// Answers `NextPpk`: PPK_ID (type octet and value) and key. One thread at a time.
+///
+/// # Safety
+/// `node` is NULL or live; `id` and `key` point to as many octets as said.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_answer_ppk(
+    node: *mut ravelin_node,
+    now: ravelin_now,
+    ticket: ravelin_ticket,
+    id: *const u8,
+    id_len: usize,
+    key: *const u8,
+    key_len: usize,
+) -> ravelin_status {
+    let make = || {
+        // SAFETY: the caller vouches for the octets.
+        let (id, key) = unsafe { (bytes(id, id_len)?, bytes(key, key_len)?) };
+        if id.len() < 2 || key.is_empty() {
+            return Err(Status::InvalidArgument);
+        }
+        Ok(Answer::Ppk { id: id.to_vec(), secret: Secret::new(key.to_vec()) })
     };
     // SAFETY: handed on.
     unsafe { answer(node, now, ticket, make) }

@@ -35,7 +35,7 @@ impl Handle for ravelin_config {
 }
 
 /// Text for C: up to the first NUL it may hold.
-pub(crate) fn c_text(text: impl ToString) -> CString {
+pub(crate) fn c_text(text: impl std::fmt::Display) -> CString {
     let mut text = text.to_string().into_bytes();
     text.truncate(text.iter().position(|b| *b == 0).unwrap_or(text.len()));
     CString::new(text).unwrap_or_default()
@@ -47,7 +47,7 @@ pub(crate) fn provider() -> Provider {
 }
 
 impl ravelin_config {
-    pub(crate) fn fail(&mut self, why: impl ToString) -> Status {
+    pub(crate) fn fail(&mut self, why: impl std::fmt::Display) -> Status {
         self.error = c_text(why);
         self.key = CString::default();
         self.place = (0, 0);

@@ -143,7 +143,7 @@ struct Scribe {
 }
 
 impl Scribe {
-    fn text(&mut self, text: impl ToString) -> *const c_char {
+    fn text(&mut self, text: impl std::fmt::Display) -> *const c_char {
         let text = c_text(text);
         // The octets stay where they are when the vector moves its entries.
         let at = text.as_ptr();

@@ -6,6 +6,7 @@
 
 /* Every function with NULL wherever a pointer is taken: a status, nothing written, nothing read. */
 static void null(void) {
+    (void)forth;
     uint32_t n32;
     uint64_t n64;
     size_t a;
