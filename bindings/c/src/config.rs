@@ -3,7 +3,7 @@
 //!
 //! To add a setting: one function here or in `peer.rs`, one line in `bindings/surface.txt`.
 
-use crate::guard::{Handle, Kind, Use, bytes, free, give, maybe_text, put, text, wanted, with};
+use crate::guard::{Handle, Kind, bytes, free, give, maybe_text, put, text, wanted, with};
 use crate::types::ravelin_status;
 use ::ravelin_config::Gateway;
 use ravelin::code::Status;
@@ -16,7 +16,6 @@ use std::time::Duration;
 /// The configuration of nodes. Made by `ravelin_config_new`, freed by `ravelin_config_free`; nodes copy what they need.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct ravelin_config {
-    using: Use,
     pub(crate) config: Config,
     pub(crate) db: Db,
     pub(crate) error: CString,
@@ -28,10 +27,6 @@ pub struct ravelin_config {
 
 impl Handle for ravelin_config {
     const KIND: Kind = Kind::Config;
-    fn mark(this: *const Self) -> *const Use {
-        // SAFETY: only the address of the field is taken.
-        unsafe { &raw const (*this).using }
-    }
 }
 
 /// Text for C: up to the first NUL it may hold.
@@ -64,7 +59,6 @@ pub unsafe extern "C" fn ravelin_config_new(out: *mut *mut ravelin_config) -> ra
     crate::guard::entry(|| {
         wanted(out)?;
         let new = ravelin_config {
-            using: Use::default(),
             config: Config::default(),
             db: Db::default(),
             error: CString::default(),

@@ -2,8 +2,10 @@
 //! status. To add a kind of handle: a variant of [`Kind`] and an `impl Handle`.
 
 use ravelin::code::Status;
+use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
+use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,8 +33,21 @@ const BROKEN: u8 = 2;
 /// What a caller owns and gives back by its `_free`.
 pub(crate) trait Handle {
     const KIND: Kind;
-    /// The mark of the thread that uses it; at a fixed place, so that it can be read before anything else.
-    fn mark(this: *const Self) -> *const Use;
+}
+
+/// A handle and, apart from it, the mark of the thread that uses it: the mark may be read while another thread has the
+/// handle. C holds the address of `value`.
+#[repr(C)]
+struct Guarded<T> {
+    mark: Use,
+    value: UnsafeCell<T>,
+}
+
+impl<T> Guarded<T> {
+    /// Where the whole is whose `value` this is.
+    fn of(value: *const T) -> *const Self {
+        value.wrapping_byte_sub(offset_of!(Self, value)).cast()
+    }
 }
 
 /// Every handle that was given out and not freed.
@@ -59,7 +74,9 @@ pub(crate) unsafe fn give<T: Handle>(out: *mut *mut T, new: T) -> Result<(), Sta
     if out.is_null() {
         return Err(Status::NullPointer);
     }
-    let raw = Box::into_raw(Box::new(new));
+    let all = Box::into_raw(Box::new(Guarded { mark: Use::default(), value: UnsafeCell::new(new) }));
+    // SAFETY: the box was just made; only the address of a field is taken.
+    let raw = UnsafeCell::raw_get(unsafe { &raw const (*all).value });
     live().insert(raw.addr(), T::KIND);
     // SAFETY: not NULL, and the caller vouches that it may be written.
     unsafe { out.write(raw) };
@@ -79,15 +96,15 @@ pub(crate) unsafe fn free<T: Handle>(handle: *mut T) -> i32 {
         if list.get(&handle.addr()) != Some(&T::KIND) {
             return Err(Status::NoHandle);
         }
-        // SAFETY: it is live, and the mark is only ever touched atomically.
-        let mark = unsafe { &*T::mark(handle) };
+        // SAFETY: it is live, so it is the value of a `Guarded`; the mark is only ever touched atomically.
+        let mark = unsafe { &(*Guarded::of(handle)).mark };
         if mark.0.load(Ordering::Acquire) == BUSY {
             return Err(Status::Busy);
         }
         list.remove(&handle.addr());
         drop(list);
         // SAFETY: it came from Box::into_raw in `give`, and no one can take it back a second time.
-        drop(unsafe { Box::from_raw(handle) });
+        drop(unsafe { Box::from_raw(Guarded::of(handle).cast_mut()) });
         Ok(())
     })
 }
@@ -103,8 +120,8 @@ pub(crate) unsafe fn with<T: Handle>(handle: *mut T, f: impl FnOnce(&mut T) -> R
     if cfg!(debug_assertions) && live().get(&handle.addr()) != Some(&T::KIND) {
         return Status::NoHandle as i32;
     }
-    // SAFETY: live; the mark is only ever touched atomically, and `f` gets no reference while another thread has one.
-    let mark = unsafe { &*T::mark(handle) };
+    // SAFETY: live, so it is the value of a `Guarded`; the mark is only ever touched atomically.
+    let mark = unsafe { &(*Guarded::of(handle)).mark };
     match mark.0.compare_exchange(IDLE, BUSY, Ordering::Acquire, Ordering::Acquire) {
         Ok(_) => {}
         Err(BROKEN) => return Status::Panic as i32,
@@ -219,4 +236,48 @@ pub(crate) unsafe fn maybe_text<'a>(value: *const c_char) -> Result<Option<&'a s
     }
     // SAFETY: handed on.
     unsafe { text(value) }.map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Thing(u32);
+    impl Handle for Thing {
+        const KIND: Kind = Kind::Snapshot;
+    }
+
+    fn thing() -> *mut Thing {
+        let mut out = std::ptr::null_mut();
+        // SAFETY: `out` may be written.
+        unsafe { give(&raw mut out, Thing(7)) }.unwrap();
+        out
+    }
+
+    #[test]
+    fn a_panic_becomes_a_status_and_the_handle_is_only_good_to_be_freed() {
+        let t = thing();
+        // SAFETY: live until it is freed; the last call only compares its address.
+        unsafe {
+            assert_eq!(with(t, |t| if t.0 == 7 { Ok(()) } else { Err(Status::Nothing) }), 0);
+            assert_eq!(with(t, |_| panic!("a bug of the library")), Status::Panic as i32);
+            assert_eq!(with(t, |_| Ok(())), Status::Panic as i32);
+            assert_eq!(free(t), 0);
+            assert_eq!(free(t), Status::NoHandle as i32);
+        }
+    }
+
+    #[test]
+    fn a_call_within_a_call_is_told_that_the_handle_is_busy() {
+        let t = thing();
+        // SAFETY: live until it is freed.
+        unsafe {
+            let inner = with(t, |_| match (with(t, |_| Ok(())), free(t)) {
+                (6, 6) => Ok(()),
+                _ => Err(Status::InvalidArgument),
+            });
+            assert_eq!(inner, 0);
+            assert_eq!(free(t), 0);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! or decrypted here; SK stands in a message unopened, and its plaintext is decoded by `ravelin_message_decode_inner`.
 
 use crate::config::c_text;
-use crate::guard::{Handle, Kind, Use, bytes, free, give, put, read, wanted, with};
+use crate::guard::{Handle, Kind, bytes, free, give, put, read, wanted, with};
 use crate::types::{ravelin_octets, ravelin_status};
 use ravelin::code::Status;
 use ravelin::ike::registry::{ExchangeType, PayloadType};
@@ -15,7 +15,6 @@ use std::ffi::{CString, c_char};
 /// `ravelin_message_free`. One thread at a time.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct ravelin_message {
-    using: Use,
     /// `None`: payloads without a header (the plaintext of SK).
     header: Option<Header>,
     payloads: Payloads,
@@ -27,10 +26,6 @@ pub struct ravelin_message {
 
 impl Handle for ravelin_message {
     const KIND: Kind = Kind::Message;
-    fn mark(this: *const Self) -> *const Use {
-        // SAFETY: only the address of the field is taken.
-        unsafe { &raw const (*this).using }
-    }
 }
 
 /// The IKE header (RFC 7296 §3.1), without Next Payload and Length, which follow from the payloads.
@@ -84,7 +79,6 @@ pub unsafe extern "C" fn ravelin_message_new(out: *mut *mut ravelin_message) -> 
         wanted(out)?;
         let none = IkeSpi(0);
         let new = ravelin_message {
-            using: Use::default(),
             header: Some(Header::new(none, none, ExchangeType(0), Flags(0), 0)),
             payloads: Payloads::default(),
             error: CString::default(),

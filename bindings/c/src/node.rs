@@ -1,7 +1,7 @@
 //! The node: time, wishes and reports in. Packets are in `packets.rs`, outputs in `output.rs`, answers in `ask.rs`.
 
 use crate::config::ravelin_config;
-use crate::guard::{Handle, Kind, Use, array, bytes, free, give, put, read, text, wanted, with};
+use crate::guard::{Handle, Kind, array, bytes, free, give, put, read, text, wanted, with};
 use crate::output::Lent;
 use crate::sa::{LentPolicy, ravelin_policy, ravelin_report};
 use crate::types::{ravelin_endpoint, ravelin_now, ravelin_path, ravelin_status};
@@ -16,7 +16,6 @@ use std::sync::Arc;
 /// An IPsec host without I/O. Made by `ravelin_node_new`, freed by `ravelin_node_free`. One thread at a time.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct ravelin_node {
-    using: Use,
     pub(crate) node: Node,
     /// Further pieces of a packet that had to be fragmented; they go out before the node's own outputs.
     pub(crate) pieces: VecDeque<Output>,
@@ -27,10 +26,6 @@ pub struct ravelin_node {
 
 impl Handle for ravelin_node {
     const KIND: Kind = Kind::Node;
-    fn mark(this: *const Self) -> *const Use {
-        // SAFETY: only the address of the field is taken.
-        unsafe { &raw const (*this).using }
-    }
 }
 
 /// Makes a node of a configuration, which stays the caller's. `seed` is 32 octets of secret randomness: all keys of
@@ -52,7 +47,6 @@ pub unsafe extern "C" fn ravelin_node_new(
         let rng = Box::new(ChaCha20Rng::from_seed(seed));
         let crypto = Arc::new(crate::config::provider());
         let new = ravelin_node {
-            using: Use::default(),
             node: Node::new(c.config.clone(), crypto, c.db.clone(), rng),
             pieces: VecDeque::new(),
             lent: Lent::default(),

@@ -2,7 +2,7 @@
 //! number of threads. A worker is one thread's view of a plane, for bursts.
 
 use crate::config::provider;
-use crate::guard::{Handle, Kind, Use, array_mut, bytes, free, give, put, read, shared, wanted, with};
+use crate::guard::{Handle, Kind, array_mut, bytes, free, give, put, read, shared, wanted, with};
 use crate::node::ravelin_node;
 use crate::packets::{
     Buffer, range_of, ravelin_datagram, ravelin_egress, ravelin_egress_kind, ravelin_ingress, ravelin_packet,
@@ -22,7 +22,6 @@ use std::sync::Arc;
 /// `ravelin_plane_free`. Any number of threads at once.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct ravelin_plane {
-    using: Use,
     pub(crate) plane: Arc<Plane>,
     /// The plane of a node: only the node changes its SAs and reads its reports.
     of_node: bool,
@@ -32,24 +31,15 @@ pub struct ravelin_plane {
 /// keeps its plane alive.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct ravelin_worker {
-    using: Use,
     worker: Worker,
 }
 
 impl Handle for ravelin_plane {
     const KIND: Kind = Kind::Plane;
-    fn mark(this: *const Self) -> *const Use {
-        // SAFETY: only the address of the field is taken.
-        unsafe { &raw const (*this).using }
-    }
 }
 
 impl Handle for ravelin_worker {
     const KIND: Kind = Kind::Worker;
-    fn mark(this: *const Self) -> *const Use {
-        // SAFETY: only the address of the field is taken.
-        unsafe { &raw const (*this).using }
-    }
 }
 
 /// What a plane is told besides its SAs; all zero: the defaults.
@@ -93,7 +83,7 @@ pub unsafe extern "C" fn ravelin_plane_new(
         };
         let plane = Arc::new(Plane::with_config(Arc::new(provider()), config));
         // SAFETY: handed on.
-        unsafe { give(out, ravelin_plane { using: Use::default(), plane, of_node: false }) }
+        unsafe { give(out, ravelin_plane { plane, of_node: false }) }
     })
 }
 
@@ -108,7 +98,7 @@ pub unsafe extern "C" fn ravelin_node_plane(node: *mut ravelin_node, out: *mut *
     let make = |n: &mut ravelin_node| {
         let plane = Arc::clone(n.node.plane());
         // SAFETY: handed on.
-        unsafe { give(out, ravelin_plane { using: Use::default(), plane, of_node: true }) }
+        unsafe { give(out, ravelin_plane { plane, of_node: true }) }
     };
     // SAFETY: handed on.
     unsafe { with(node, make) }
@@ -395,7 +385,7 @@ pub unsafe extern "C" fn ravelin_worker_new(
         wanted(out)?;
         let worker = Worker::new(Arc::clone(&p.plane));
         // SAFETY: handed on.
-        unsafe { give(out, ravelin_worker { using: Use::default(), worker }) }
+        unsafe { give(out, ravelin_worker { worker }) }
     };
     // SAFETY: handed on.
     unsafe { shared(plane, make) }

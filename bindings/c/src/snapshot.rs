@@ -2,7 +2,7 @@
 //! Child SA. A snapshot is the caller's and does not change.
 
 use crate::config::c_text;
-use crate::guard::{Handle, Kind, Use, free, give, put, wanted, with};
+use crate::guard::{Handle, Kind, free, give, put, wanted, with};
 use crate::node::ravelin_node;
 use crate::sa::{Selectors, encapsulation, mode};
 use crate::types::{ravelin_now, ravelin_path, ravelin_selector, ravelin_status};
@@ -16,7 +16,6 @@ use std::time::Duration;
 /// The IKE SAs of a node at one moment. Made by `ravelin_node_snapshot`, freed by `ravelin_snapshot_free`.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct ravelin_snapshot {
-    using: Use,
     sas: Vec<Shown>,
 }
 
@@ -28,10 +27,6 @@ struct Shown {
 
 impl Handle for ravelin_snapshot {
     const KIND: Kind = Kind::Snapshot;
-    fn mark(this: *const Self) -> *const Use {
-        // SAFETY: only the address of the field is taken.
-        unsafe { &raw const (*this).using }
-    }
 }
 
 /// States of an IKE SA.
@@ -154,7 +149,7 @@ pub unsafe extern "C" fn ravelin_node_snapshot(
         wanted(out)?;
         let sas = n.node.snapshot(now.get().mono).into_iter().map(shown).collect();
         // SAFETY: handed on.
-        unsafe { give(out, ravelin_snapshot { using: Use::default(), sas }) }
+        unsafe { give(out, ravelin_snapshot { sas }) }
     };
     // SAFETY: handed on.
     unsafe { with(node, make) }
