@@ -62,20 +62,27 @@ int main(int argc, char **argv) {
     if (octets < sizeof ip || before + octets + behind > CAP || burst == 0 || burst > MOST)
         return 2;
 
+    /* what stays the same from burst to burst is written once */
+    for (size_t i = 0; i < burst; i++)
+        out[i] = (ravelin_packet){.buf = buffers[i], .cap = CAP, .child = 1};
+
     uint64_t began = nanoseconds();
     for (size_t n = 0; n < bursts; n++) {
         uint64_t now_us = began / 1000 + n;
         for (size_t i = 0; i < burst; i++) {
             memcpy(buffers[i] + before, ip, sizeof ip);
-            out[i] = (ravelin_packet){.buf = buffers[i], .cap = CAP, .offset = before, .len = octets, .child = 1};
+            out[i].offset = before;
+            out[i].len = octets;
         }
         must(ravelin_worker_seal(worker, now_us, out, burst));
         for (size_t i = 0; i < burst; i++) {
             const ravelin_egress *sent = &out[i].result;
             if (sent->kind != RAVELIN_EGRESS_KIND_SENT)
                 return 3;
-            in[i] = (ravelin_datagram){.path = {sent->path.remote, sent->path.local},
-                                       .data = buffers[i] + sent->offset, .len = sent->len};
+            in[i].path.local = sent->path.remote;
+            in[i].path.remote = sent->path.local;
+            in[i].data = buffers[i] + sent->offset;
+            in[i].len = sent->len;
         }
         must(ravelin_worker_open(worker, now_us, in, burst));
         for (size_t i = 0; i < burst; i++)

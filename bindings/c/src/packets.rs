@@ -359,9 +359,9 @@ pub unsafe extern "C" fn ravelin_node_handle_datagrams(
     let take = |n: &mut ravelin_node| {
         // SAFETY: the caller vouches for the array.
         let burst = unsafe { array_mut(burst, count)? };
-        // A bad one is found before the first one is touched.
         // SAFETY: the caller vouches for the buffers.
-        burst.iter().try_for_each(|d| unsafe { d.path.get().and(array_mut(d.data, d.len)).map(drop) })?;
+        let good = |d: &ravelin_datagram| unsafe { d.path.get().and(array_mut(d.data, d.len)).map(drop) };
+        check_long(burst, good)?;
         for chunk in burst.chunks_mut(BURST) {
             let mut jobs: ArrayVec<Datagram<'_>, BURST> = ArrayVec::new();
             for d in chunk.iter() {
@@ -381,6 +381,11 @@ pub unsafe extern "C" fn ravelin_node_handle_datagrams(
     };
     // SAFETY: handed on.
     unsafe { with(node, take) }
+}
+
+/// A bad one is found before the first one is touched. What is looked at in one piece is checked there.
+pub(crate) fn check_long<T>(burst: &[T], good: impl Fn(&T) -> Result<(), Status>) -> Result<(), Status> {
+    if burst.len() > BURST { burst.iter().try_for_each(good) } else { Ok(()) }
 }
 
 /// The packet of a burst as a range of its buffer.
@@ -407,7 +412,8 @@ pub unsafe extern "C" fn ravelin_node_handle_packets(
         // SAFETY: the caller vouches for the array and the scope.
         let (burst, scope) = unsafe { (array_mut(burst, count)?, scope_of(scope)) };
         // SAFETY: the caller vouches for the buffers.
-        burst.iter().try_for_each(|p| unsafe { range_of(p).and(array_mut(p.buf, p.cap)).map(drop) })?;
+        let good = |p: &ravelin_packet| unsafe { range_of(p).and(array_mut(p.buf, p.cap)).map(drop) };
+        check_long(burst, good)?;
         for chunk in burst.chunks_mut(BURST) {
             let mut jobs: ArrayVec<Packet<'_>, BURST> = ArrayVec::new();
             for p in chunk.iter() {

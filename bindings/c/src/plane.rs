@@ -5,7 +5,8 @@ use crate::config::provider;
 use crate::guard::{Handle, Kind, array_mut, bytes, free, give, put, read, shared, wanted, with};
 use crate::node::ravelin_node;
 use crate::packets::{
-    Buffer, range_of, ravelin_datagram, ravelin_egress, ravelin_egress_kind, ravelin_ingress, ravelin_packet,
+    Buffer, check_long, range_of, ravelin_datagram, ravelin_egress, ravelin_egress_kind, ravelin_ingress,
+    ravelin_packet,
 };
 use crate::sa::{ravelin_change, ravelin_report};
 use crate::snapshot::ravelin_child_stats;
@@ -416,7 +417,8 @@ pub unsafe extern "C" fn ravelin_worker_open(
         // SAFETY: the caller vouches for the array.
         let burst = unsafe { array_mut(burst, count)? };
         // SAFETY: the caller vouches for the buffers.
-        burst.iter().try_for_each(|d| unsafe { d.path.get().and(array_mut(d.data, d.len)).map(drop) })?;
+        let good = |d: &ravelin_datagram| unsafe { d.path.get().and(array_mut(d.data, d.len)).map(drop) };
+        check_long(burst, good)?;
         for chunk in burst.chunks_mut(BURST) {
             let mut jobs: ArrayVec<OpenJob<'_>, BURST> = ArrayVec::new();
             for d in chunk.iter() {
@@ -453,7 +455,8 @@ pub unsafe extern "C" fn ravelin_worker_seal(
         // SAFETY: the caller vouches for the array.
         let burst = unsafe { array_mut(burst, count)? };
         // SAFETY: the caller vouches for the buffers.
-        burst.iter().try_for_each(|p| unsafe { range_of(p).and(array_mut(p.buf, p.cap)).map(drop) })?;
+        let good = |p: &ravelin_packet| unsafe { range_of(p).and(array_mut(p.buf, p.cap)).map(drop) };
+        check_long(burst, good)?;
         for chunk in burst.chunks_mut(BURST) {
             let mut jobs: ArrayVec<SealJob<'_>, BURST> = ArrayVec::new();
             for p in chunk.iter() {

@@ -164,5 +164,5 @@ fn c_with_our_gateway() {
     c.wait("takes the place of ike-");
     lab.ping("a");
     c.end();
-    rust.wait("closed");
+    rust.wait("deleted by the peer");
 }
