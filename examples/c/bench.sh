@@ -19,7 +19,7 @@ for shape in "64 32" "576 32" "1400 32" "1400 1" "64 1"; do
   read -r octets burst <<< "$shape"
   rm -f "$work"/*.ns
   for _ in $(seq "$rounds"); do
-    for who in c rust; do "${pin[@]}" "$work/$who" "$octets" "$burst" $((160000 / burst)) >> "$work/$who.ns"; done
+    for who in c rust; do "${pin[@]}" "$work/$who" "$octets" "$burst" $((64000 / burst + 129)) >> "$work/$who.ns"; done
   done
   c=$(median "$work/c.ns") rust=$(median "$work/rust.ns")
   printf '%8s %6s %10s %10s %8s\n' "$octets" "$burst" "$c" "$rust" "$(awk "BEGIN { printf \"%.3f\", $c / $rust }")"
