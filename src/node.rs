@@ -300,6 +300,25 @@ impl Node {
         result
     }
 
+    /// Lets something go wrong in what this node sends from now on (`ike::fault`).
+    #[cfg(feature = "fault-injection")]
+    pub fn inject(&mut self, rule: ravelin_ike_proto::fault::Rule) {
+        self.endpoint.inject(rule);
+    }
+
+    /// Ends what [`Node::inject`] began.
+    #[cfg(feature = "fault-injection")]
+    pub fn stop_injecting(&mut self) {
+        self.endpoint.stop_injecting();
+    }
+
+    /// Faults made so far.
+    #[cfg(feature = "fault-injection")]
+    #[must_use]
+    pub fn injected(&self) -> u64 {
+        self.endpoint.injected()
+    }
+
     /// Deletes everything and takes nothing new; done when [`Node::is_idle`].
     pub fn shutdown(&mut self, now: Now) {
         self.endpoint.shutdown(now, &self.db);

@@ -16,6 +16,8 @@ pub mod error;
 pub mod event;
 pub mod exchange;
 pub mod ext;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 pub mod ids;
 pub mod keys;
 pub mod negotiate;

@@ -34,11 +34,25 @@ pub enum Output {
 #[derive(Debug, Default)]
 pub struct Outbox {
     queue: VecDeque<Output>,
+    /// What goes wrong on purpose.
+    #[cfg(feature = "fault-injection")]
+    pub faults: crate::fault::Faults,
 }
 
 impl Outbox {
     /// Appends a datagram.
     pub fn transmit(&mut self, path: Path, bytes: Vec<u8>) {
+        #[cfg(feature = "fault-injection")]
+        for (path, bytes) in self.faults.datagram(path, bytes) {
+            self.queue.push_back(Output::Transmit(Transmit { path, bytes }));
+        }
+        #[cfg(not(feature = "fault-injection"))]
+        self.queue.push_back(Output::Transmit(Transmit { path, bytes }));
+    }
+
+    /// Appends a datagram that was delayed: no rule is asked again.
+    #[cfg(feature = "fault-injection")]
+    pub(crate) fn push_delayed(&mut self, path: Path, bytes: Vec<u8>) {
         self.queue.push_back(Output::Transmit(Transmit { path, bytes }));
     }
 

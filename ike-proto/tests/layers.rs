@@ -1,6 +1,6 @@
 //! The layer rule: `registry < wire < {keys, seal, negotiate, auth, eap, ext} < exchange < sa < endpoint`.
 //!
-//! `event`, `ask`, `error`, `ids`, `output` and `config` are vocabulary that everything above `wire` may speak; it
+//! `event`, `ask`, `error`, `ids`, `output`, `fault` and `config` are vocabulary that everything above `wire` may speak; it
 //! speaks of nothing above itself. Rooms of one rank may use each
 //! other, but never in a circle. The sources are read: every path that begins with `crate::`, and every `super::` that
 //! leaves its room. A new room gets its rank in [`RANKS`].
@@ -19,6 +19,7 @@ const RANKS: &[(&str, u8)] = &[
     ("ids", VOCABULARY),
     ("output", VOCABULARY),
     ("config", VOCABULARY),
+    ("fault", VOCABULARY),
     ("keys", 3),
     ("seal", 3),
     ("negotiate", 3),

@@ -4,6 +4,8 @@
 //! `index.rs` finds SAs, `gate.rs` decides which strangers are let in, `show.rs` tells what there is.
 
 mod api;
+#[cfg(feature = "fault-injection")]
+mod fault;
 mod gate;
 mod index;
 mod init;
@@ -116,6 +118,8 @@ impl Endpoint {
 
     /// Takes an IKE message (without non-ESP marker) that came on `path`. It may be decrypted in place.
     pub fn handle_datagram(&mut self, now: Now, db: &Db, path: Path, bytes: &mut [u8]) {
+        #[cfg(feature = "fault-injection")]
+        self.out.faults.tick(now.mono);
         let envelope = match Envelope::parse(bytes) {
             Ok(envelope) => envelope,
             Err(error) => return self.malformed(now, path, bytes, error),
@@ -194,6 +198,8 @@ impl Endpoint {
 
     /// Does everything whose time has come. At most `MAX_TIMERS` SAs are served per call; the deadline then says "now".
     pub fn handle_timeout(&mut self, now: Now, db: &Db) {
+        #[cfg(feature = "fault-injection")]
+        self.send_delayed(now.mono);
         for _ in 0..MAX_TIMERS {
             let Some(id) = self.index.due(now.mono) else { break };
             self.with(now, db, id, |sa, cx| sa.handle_timeout(cx));
@@ -213,7 +219,11 @@ impl Endpoint {
             return Some(Deadline { at: Instant(0), why: Why::Output });
         }
         let retry = self.retries.next_at().map(|at| (at, Why::Retry));
-        [self.index.next_deadline(), retry].into_iter().flatten().min().map(|(at, why)| Deadline { at, why })
+        let next = [self.index.next_deadline(), retry].into_iter().flatten().min();
+        let own = next.map(|(at, why)| Deadline { at, why });
+        #[cfg(feature = "fault-injection")]
+        let own = self.with_delayed(own);
+        own
     }
 
     /// What came in so far.

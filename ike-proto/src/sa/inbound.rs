@@ -210,7 +210,10 @@ impl IkeSa {
     fn reply(&mut self, cx: &mut Cx<'_>, path: Path, header: Header, fingerprint: [u8; 8], mut reply: Reply) {
         self.announce_window(cx, &mut reply.draft);
         order::sort(header.exchange, true, &mut reply.draft);
-        let answer = codec::header(&self.core, header.exchange, header.message_id, true);
+        #[cfg_attr(not(feature = "fault-injection"), expect(unused_mut, reason = "only faults change it"))]
+        let mut answer = codec::header(&self.core, header.exchange, header.message_id, true);
+        #[cfg(feature = "fault-injection")]
+        cx.out.faults.edit(&mut answer, &mut reply.draft);
         let Some(datagrams) = codec::protected(cx, &mut self.core, &answer, &reply.draft) else {
             self.close(cx, Reason::Limit { what: "size of a message" });
             return;

@@ -213,7 +213,10 @@ impl IkeSa {
         let mut draft = sa_init::respond(cx, &mut sa.core, msg)?;
         order::sort(ExchangeType::IKE_SA_INIT, true, &mut draft);
         sa.open_until = cx.now.mono + cx.config.half_open_lifetime;
-        let header = codec::header(&sa.core, ExchangeType::IKE_SA_INIT, 0, true);
+        #[cfg_attr(not(feature = "fault-injection"), expect(unused_mut, reason = "only faults change it"))]
+        let mut header = codec::header(&sa.core, ExchangeType::IKE_SA_INIT, 0, true);
+        #[cfg(feature = "fault-injection")]
+        cx.out.faults.edit(&mut header, &mut draft);
         if let Some(bytes) = codec::clear(&header, &draft) {
             if !proved && bytes.len() > msg.raw.len() {
                 return Err(Refusal { notify: None, reason: Refusal::amplifies() });

@@ -25,7 +25,10 @@ impl IkeSa {
         // A repeated IKE_SA_INIT keeps message id 0 (RFC 7296 §2.6, §2.7).
         let init = exchange == ExchangeType::IKE_SA_INIT;
         let message_id = if init { 0 } else { self.send.allot() };
-        let header = codec::header(&self.core, exchange, message_id, false);
+        #[cfg_attr(not(feature = "fault-injection"), expect(unused_mut, reason = "only faults change it"))]
+        let mut header = codec::header(&self.core, exchange, message_id, false);
+        #[cfg(feature = "fault-injection")]
+        cx.out.faults.edit(&mut header, &mut draft);
         let encoded = if init {
             codec::clear(&header, &draft).map(|d| alloc::vec![d])
         } else {
