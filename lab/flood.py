@@ -13,7 +13,7 @@ usage: flood.py PEER ATTACK [RATE] [SECONDS]
 
 FLOOD_FROM is the own address that real ones come from. RATE is packets per second (default 5000), SECONDS at most 30. Prints one line: packets sent, answers seen.
 """
-import ctypes, hashlib, hmac, os, select, socket, struct, subprocess, sys, time
+import ctypes, hashlib, hmac, os, select, signal, socket, struct, subprocess, sys, time
 
 LIMIT_RATE, LIMIT_TIME = 50_000, 30
 PSK, ME = b"labsecret-psk-0123456789", b"flood.lab.test"
@@ -250,6 +250,10 @@ def main():
     if not named:
         sys.exit("this runs only inside a network namespace made for it (lab/net.sh)")
     pace = Pace(rate, seconds)
+    def stopped(*_):
+        print(f"{pace.sent} sent in {time.monotonic() - pace.start:.1f} s", flush=True)
+        os._exit(0)
+    signal.signal(signal.SIGTERM, stopped)
     if attack == "forged":
         seen = forged(peer, pace, lambda n: sa_init(os.urandom(8)))
     elif attack == "cookies":
@@ -264,6 +268,6 @@ def main():
         seen = info(peer, pace)
     else:
         sys.exit(__doc__)
-    print(f"{attack} sent {pace.sent} answers {seen}")
+    print(f"{pace.sent} sent in {time.monotonic() - pace.start:.1f} s, {seen} answers")
 
 main()

@@ -108,7 +108,7 @@ for attack in $attacks; do
     read -r ok median < <(handshakes)
     after=$(memory VmHWM)
     [ "$attack" = none ] || { kill "$flood" 2>/dev/null; wait "$flood" 2>/dev/null; }
-    # An attacker that is stopped says nothing; one that ended says how much it sent.
+    # Stopped or at its end, it says how much it sent.
     said=$(tail -n 1 "$LAB_STATE/flood.out" 2>/dev/null)
     echo "| $attack | $target | $ok | ${median:--} | ${before:-?} | ${after:-?} | ${pings:-0} | ${said:-running} |"
     [ -z "$gw" ] || { kill "$gw"; wait "$gw" 2>/dev/null; gw=; }

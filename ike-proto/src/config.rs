@@ -79,6 +79,11 @@ pub struct Config {
     pub retransmit: Retransmit,
     /// Cookies.
     pub cookies: CookiePolicy,
+    /// Half-open SAs from which on strangers have to solve a puzzle (RFC 8019); those that know none have one chance in
+    /// eight. Not with [`CookiePolicy::Never`].
+    pub puzzle_threshold: u32,
+    /// Zero bits that a solution must show; 0: no puzzles. We solve puzzles up to 14.
+    pub puzzle_difficulty: u8,
     /// Half-open SAs as responder, in total.
     pub half_open_max: u32,
     /// Half-open SAs per source: IPv4 address or IPv6 /64.
@@ -135,6 +140,8 @@ impl Default for Config {
             ports: Ports::default(),
             retransmit: Retransmit::default(),
             cookies: CookiePolicy::Threshold(64),
+            puzzle_threshold: 2048,
+            puzzle_difficulty: 10,
             half_open_max: 4096,
             half_open_per_source: 64,
             half_open_lifetime: Duration::from_secs(30),

@@ -100,9 +100,15 @@ fn transforms_left_out_and_added() {
     for kind in [TransformType::ENCR, TransformType::PRF, TransformType::KE] {
         assert!(!bear(false, init(Fault::OmitTransform(kind))), "{kind}");
     }
-    assert!(bear(false, init(Fault::AddTransform(Transform::new(TransformType::ENCR, 9999)))), "an unknown cipher is passed over");
+    assert!(
+        bear(false, init(Fault::AddTransform(Transform::new(TransformType::ENCR, 9999)))),
+        "an unknown cipher is passed over"
+    );
     // A responder that chooses more than was offered.
-    let answer = Rule { times: u32::MAX, ..Rule::once(ExchangeType::IKE_SA_INIT, true, Fault::AddTransform(Transform::new(TransformType::ENCR, 9999))) };
+    let answer = Rule {
+        times: u32::MAX,
+        ..Rule::once(ExchangeType::IKE_SA_INIT, true, Fault::AddTransform(Transform::new(TransformType::ENCR, 9999)))
+    };
     assert!(!bear(true, answer));
 }
 
@@ -142,7 +148,11 @@ fn another_exchange_type_flag_or_id_never_makes_an_sa() {
 
 #[test]
 fn notifies_that_others_rest_on_may_be_missing() {
-    for kind in [NotifyType::NAT_DETECTION_SOURCE_IP, NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, NotifyType::SIGNATURE_HASH_ALGORITHMS] {
+    for kind in [
+        NotifyType::NAT_DETECTION_SOURCE_IP,
+        NotifyType::IKEV2_FRAGMENTATION_SUPPORTED,
+        NotifyType::SIGNATURE_HASH_ALGORITHMS,
+    ] {
         let rule = Rule { times: u32::MAX, ..Rule::once(ExchangeType::IKE_SA_INIT, false, Fault::OmitNotify(kind)) };
         let (mut sim, a, b) = world(9);
         sim.with_node(a, |node, _| node.inject(rule));
@@ -154,7 +164,10 @@ fn notifies_that_others_rest_on_may_be_missing() {
 #[test]
 fn a_refusal_says_what_was_missing() {
     let (mut sim, a, b) = world(3);
-    let rule = Rule { times: u32::MAX, ..Rule::once(ExchangeType::IKE_SA_INIT, false, Fault::OmitTransform(TransformType::PRF)) };
+    let rule = Rule {
+        times: u32::MAX,
+        ..Rule::once(ExchangeType::IKE_SA_INIT, false, Fault::OmitTransform(TransformType::PRF))
+    };
     sim.with_node(a, |node, _| node.inject(rule));
     sim.initiate(a, b);
     sim.run_for(secs(60));

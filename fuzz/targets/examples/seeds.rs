@@ -12,7 +12,8 @@ fn main() -> std::io::Result<()> {
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join(format!("seed-{:016x}", hash(&octets))), octets)?;
     }
-    let mut text = String::from("# Numbers of IANA's registries as they stand on the wire; made by `examples/seeds.rs`.\n");
+    let mut text =
+        String::from("# Numbers of IANA's registries as they stand on the wire; made by `examples/seeds.rs`.\n");
     let mut word = |name: &str, octets: &[u8]| {
         let hex: String = octets.iter().map(|b| format!("\\x{b:02x}")).collect();
         let _ = writeln!(text, "{}=\"{hex}\"", name.to_lowercase());

@@ -72,7 +72,9 @@ fn play(h: &mut Handles, call: Call) {
         assert!(check(unsafe { ravelin_config_new(&raw mut h.config) }));
     }
     match call {
-        Call::Peer { .. } | Call::Child { .. } | Call::Ports(..) | Call::ExportKeys(_) | Call::External(_) => configure(h, call),
+        Call::Peer { .. } | Call::Child { .. } | Call::Ports(..) | Call::ExportKeys(_) | Call::External(_) => {
+            configure(h, call)
+        }
         Call::Node { seed } => {
             let octets = [seed; 32];
             let len = if seed < 250 { 32 } else { usize::from(seed) - 245 };
@@ -106,7 +108,8 @@ fn configure(h: &mut Handles, call: Call) {
         Call::Peer { good, name, text: t, psk, addr, null: nulls, ike } => {
             let (name, odd) = (text(&[b'p', b'a' + name % 3]), text(&t));
             let (a, b) = (text(b"a.test"), text(b"b.test"));
-            let (local, remote) = if good { (text(b"192.0.2.1"), text(b"192.0.2.2")) } else { (text(&addr), text(&addr)) };
+            let (local, remote) =
+                if good { (text(b"192.0.2.1"), text(b"192.0.2.2")) } else { (text(&addr), text(&addr)) };
             let secret = vec![7u8; usize::from(psk)];
             let ike = ike.map(|i| text(&i));
             let hide = |bit: u8, p: *const std::ffi::c_char| if nulls == bit { null() } else { p };
@@ -139,7 +142,15 @@ fn configure(h: &mut Handles, call: Call) {
             // SAFETY: texts live until the end of the block, `policy` may be written.
             let ok = check(unsafe {
                 let esp = esp.as_ref().map_or(null(), |e| e.as_ptr());
-                ravelin_config_add_child(c, u32::from(peer % 4), name.as_ptr(), ts.as_ptr(), remote.as_ptr(), esp, &raw mut policy)
+                ravelin_config_add_child(
+                    c,
+                    u32::from(peer % 4),
+                    name.as_ptr(),
+                    ts.as_ptr(),
+                    remote.as_ptr(),
+                    esp,
+                    &raw mut policy,
+                )
             });
             assert_eq!(ok, policy != u32::MAX);
         }
@@ -169,8 +180,12 @@ fn drive(h: &mut Handles, call: Call) {
     match call {
         Call::Datagram { mut octets, family, port, null } => {
             let family = if family < 200 { 4 } else { family % 8 };
-            let path = ravelin_path { local: end(1, if port & 1 == 0 { 500 } else { 4500 }, family), remote: end(2, port, family) };
-            let mut out = ravelin_ingress { kind: ravelin_ingress_kind::Consumed, child: 0, offset: 0, len: 0, drop_reason: 0 };
+            let path = ravelin_path {
+                local: end(1, if port & 1 == 0 { 500 } else { 4500 }, family),
+                remote: end(2, port, family),
+            };
+            let mut out =
+                ravelin_ingress { kind: ravelin_ingress_kind::Consumed, child: 0, offset: 0, len: 0, drop_reason: 0 };
             let (data, len) = if null { (null_mut(), octets.len()) } else { (octets.as_mut_ptr(), octets.len()) };
             // SAFETY: the octets are ours, or NULL; `path` and `out` live.
             if check(unsafe { ravelin_node_handle_datagram(n, now, &raw const path, data, len, &raw mut out) }) {
@@ -189,7 +204,15 @@ fn drive(h: &mut Handles, call: Call) {
             };
             // SAFETY: both buffers are ours and apart; `out` lives.
             let status = unsafe {
-                ravelin_node_handle_packet(n, now, octets.as_ptr(), octets.len(), dst.as_mut_ptr(), dst.len(), &raw mut out)
+                ravelin_node_handle_packet(
+                    n,
+                    now,
+                    octets.as_ptr(),
+                    octets.len(),
+                    dst.as_mut_ptr(),
+                    dst.len(),
+                    &raw mut out,
+                )
             };
             if check(status) {
                 assert!(out.len <= dst.len());
@@ -233,7 +256,8 @@ fn read(n: *mut ravelin_node, what: u8) {
         0 => {
             let (mut path, mut data, mut len, mut how) = (ravelin_path::default(), null(), 0, 0);
             // SAFETY: NULL or live; all may be written.
-            let status = unsafe { ravelin_node_output_datagram(n, &raw mut path, &raw mut data, &raw mut len, &raw mut how) };
+            let status =
+                unsafe { ravelin_node_output_datagram(n, &raw mut path, &raw mut data, &raw mut len, &raw mut how) };
             if check(status) {
                 // SAFETY: lent until the next call on the node.
                 let lent = unsafe { std::slice::from_raw_parts(data, len) };

@@ -25,8 +25,8 @@ pub(crate) fn run(data: &[u8]) {
     let width = u64::from(window.size());
     for step in steps {
         let number = match step {
-            Step::Near(d) => top.wrapping_add_signed(i64::from(d)),
-            Step::Far(d) => top.wrapping_add_signed(i64::from(d)),
+            Step::Near(d) => top.saturating_add_signed(i64::from(d)),
+            Step::Far(d) => top.saturating_add_signed(i64::from(d)),
             Step::Low(low) => match window.infer(low) {
                 Ok(n) => {
                     assert_eq!(n as u32, low, "the low half is what was on the wire");
@@ -40,7 +40,7 @@ pub(crate) fn run(data: &[u8]) {
             continue;
         }
         // Without a window every number passes.
-        let fresh = size == 0 || (number > 0 && number + width > top && !seen.contains(&number));
+        let fresh = size == 0 || (number > 0 && number.saturating_add(width) > top && !seen.contains(&number));
         let (check, commit) = (window.check(number), window.commit(number));
         assert_eq!(check.is_ok(), fresh, "check of {number} with top {top}, window {size}");
         assert_eq!(commit.is_ok(), fresh, "commit of {number} with top {top}, window {size}");

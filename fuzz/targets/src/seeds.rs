@@ -24,10 +24,16 @@ pub fn recorded(variant: u8) -> Vec<Vec<u8>> {
         let Some(id) = ids.first().copied() else { break };
         match step {
             0 => world.packet(0),
-            1 => world.with(0, |n, now| { let _ = n.probe(now, id); }),
-            2 => world.with(0, |n, now| { let _ = n.rekey(now, id); }),
+            1 => world.with(0, |n, now| {
+                let _ = n.probe(now, id);
+            }),
+            2 => world.with(0, |n, now| {
+                let _ = n.rekey(now, id);
+            }),
             3 => world.packet(1),
-            _ => world.with(0, |n, now| { let _ = n.delete(now, id); }),
+            _ => world.with(0, |n, now| {
+                let _ = n.delete(now, id);
+            }),
         }
     }
     out
@@ -52,9 +58,13 @@ pub fn all() -> Vec<Seed> {
     out.push(("initiator", vec![1, 0, 0, 1, 1]));
     for n in 0..=255u8 {
         // Rows of operations: `arbitrary` reads lengths from the end and choices from the front.
-        let row = |len: usize| (0..len).map(|i| n.wrapping_mul(31).wrapping_add((i * (usize::from(n) + 7)) as u8)).collect::<Vec<u8>>();
+        let row = |len: usize| {
+            (0..len).map(|i| n.wrapping_mul(31).wrapping_add((i * (usize::from(n) + 7)) as u8)).collect::<Vec<u8>>()
+        };
         if n % 8 == 0 {
-            for name in ["conversation", "c_abi", "spd", "esp_sealed", "skf", "sk", "replay_window", "eap_client", "eap_server"] {
+            for name in
+                ["conversation", "c_abi", "spd", "esp_sealed", "skf", "sk", "replay_window", "eap_client", "eap_server"]
+            {
                 out.push((name, row(200)));
             }
             out.push(("esp_raw", row(80)));

@@ -48,7 +48,11 @@ struct Look {
 }
 
 fn address(v6: bool, high: u8, low: u8) -> IpAddr {
-    if v6 { IpAddr::from([0xfd00, 0, 0, u16::from(high), 0, 0, 0, u16::from(low)]) } else { IpAddr::from([10, high, 0, low]) }
+    if v6 {
+        IpAddr::from([0xfd00, 0, 0, u16::from(high), 0, 0, 0, u16::from(low)])
+    } else {
+        IpAddr::from([10, high, 0, low])
+    }
 }
 
 const PROTOCOLS: [u8; 4] = [0, 6, 17, 1];
@@ -81,7 +85,8 @@ impl Row {
         };
         let mut policy = Policy::new(name, vec![self.local.selector()?], vec![self.remote.selector()?], action);
         if self.action % 3 != 2 {
-            policy.directions = [Directions::Both, Directions::Inbound, Directions::Outbound][usize::from(self.directions) % 3];
+            policy.directions =
+                [Directions::Both, Directions::Inbound, Directions::Outbound][usize::from(self.directions) % 3];
         }
         if let Some(p) = self.priority {
             policy.priority = Priority::At(u32::from(p));

@@ -6,9 +6,9 @@ use crate::sk::provider;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use ravelin::config::Config;
-use ravelin::db::Db;
 use ravelin::db::pad::{Identity, Peer};
 use ravelin::db::spd::{Action, Policy, Protect};
+use ravelin::db::{Db, Encapsulation};
 use ravelin::ike::config::CookiePolicy;
 use ravelin::ike::event::IkeKeyLog;
 use ravelin::ike::registry::{ExchangeType, PayloadType};
@@ -17,7 +17,10 @@ use ravelin::ike::seal::{DirectionKeys, SealAlg, body_len, seal};
 use ravelin::ike::wire::message::begin_protected;
 use ravelin::ike::wire::payload::Fragment;
 use ravelin::ike::wire::{Flags, Header, IkeSpi};
-use ravelin::{Event, Ingress, Instant, Node, Now, Output, PacketSink, Path, PeerId, PolicyId, Secret, TransmitMeta, UnixTime};
+use ravelin::{
+    Event, Ingress, Instant, Node, Now, OuterInfo, Output, PacketSink, Path, PeerId, PolicyId, Secret, TransmitMeta,
+    UnixTime,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +36,8 @@ pub(crate) struct Flying {
     pub(crate) bytes: Vec<u8>,
     /// Still as its sender made it.
     pub(crate) intact: bool,
+    /// In IP protocol 50, not in UDP.
+    pub(crate) bare: bool,
 }
 
 /// What of a node must not change without proof: its established SAs with their children.
@@ -167,9 +172,13 @@ impl World {
 
     /// Gives a node a datagram; returns how many octets it sent back at once.
     pub(crate) fn deliver(&mut self, flying: Flying) -> usize {
-        let Flying { to, path, mut bytes, .. } = flying;
-        let now = self.time();
-        if let Ingress::Deliver { .. } = self.nodes[to].handle_datagram(now, path, &mut bytes) {
+        let Flying { to, path, mut bytes, bare, .. } = flying;
+        let (now, node) = (self.time(), &mut self.nodes[to]);
+        let result = match bare {
+            true => node.handle_esp(now, path, OuterInfo::default(), &mut bytes),
+            false => node.handle_datagram(now, path, &mut bytes),
+        };
+        if let Ingress::Deliver { .. } = result {
             self.delivered += 1;
         }
         self.drain(to)
@@ -209,15 +218,15 @@ impl World {
         let (now, mut sink) = (self.time(), Sink(Vec::new(), Vec::new()));
         let _ = self.nodes[n].handle_packet(now, &ip, &mut sink);
         for (meta, bytes) in sink.0 {
-            self.fly(n, meta.path, bytes);
+            self.fly(n, meta.path, bytes, meta.encapsulation == Encapsulation::None);
         }
         self.drain(n);
     }
 
-    fn fly(&mut self, from: usize, path: Path, bytes: Vec<u8>) {
+    fn fly(&mut self, from: usize, path: Path, bytes: Vec<u8>, bare: bool) {
         assert!(bytes.len() <= 65_535 && self.wire.len() < 4096, "node {from} sends without bound");
         let seen = Path { local: path.remote, remote: path.local };
-        self.wire.push_back(Flying { to: 1 - from, path: seen, bytes, intact: true });
+        self.wire.push_back(Flying { to: 1 - from, path: seen, bytes, intact: true, bare });
     }
 
     /// Takes everything that a node wants, checks it, and returns the octets that it sent.
@@ -235,9 +244,9 @@ impl World {
                 Output::Transmit(t) => {
                     sent += t.bytes.len();
                     datagrams.extend(ike(t.path, &t.bytes).map(<[u8]>::to_vec));
-                    self.fly(n, t.path, t.bytes);
+                    self.fly(n, t.path, t.bytes, false);
                 }
-                Output::Esp(p) => self.fly(n, p.meta.path, p.bytes),
+                Output::Esp(p) => self.fly(n, p.meta.path, p.bytes, p.meta.encapsulation == Encapsulation::None),
                 Output::Event(event) => {
                     if let Some(text) = &mut self.text {
                         text.push_str(&tell(&event));
@@ -262,7 +271,8 @@ impl World {
                 continue;
             }
             let (i, r, id) = (header.initiator_spi.0, header.responder_spi.0, header.message_id);
-            let known = self.standing(n).iter().any(|(spis, _)| *spis == (i, r)) || self.answers.contains_key(&(n, i, r, id));
+            let known =
+                self.standing(n).iter().any(|(spis, _)| *spis == (i, r)) || self.answers.contains_key(&(n, i, r, id));
             if header.is_response() {
                 // Answers outside an SA (INVALID_IKE_SPI) are not protected, and bound to nothing.
                 if known && header.next_payload == PayloadType::SK || header.next_payload == PayloadType::SKF {
@@ -278,7 +288,11 @@ impl World {
             match self.answers.get(&key) {
                 Some(first) => {
                     for datagram in &answer {
-                        assert!(first.contains(datagram), "a second, different answer to request {} of node {n}", key.3);
+                        assert!(
+                            first.contains(datagram),
+                            "a second, different answer to request {} of node {n}",
+                            key.3
+                        );
                     }
                 }
                 None => {
@@ -289,20 +303,33 @@ impl World {
     }
 
     /// Seals `plain` with the keys of node 0 on its newest SA, as a message of node 0 to node 1.
-    pub(crate) fn forge(&self, exchange: ExchangeType, response: bool, id: u32, first: PayloadType, plain: &[u8], piece: Option<Fragment>) -> Option<Flying> {
+    pub(crate) fn forge(
+        &self,
+        exchange: ExchangeType,
+        response: bool,
+        id: u32,
+        first: PayloadType,
+        plain: &[u8],
+        piece: Option<Fragment>,
+    ) -> Option<Flying> {
         let keys = self.keys.last()?;
-        let we_began = self.nodes[0].snapshot(Instant(self.now)).iter().any(|s| s.spis == keys.spis && s.role == ravelin::Role::Initiator);
-        let to = self.nodes[1].snapshot(Instant(self.now)).iter().find(|s| s.spis == keys.spis).map_or(path(1), |s| s.path);
+        let we_began = self.nodes[0]
+            .snapshot(Instant(self.now))
+            .iter()
+            .any(|s| s.spis == keys.spis && s.role == ravelin::Role::Initiator);
+        let to =
+            self.nodes[1].snapshot(Instant(self.now)).iter().find(|s| s.spis == keys.spis).map_or(path(1), |s| s.path);
         let alg = SealAlg::resolve(provider(), keys.encr, keys.integ)?;
         let (encr, integ) = if we_began { (&keys.sk_ei, &keys.sk_ai) } else { (&keys.sk_er, &keys.sk_ar) };
-        let header = Header::new(IkeSpi(keys.spis.0), IkeSpi(keys.spis.1), exchange, Flags::new(we_began, response), id);
+        let header =
+            Header::new(IkeSpi(keys.spis.0), IkeSpi(keys.spis.1), exchange, Flags::new(we_began, response), id);
         let mut datagram = begin_protected(&header, &[], first, piece, body_len(&alg, plain.len())).ok()?;
         let iv = vec![0xf0; alg.iv_len()];
         seal(&alg, DirectionKeys { encr, integ }, &iv, &mut datagram, plain).ok()?;
         if to.local.port() == 4500 {
             datagram.splice(..0, [0; 4]);
         }
-        Some(Flying { to: 1, path: to, bytes: datagram, intact: false })
+        Some(Flying { to: 1, path: to, bytes: datagram, intact: false, bare: false })
     }
 
     /// What the message id of node 0's next request is, as far as node 0 knows.
@@ -326,7 +353,10 @@ impl World {
 /// An event as an operator reads it.
 fn tell(event: &Event) -> String {
     match event {
-        Event::Closed { reason, .. } | Event::ChildClosed { reason, .. } | Event::ChildRefused { reason, .. } | Event::Noted { reason, .. } => {
+        Event::Closed { reason, .. }
+        | Event::ChildClosed { reason, .. }
+        | Event::ChildRefused { reason, .. }
+        | Event::Noted { reason, .. } => {
             format!("{reason}\n")
         }
         _ => String::new(),

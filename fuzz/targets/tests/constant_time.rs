@@ -37,7 +37,8 @@ fn no_secret_is_compared_by_the_ordinary_operator() {
             if text.starts_with("//") {
                 continue;
             }
-            let exposed = text.contains(".expose()") && (text.contains("==") || text.contains("!=") || text.contains(".eq("));
+            let exposed =
+                text.contains(".expose()") && (text.contains("==") || text.contains("!=") || text.contains(".eq("));
             // Lengths are no secret.
             let length = text.contains(".expose().len()");
             assert!(!exposed || length, "{}:{}: {text}", file.display(), n + 1);
@@ -65,7 +66,8 @@ fn every_place_that_checks_a_value_of_the_peer_uses_subtle() {
         let code = find(name);
         let here = code.contains("ct_eq");
         // Traits may leave it to their implementations.
-        let below = || files.iter().any(|(f, c)| f.to_string_lossy().contains("rustcrypto/integ") && c.contains("ct_eq"));
+        let below =
+            || files.iter().any(|(f, c)| f.to_string_lossy().contains("rustcrypto/integ") && c.contains("ct_eq"));
         assert!(here || (name.ends_with("integ.rs") && below()), "{name}: {what} are compared without ct_eq");
     }
 }
@@ -76,7 +78,8 @@ fn padding_is_read_after_the_check_value() {
     for (file, code) in core() {
         if file.ends_with("ike-proto/src/seal/sk.rs") {
             let open = &code[code.find("pub fn open").expect("open")..];
-            let (check, pad) = (open.find(".verify(").expect("a check"), open.find("split_last()").expect("the padding"));
+            let (check, pad) =
+                (open.find(".verify(").expect("a check"), open.find("split_last()").expect("the padding"));
             assert!(check < pad, "{}", file.display());
         }
         if file.ends_with("esp/src/inbound.rs") {

@@ -27,7 +27,11 @@ fn look(block: &[u8]) {
                 FOUND.with(|f| f.set(f.get() + 1));
                 WHERE.with(|w| w.borrow_mut().push((n, block.len())));
                 if std::env::var_os("RAVELIN_WIPING_TRACE").is_some() {
-                    eprintln!("needle {n} in a block of {}:\n{}", block.len(), std::backtrace::Backtrace::force_capture());
+                    eprintln!(
+                        "needle {n} in a block of {}:\n{}",
+                        block.len(),
+                        std::backtrace::Backtrace::force_capture()
+                    );
                 }
             }
         }

@@ -2,6 +2,9 @@
 //! limit on answers outside an SA. Nothing is kept of a stranger that is sent away.
 
 use crate::config::{Config, CookiePolicy};
+use crate::ext::puzzle;
+use crate::wire::notify::Puzzle;
+use crate::wire::payload::PuzzleSolution;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -12,8 +15,10 @@ use subtle::ConstantTimeEq;
 
 /// How long a cookie secret is used before the next one; the last one is still taken for as long again.
 const SECRET_LIFETIME: Duration = Duration::from_secs(60);
-/// Octets of a cookie: one of version, the rest a MAC.
-const COOKIE_LEN: usize = 33;
+/// Octets of a cookie: version, difficulty, a MAC.
+const COOKIE_LEN: usize = 34;
+/// The function that puzzles are made of.
+const PUZZLE_PRF: PrfId = PrfId::HMAC_SHA2_256;
 
 /// What the gate says to an IKE_SA_INIT request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +29,8 @@ pub enum Verdict {
     Demand(Vec<u8>),
     /// It came with a cookie that is not ours: ask for this one.
     WrongCookie(Vec<u8>),
+    /// Ask for the solution of a puzzle over this cookie (RFC 8019).
+    Puzzle(Puzzle),
     /// Too many already: silence.
     Full,
 }
@@ -57,6 +64,8 @@ pub struct Stranger<'a> {
     pub ni: &'a [u8],
     /// The cookie that it brought.
     pub cookie: Option<&'a [u8]>,
+    /// The solution of a puzzle that it brought.
+    pub solution: Option<&'a PuzzleSolution>,
 }
 
 impl Gate {
@@ -80,12 +89,17 @@ impl Gate {
             CookiePolicy::Threshold(n) => self.half_open >= n,
             CookiePolicy::Always => true,
         };
-        if wants || stranger.cookie.is_some() {
+        let puzzle = self.wants_puzzle(config);
+        if wants || puzzle || stranger.cookie.is_some() {
             self.renew(rng, now);
             let right = self.cookie_is_right(crypto, stranger);
+            if puzzle && !(right && (solved(crypto, config, stranger) || lucky(rng))) {
+                let cookie = self.cookie(crypto, stranger, config.puzzle_difficulty);
+                return Verdict::Puzzle(Puzzle { prf: PUZZLE_PRF, difficulty: config.puzzle_difficulty, cookie });
+            }
             // A wrong one is refused even when none was needed: it proves nothing about the source.
             if !right && config.cookies != CookiePolicy::Never {
-                let fresh = self.cookie(crypto, stranger);
+                let fresh = self.cookie(crypto, stranger, 0);
                 return if stranger.cookie.is_some() { Verdict::WrongCookie(fresh) } else { Verdict::Demand(fresh) };
             }
         }
@@ -105,7 +119,13 @@ impl Gate {
         stranger: Stranger<'_>,
     ) -> Vec<u8> {
         self.renew(rng, now);
-        self.cookie(crypto, stranger)
+        self.cookie(crypto, stranger, 0)
+    }
+
+    /// Puzzles are the last line: cookies alone do not stop strangers with many real addresses.
+    fn wants_puzzle(&self, config: &Config) -> bool {
+        let on = config.cookies != CookiePolicy::Never && config.puzzle_difficulty > 0;
+        on && self.half_open >= config.puzzle_threshold
     }
 
     /// A half-open SA was made.
@@ -158,13 +178,15 @@ impl Gate {
         }
     }
 
-    fn cookie(&self, crypto: &Provider, stranger: Stranger<'_>) -> Vec<u8> {
-        self.secrets.as_ref().map(|s| make(crypto, &s.current, s.version, stranger)).unwrap_or_default()
+    fn cookie(&self, crypto: &Provider, stranger: Stranger<'_>, difficulty: u8) -> Vec<u8> {
+        self.secrets.as_ref().map(|s| make(crypto, &s.current, [s.version, difficulty], stranger)).unwrap_or_default()
     }
 
     fn cookie_is_right(&self, crypto: &Provider, stranger: Stranger<'_>) -> bool {
         let (Some(s), Some(cookie)) = (&self.secrets, stranger.cookie) else { return false };
-        let Some(version) = cookie.first().filter(|_| cookie.len() == COOKIE_LEN) else { return false };
+        let Some([version, difficulty]) = cookie.first_chunk::<2>().filter(|_| cookie.len() == COOKIE_LEN) else {
+            return false;
+        };
         let secret = if *version == s.version {
             Some(&s.current)
         } else if *version == s.version.wrapping_sub(1) {
@@ -172,18 +194,34 @@ impl Gate {
         } else {
             None
         };
-        secret.is_some_and(|secret| make(crypto, secret, *version, stranger).as_slice().ct_eq(cookie).into())
+        secret.is_some_and(|s| make(crypto, s, [*version, *difficulty], stranger).as_slice().ct_eq(cookie).into())
     }
 }
 
-/// version | prf(secret, Ni | source | SPIi), as RFC 7296 §2.6 suggests.
-fn make(crypto: &Provider, secret: &Secret, version: u8, stranger: Stranger<'_>) -> Vec<u8> {
-    let mut out = alloc::vec![version];
+/// One request in eight passes without a solution, so that initiators that know no puzzles have a chance (RFC 8019
+/// §7.1.1).
+fn lucky(rng: &mut dyn CryptoRng) -> bool {
+    rng.next_u32().is_multiple_of(8)
+}
+
+/// True when the solution that came fits the cookie that came. The cookie is right: its second octet is ours, and says
+/// how hard the puzzle was.
+fn solved(crypto: &Provider, config: &Config, stranger: Stranger<'_>) -> bool {
+    let (Some(cookie), Some(solution)) = (stranger.cookie, stranger.solution) else { return false };
+    let hard = cookie.get(1).is_some_and(|d| *d >= config.puzzle_difficulty);
+    hard && puzzle::verify(crypto, PUZZLE_PRF, config.puzzle_difficulty, cookie, solution)
+}
+
+/// version | difficulty of its puzzle, 0: none | prf(secret, Ni | source | SPIi | difficulty), near to what RFC 7296
+/// §2.6 suggests.
+fn make(crypto: &Provider, secret: &Secret, head: [u8; 2], stranger: Stranger<'_>) -> Vec<u8> {
+    let mut out = head.to_vec();
+    let [_, difficulty] = head;
     let Some(prf) = crypto.prf(PrfId::HMAC_SHA2_256) else { return out };
     let spi = stranger.spi_i.to_be_bytes();
     let mac = match stranger.source {
-        IpAddr::V4(a) => prf.prf(secret.expose(), &[stranger.ni, &a.octets(), &spi]),
-        IpAddr::V6(a) => prf.prf(secret.expose(), &[stranger.ni, &a.octets(), &spi]),
+        IpAddr::V4(a) => prf.prf(secret.expose(), &[stranger.ni, &a.octets(), &spi, &[difficulty]]),
+        IpAddr::V6(a) => prf.prf(secret.expose(), &[stranger.ni, &a.octets(), &spi, &[difficulty]]),
     };
     out.extend_from_slice(mac.expose());
     out

@@ -11,6 +11,7 @@ use crate::ids::IkeSaId;
 use crate::registry::{ExchangeType, NotifyType};
 use crate::sa::{Birth, IkeSa, codec};
 use crate::wire::message::encode_clear;
+use crate::wire::notify::NotifyData;
 use crate::wire::payload::Payload;
 use crate::wire::{Envelope, Flags, Header, rules};
 use alloc::boxed::Box;
@@ -71,18 +72,27 @@ impl Endpoint {
             return;
         }
         let cookie = envelope.clear.notify(NotifyType::COOKIE).map(|n| n.data.as_slice());
-        let stranger = Stranger { source: path.remote.ip(), spi_i: header.initiator_spi.0, ni: &ni.data, cookie };
+        let solution =
+            envelope.clear.iter().find_map(|p| if let Payload::PuzzleSolution(s) = p { Some(s) } else { None });
+        let (source, spi_i) = (path.remote.ip(), header.initiator_spi.0);
+        let stranger = Stranger { source, spi_i, ni: &ni.data, cookie, solution };
         let proved = self.config.cookies == CookiePolicy::Never || stranger.cookie.is_some();
         let verdict = self.gate.judge(&self.config, &self.crypto, self.rng.as_mut(), now.mono, stranger);
         match verdict {
             Verdict::Pass => {}
             Verdict::Demand(cookie) => {
                 self.counters.cookies_demanded = self.counters.cookies_demanded.saturating_add(1);
-                return self.answer_init(path, &header, notify(NotifyType::COOKIE, cookie));
+                return self.answer_init(path, &header, &[notify(NotifyType::COOKIE, cookie)]);
             }
             Verdict::WrongCookie(cookie) => {
                 self.counters.cookies_wrong = self.counters.cookies_wrong.saturating_add(1);
-                return self.answer_init(path, &header, notify(NotifyType::COOKIE, cookie));
+                return self.answer_init(path, &header, &[notify(NotifyType::COOKIE, cookie)]);
+            }
+            Verdict::Puzzle(puzzle) => {
+                self.counters.puzzles_set = self.counters.puzzles_set.saturating_add(1);
+                // The cookie by itself is for initiators that know no puzzles (RFC 8019 §7.1.1).
+                let payloads = [notify(NotifyType::COOKIE, puzzle.cookie.clone()), Payload::Notify(puzzle.to_notify())];
+                return self.answer_init(path, &header, &payloads);
             }
             Verdict::Full => {
                 self.counters.over_limit = self.counters.over_limit.saturating_add(1);
@@ -136,7 +146,7 @@ impl Endpoint {
         match answer {
             // A wrong guess of the group is mended by the next request: every honest initiator needs this answer.
             Some(Payload::Notify(n)) if n.kind == NotifyType::INVALID_KE_PAYLOAD => {
-                self.answer_init(path, &header, Payload::Notify(n));
+                self.answer_init(path, &header, &[Payload::Notify(n)]);
             }
             Some(answer) => self.refuse_init(now, path, &header, answer),
             None => {}
@@ -146,11 +156,11 @@ impl Endpoint {
     /// Our answer would be larger than the request, whose source may be a lie (RFC 7296 §2.6): first a cookie.
     fn demand_cookie(&mut self, now: Now, path: Path, msg: &Inbound<'_>) {
         let Some(ni) = msg.payloads.nonce() else { return };
-        let stranger =
-            Stranger { source: path.remote.ip(), spi_i: msg.header.initiator_spi.0, ni: &ni.data, cookie: None };
+        let (source, spi_i) = (path.remote.ip(), msg.header.initiator_spi.0);
+        let stranger = Stranger { source, spi_i, ni: &ni.data, cookie: None, solution: None };
         let cookie = self.gate.demand(&self.crypto, self.rng.as_mut(), now.mono, stranger);
         self.counters.cookies_demanded = self.counters.cookies_demanded.saturating_add(1);
-        self.answer_init(path, &msg.header, notify(NotifyType::COOKIE, cookie));
+        self.answer_init(path, &msg.header, &[notify(NotifyType::COOKIE, cookie)]);
     }
 
     fn birth(
@@ -196,12 +206,13 @@ impl Endpoint {
     /// One unprotected answer to an IKE_SA_INIT request; nothing is kept.
     fn refuse_init(&mut self, now: Now, path: Path, header: &Header, payload: Payload) {
         if self.gate.may_answer_stray(now.mono, self.config.stray_answers_per_second) {
-            self.answer_init(path, header, payload);
+            self.answer_init(path, header, &[payload]);
         }
     }
 
     /// The same without a limit: cookies and other things that an honest initiator needs.
-    fn answer_init(&mut self, path: Path, header: &Header, payload: Payload) {
+    /// Never more octets than came, since the source may be a lie.
+    fn answer_init(&mut self, path: Path, header: &Header, payloads: &[Payload]) {
         let answer = Header::new(
             header.initiator_spi,
             header.responder_spi,
@@ -209,7 +220,9 @@ impl Endpoint {
             Flags::new(false, true),
             0,
         );
-        if let Ok(bytes) = encode_clear(&answer, &[payload]) {
+        if let Ok(bytes) = encode_clear(&answer, payloads)
+            && u32::try_from(bytes.len()).is_ok_and(|len| len <= header.length)
+        {
             self.out.transmit(path, codec::with_marker(&self.config, path, &bytes));
         }
     }

@@ -66,6 +66,8 @@ pub struct Counters {
     pub cookies_demanded: u64,
     /// IKE_SA_INIT requests with a wrong cookie.
     pub cookies_wrong: u64,
+    /// IKE_SA_INIT requests answered with a puzzle (RFC 8019).
+    pub puzzles_set: u64,
     /// IKE_SA_INIT requests dropped by a limit.
     pub over_limit: u64,
     /// IKE_SA_INIT requests refused.
@@ -166,7 +168,7 @@ impl Endpoint {
     /// A datagram that is no message of version 2. A higher version is told so (RFC 7296 §2.5), the rest is dropped.
     fn malformed(&mut self, now: Now, path: Path, bytes: &[u8], _error: WireError) {
         let header =
-            Header::parse(bytes).ok().filter(|h| h.major() > 2 && !h.is_response() && bytes.len() > HEADER_LEN);
+            Header::parse(bytes).ok().filter(|h| h.major() > 2 && !h.is_response() && bytes.len() >= ANSWER_OUTSIDE);
         let Some(header) = header else {
             self.counters.malformed = self.counters.malformed.saturating_add(1);
             return;
@@ -178,7 +180,8 @@ impl Endpoint {
     /// A protected message for an SA that is not here (RFC 7296 §2.21.4). Requests only, rate limited.
     fn stray(&mut self, now: Now, path: Path, header: &Header) {
         self.counters.unknown_spi = self.counters.unknown_spi.saturating_add(1);
-        if !header.is_response() && !header.responder_spi.is_zero() {
+        let room = usize::try_from(header.length).is_ok_and(|len| len >= ANSWER_OUTSIDE);
+        if room && !header.is_response() && !header.responder_spi.is_zero() {
             self.answer_outside(now, path, header, NotifyType::INVALID_IKE_SPI);
         }
     }
@@ -321,6 +324,8 @@ impl Endpoint {
     }
 }
 
+/// Octets of an answer outside an SA: to nothing smaller, since the source may be a lie.
+const ANSWER_OUTSIDE: usize = HEADER_LEN + 8;
 /// SAs served by one call of [`Endpoint::handle_timeout`].
 const MAX_TIMERS: usize = 1024;
 

@@ -7,13 +7,13 @@ use super::{Agreed, Cx, Draft, IkeSuite, InFlight, Inbound, Opening, Pending, Sa
 use crate::auth::digital_signature;
 use crate::error::Reason;
 use crate::ext::ppk::{self, PpkUse};
-use crate::ext::{natd, sighash};
+use crate::ext::{natd, puzzle, sighash};
 use crate::ids::Role;
 use crate::keys::sk_schedule::{Seeds, SkKeys, skeyseed};
 use crate::negotiate::{self, Chosen};
 use crate::registry::{CertEncoding, NotifyType};
-use crate::wire::notify::{Announcement, NotifyData, SupportedAuthMethods};
-use crate::wire::payload::{KeyExchange, Nonce, Payload, SecurityAssociation};
+use crate::wire::notify::{Announcement, NotifyData, Puzzle, SupportedAuthMethods};
+use crate::wire::payload::{KeyExchange, Nonce, Payload, PuzzleSolution, SecurityAssociation};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
@@ -48,6 +48,8 @@ pub struct SaInit {
     ni: Vec<u8>,
     /// Cookie to be repeated.
     cookie: Option<Vec<u8>>,
+    /// Solution of the puzzle that came with it.
+    solution: Option<PuzzleSolution>,
     /// Retries so far.
     retries: u8,
     /// The Child SA that this attempt is for.
@@ -80,7 +82,7 @@ impl SaInit {
         })?;
         let (secret, public) = key_pair(cx, group)?;
         let ni = cx.random(FIRST_NONCE_LEN);
-        let init = Self { offered, group, secret, public, ni, cookie: None, retries: 0, first };
+        let init = Self { offered, group, secret, public, ni, cookie: None, solution: None, retries: 0, first };
         let draft = init.draft(cx, core);
         Ok((InFlight::SaInit(Box::new(init)), draft))
     }
@@ -94,6 +96,7 @@ impl SaInit {
     fn draft(&self, cx: &Cx<'_>, core: &SaCore) -> Draft {
         let mut draft = Draft::new();
         draft.extend(self.cookie.as_ref().map(|c| notify(NotifyType::COOKIE, c.clone())));
+        draft.extend(self.solution.clone().map(Payload::PuzzleSolution));
         draft.push(Payload::Sa(negotiate::offer(&self.offered, &[])));
         draft.push(Payload::Ke(KeyExchange::new(self.group, self.public.clone())));
         draft.push(Payload::Nonce(Nonce { data: self.ni.clone() }));
@@ -107,7 +110,8 @@ impl SaInit {
     pub fn response(mut self: Box<Self>, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>, sent: &[u8]) -> Step {
         if let Some(cookie) = msg.notify(NotifyType::COOKIE) {
             let data = cookie.data.clone();
-            return self.with_cookie(cx, core, data);
+            let puzzle = msg.payloads.notify_data::<Puzzle>().ok().flatten().filter(|p| p.cookie == data);
+            return self.with_cookie(cx, core, data, puzzle);
         }
         if let Some(wanted) = msg.notify(NotifyType::INVALID_KE_PAYLOAD) {
             let group = wanted.data.as_slice().try_into().map(u16::from_be_bytes).map(KeId);
@@ -142,7 +146,13 @@ impl SaInit {
         }
     }
 
-    fn with_cookie(mut self: Box<Self>, cx: &mut Cx<'_>, core: &SaCore, cookie: Vec<u8>) -> Step {
+    fn with_cookie(
+        mut self: Box<Self>,
+        cx: &mut Cx<'_>,
+        core: &SaCore,
+        cookie: Vec<u8>,
+        puzzle: Option<Puzzle>,
+    ) -> Step {
         if cookie.is_empty()
             || cookie.len() > 64
             || self.retries >= MAX_RETRIES
@@ -152,6 +162,8 @@ impl SaInit {
         }
         self.retries = self.retries.saturating_add(1);
         self.cookie = Some(cookie);
+        // Without a solution the cookie alone may still be let in (RFC 8019 §7.1.2).
+        self.solution = puzzle.and_then(|p| puzzle::solve(cx.crypto, &p));
         let draft = self.draft(cx, core);
         Step::Next(InFlight::SaInit(self), draft)
     }

@@ -6,4 +6,5 @@ pub mod int_auth;
 pub mod mobike;
 pub mod natd;
 pub mod ppk;
+pub mod puzzle;
 pub mod sighash;

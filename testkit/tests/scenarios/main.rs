@@ -7,6 +7,7 @@ mod deterministic;
 mod hostile;
 mod liveness;
 mod nat;
+mod puzzles;
 mod refusals;
 mod retries;
 mod schedules;
