@@ -154,16 +154,16 @@ fn configure(h: &mut Handles, call: Call) {
             });
             assert_eq!(ok, policy != u32::MAX);
         }
-        // SAFETY: NULL or live.
         Call::Ports(a, b, r) => {
+            // SAFETY: NULL or live.
             check(unsafe { ravelin_config_ports(c, a, b, r) });
         }
-        // SAFETY: NULL or live.
         Call::ExportKeys(on) => {
+            // SAFETY: NULL or live.
             check(unsafe { ravelin_config_export_keys(c, on) });
         }
-        // SAFETY: NULL or live.
         Call::External(on) => {
+            // SAFETY: NULL or live.
             check(unsafe { ravelin_config_external_plane(c, on) });
         }
         _ => {}
@@ -233,12 +233,12 @@ fn drive(h: &mut Handles, call: Call) {
             // SAFETY: NULL or live; `sa` may be written.
             check(unsafe { ravelin_node_initiate(n, now, u32::from(peer % 4), u32::from(policy % 4), &raw mut sa) });
         }
-        // SAFETY: NULL or live.
         Call::Delete(sa) => {
+            // SAFETY: NULL or live.
             check(unsafe { ravelin_node_delete(n, now, u64::from(sa % 8)) });
         }
-        // SAFETY: NULL or live.
         Call::Shutdown => {
+            // SAFETY: NULL or live.
             check(unsafe { ravelin_node_shutdown(n, now) });
         }
         Call::Poll => {

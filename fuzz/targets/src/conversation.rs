@@ -5,7 +5,7 @@
 //! authentic, no more octets back to a stranger than came, plane and IKE agree, timers do not spin, and after the
 //! fuzzer has let go both nodes come up again.
 
-use crate::world::{Flying, World, ike, path};
+use crate::world::{Flying, Standing, World, ike, path};
 use arbitrary::{Arbitrary, Unstructured};
 use ravelin::ike::registry::{ExchangeType, PayloadType};
 use ravelin::ike::wire::payload::Fragment;
@@ -406,7 +406,7 @@ fn let_go(world: &mut World, forged: bool) {
 }
 
 /// The SAs of a node as the other one should have them.
-fn agreed(world: &World, n: usize) -> Vec<((u64, u64), Vec<(u32, u32)>)> {
+fn agreed(world: &World, n: usize) -> Standing {
     let mut all = world.standing(n);
     for (_, children) in &mut all {
         if n == 1 {
