@@ -271,11 +271,9 @@ impl World {
                 continue;
             }
             let (i, r, id) = (header.initiator_spi.0, header.responder_spi.0, header.message_id);
-            let known =
-                self.standing(n).iter().any(|(spis, _)| *spis == (i, r)) || self.answers.contains_key(&(n, i, r, id));
             if header.is_response() {
                 // Answers outside an SA (INVALID_IKE_SPI) are not protected, and bound to nothing.
-                if known && header.next_payload == PayloadType::SK || header.next_payload == PayloadType::SKF {
+                if header.next_payload == PayloadType::SK || header.next_payload == PayloadType::SKF {
                     by_request.entry((n, i, r, id)).or_default().push(datagram);
                 }
             } else {
