@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mutation check: are the tests able to fail?
 
-usage: fuzz/mutants/run.py [--check | --build | --run] [--only AREA] [--dir DIR] [--target DIR] [--table FILE]
+usage: fuzz/mutants/run.py [--check | --build | --run] [--near] [--only AREA] [--dir DIR] [--target DIR] [--table FILE]
 
 Every line of list.txt changes one expression. All changes are compiled at once, in a copy of the tree, each behind
 `mutant(N)`, which reads the environment; then the tests run once for each N, the crate's own first. A mutation that no
@@ -12,6 +12,7 @@ import argparse, json, os, pathlib, re, shutil, subprocess, sys, time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
+CRATES_ALL = ["ravelin-crypto", "ravelin-sa-db", "ravelin-esp", "ravelin-ike-proto", "ravelin-testkit"]
 CRATES = {"crypto": "ravelin-crypto", "sa-db": "ravelin-sa-db", "esp": "ravelin-esp", "ike-proto": "ravelin-ike-proto"}
 # What is run for a mutation in a crate, in this order, until something fails.
 TESTS = {
@@ -19,6 +20,15 @@ TESTS = {
     "sa-db": ["ravelin-sa-db", "ravelin-ike-proto"],
     "esp": ["ravelin-esp"],
     "ike-proto": ["ravelin-ike-proto", "ravelin-testkit"],
+}
+# With --near only the tests of the area: program, and words that the tests' names hold.
+NEAR = {
+    "auth": {"ravelin_ike_proto": ["auth", "keys"], "pair": [], "authentication": [], "post_quantum": []},
+    "seal": {"all": ["secret"], "ravelin_ike_proto": ["seal", "codec", "sa::"], "pair": [], "scenarios": ["hostile", "bad_network", "liveness"]},
+    "replay": {"ravelin_esp": ["replay", "inbound", "plane::tests"], "ravelin_ike_proto": ["window"], "pair": [], "scenarios": ["hostile", "strangers", "liveness"]},
+    "collision": {"ravelin_ike_proto": ["collision"], "rekey": []},
+    "selectors": {"ravelin_ike_proto": ["selectors"], "ravelin_esp": ["selectors"], "ravelin_sa_db": ["selector"], "pair": []},
+    "gate": {"ravelin_ike_proto": ["gate", "puzzle"], "scenarios": ["strangers", "retries", "puzzles", "hostile"]},
 }
 SWITCH = """
 /// The mutation that is on.
@@ -97,15 +107,18 @@ def build(tree, target):
         binaries[crate].sort(key=lambda b: b[2])
     return binaries
 
-def run(binaries, crates, n, limit):
+def run(binaries, crates, n, limit, near=None):
     for crate in crates:
         for exe, folder, _ in binaries.get(crate, []):
             name = pathlib.Path(exe).name.rsplit("-", 1)[0]
             if name == "layers":  # it reads the sources, and `crate::mutant` is no room
                 continue
+            if near is not None and name not in near:
+                continue
             env = dict(os.environ, RAVELIN_MUTANT=str(n), CARGO_MANIFEST_DIR=str(folder), PROPTEST_FAILURE_PERSISTENCE="off")
             # Of the cryptography only what mutations are about: third-party vectors take their time.
             skip = ["secret"] if crate == "ravelin-crypto" else ["--skip", "scapy", "--skip", "loom"]
+            skip += (near or {}).get(name, [])
             try:
                 done = subprocess.run([exe, "-q"] + skip, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit)
             except subprocess.TimeoutExpired:
@@ -137,6 +150,7 @@ def main():
     p.add_argument("--check", action="store_true")
     p.add_argument("--build", action="store_true")
     p.add_argument("--run", action="store_true")
+    p.add_argument("--near", action="store_true")
     p.add_argument("--only")
     p.add_argument("--dir", default=str(ROOT / "target/mutants"))
     p.add_argument("--target", default=None)
@@ -155,18 +169,27 @@ def main():
             return
     binaries = json.loads(saved.read_text())
     t = time.time()
-    for crates in TESTS.values():
+    for crates in [] if a.near else TESTS.values():
         start = time.time()
         bad = run(binaries, crates, 0, 600)
         if bad:
             sys.exit(f"without any mutation the tests fail: {bad}")
         print(f"without any mutation: {', '.join(crates)} pass in {time.time() - start:.0f} s", flush=True)
+    if a.near:
+        for area, near in NEAR.items():
+            bad = run(binaries, CRATES_ALL, 0, 600, near)
+            if bad:
+                sys.exit(f"without any mutation the tests of {area} fail: {bad}")
     whole = time.time() - t
     survivors, lines = 0, ["| n | area | where | mutation | noticed by |", "|---|---|---|---|---|"]
     for row in rows:
         if a.only and row["area"] != a.only:
             continue
-        by = run(binaries, TESTS[row["path"].split("/")[0]], row["n"], max(60, 3 * whole))
+        limit = max(60, 3 * whole)
+        if a.near:
+            by = run(binaries, CRATES_ALL, row["n"], limit, NEAR[row["area"]])
+        else:
+            by = run(binaries, TESTS[row["path"].split("/")[0]], row["n"], limit)
         survivors += by is None
         code = lambda s: "`" + s.replace("|", "\\|") + "`"
         lines.append(f"| {row['n']} | {row['area']} | {row['path']} | {code(row['old'])} becomes {code(row['new'])} | {by or '**survived**'} |")

@@ -114,27 +114,28 @@ fn configure(h: &mut Handles, call: Call) {
             let ike = ike.map(|i| text(&i));
             let hide = |bit: u8, p: *const std::ffi::c_char| if nulls == bit { null() } else { p };
             let mut peer = u32::MAX;
-            // SAFETY: texts live until the end of the block, the secret has its length, `peer` may be written.
+            let me = if good { a.as_ptr() } else { odd.as_ptr() };
+            // SAFETY: texts live until the end of the block, `peer` may be written.
             let ok = check(unsafe {
-                ravelin_config_add_peer(
-                    c,
-                    hide(1, name.as_ptr()),
-                    hide(2, if good { a.as_ptr() } else { odd.as_ptr() }),
-                    hide(3, b.as_ptr()),
-                    hide(4, local.as_ptr()),
-                    hide(5, remote.as_ptr()),
-                    500,
-                    if nulls == 6 { null() } else { secret.as_ptr() },
-                    secret.len(),
-                    ike.as_ref().map_or(null(), |i| i.as_ptr()),
-                    &raw mut peer,
-                )
+                ravelin_config_add_peer(c, hide(1, name.as_ptr()), hide(2, me), hide(3, b.as_ptr()), &raw mut peer)
             });
             assert_eq!(ok, peer != u32::MAX);
             h.peers += u32::from(ok);
-            // SAFETY: NULL or live.
-            let why = unsafe { ravelin_config_error(c) };
-            assert_eq!(why.is_null(), c.is_null());
+            let (from, to) = (hide(4, local.as_ptr()), hide(5, remote.as_ptr()));
+            // SAFETY: as above.
+            check(unsafe { ravelin_config_peer_addresses(c, peer, from, to, 500) });
+            let octets = if nulls == 6 { null() } else { secret.as_ptr() };
+            // SAFETY: NULL, or the octets that are said.
+            check(unsafe { ravelin_config_peer_psk(c, peer, octets, secret.len()) });
+            if let Some(ike) = &ike {
+                // SAFETY: the text lives.
+                check(unsafe { ravelin_config_peer_proposals(c, peer, ike.as_ptr()) });
+            }
+            let mut why = null();
+            // SAFETY: NULL or live; `why` may be written.
+            if check(unsafe { ravelin_config_error(c, &raw mut why) }) {
+                assert!(!why.is_null());
+            }
         }
         Call::Child { peer, name, ts, good, esp } => {
             let (name, ts) = (text(&[b'c', b'a' + name % 3]), if good { text(b"10.0.1.0/24") } else { text(&ts) });
@@ -184,8 +185,8 @@ fn drive(h: &mut Handles, call: Call) {
                 local: end(1, if port & 1 == 0 { 500 } else { 4500 }, family),
                 remote: end(2, port, family),
             };
-            let mut out =
-                ravelin_ingress { kind: ravelin_ingress_kind::Consumed, child: 0, offset: 0, len: 0, drop_reason: 0 };
+            // SAFETY: numbers, and an enum that has a 0.
+            let mut out: ravelin_ingress = unsafe { std::mem::zeroed() };
             let (data, len) = if null { (null_mut(), octets.len()) } else { (octets.as_mut_ptr(), octets.len()) };
             // SAFETY: the octets are ours, or NULL; `path` and `out` live.
             if check(unsafe { ravelin_node_handle_datagram(n, now, &raw const path, data, len, &raw mut out) }) {
@@ -194,19 +195,14 @@ fn drive(h: &mut Handles, call: Call) {
         }
         Call::Packet { octets, room } => {
             let mut dst = vec![0u8; usize::from(room % 4096)];
-            let mut out = ravelin_egress {
-                kind: ravelin_egress_kind::Sent,
-                drop_reason: 0,
-                mtu: 0,
-                len: 0,
-                encapsulation: 0,
-                path: ravelin_path::default(),
-            };
+            // SAFETY: numbers, and an enum that has a 0.
+            let mut out: ravelin_egress = unsafe { std::mem::zeroed() };
             // SAFETY: both buffers are ours and apart; `out` lives.
             let status = unsafe {
                 ravelin_node_handle_packet(
                     n,
                     now,
+                    null(),
                     octets.as_ptr(),
                     octets.len(),
                     dst.as_mut_ptr(),
@@ -265,19 +261,19 @@ fn read(n: *mut ravelin_node, what: u8) {
             }
         }
         1 => {
-            let (mut sa, mut child) = (0, 0);
-            // SAFETY: NULL or live; both may be written.
-            check(unsafe { ravelin_node_output_ids(n, &raw mut sa, &raw mut child) });
+            let mut event: std::mem::MaybeUninit<ravelin_event> = std::mem::MaybeUninit::zeroed();
+            // SAFETY: NULL or live; `event` may be written.
+            check(unsafe { ravelin_node_output_event(n, event.as_mut_ptr()) });
         }
         2 => {
-            let mut why = null();
-            // SAFETY: NULL or live; `why` may be written.
-            if check(unsafe { ravelin_node_output_reason(n, &raw mut why) }) {
-                // SAFETY: lent and NUL-terminated.
-                assert!(!unsafe { std::ffi::CStr::from_ptr(why) }.is_empty());
-            }
+            let mut change: std::mem::MaybeUninit<ravelin_change> = std::mem::MaybeUninit::zeroed();
+            // SAFETY: NULL or live; `change` may be written.
+            check(unsafe { ravelin_node_output_change(n, change.as_mut_ptr()) });
         }
-        // SAFETY: NULL or live.
-        _ => drop(unsafe { ravelin_node_is_idle(n) }),
+        _ => {
+            let mut idle = false;
+            // SAFETY: NULL or live; `idle` may be written.
+            check(unsafe { ravelin_node_is_idle(n, &raw mut idle) });
+        }
     }
 }
