@@ -6,7 +6,6 @@
 //! (a test says when it is missing), seeds in `seeds.rs`.
 
 pub mod alloc;
-mod c_abi;
 mod config_toml;
 mod conversation;
 mod eap;
@@ -53,7 +52,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "eap_server", run: eap::server, executions: 4_000, max_len: 512 },
     Target { name: "eap_client", run: eap::client, executions: 4_000, max_len: 512 },
     Target { name: "spd", run: spd::run, executions: 1_000, max_len: 512 },
-    Target { name: "c_abi", run: c_abi::run, executions: 300, max_len: 512 },
 ];
 
 /// The target of this name.

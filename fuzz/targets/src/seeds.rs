@@ -62,8 +62,7 @@ pub fn all() -> Vec<Seed> {
             (0..len).map(|i| n.wrapping_mul(31).wrapping_add((i * (usize::from(n) + 7)) as u8)).collect::<Vec<u8>>()
         };
         if n % 8 == 0 {
-            for name in
-                ["conversation", "c_abi", "spd", "esp_sealed", "skf", "sk", "replay_window", "eap_client", "eap_server"]
+            for name in ["conversation", "spd", "esp_sealed", "skf", "sk", "replay_window", "eap_client", "eap_server"]
             {
                 out.push((name, row(200)));
             }
