@@ -25,21 +25,23 @@
 
 mod credentials;
 mod document;
+mod engine;
+mod life;
+mod pools;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use document::ConfigError;
 use document::{Document, Field, Result, Section};
+pub use engine::Gateway;
 use ravelin::crypto::{Provider, Secret};
-use ravelin::db::pad::{NatTraversal, PpkMethod, TranscriptAuth};
+use ravelin::db::pad::{PpkMethod, TranscriptAuth};
 use ravelin::db::proposal::{Proposal, ProposalProtocol};
 use ravelin::db::spd::StartAction;
 use ravelin::db::{AddrRange, Db, IdPattern, Identity, Peer, PeerId, Policy, Protect, TrafficSelector};
-use ravelin::ike::config::{Config as IkeConfig, Ports, Retransmit};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 /// The whole file.
 #[derive(Debug)]
@@ -50,33 +52,10 @@ pub struct Config {
     pub db: Db,
 }
 
-/// Table `[gateway]`: what the daemon takes from the system.
-#[derive(Debug, Clone)]
-pub struct Gateway {
-    /// Unix socket of `gateway show` and the other commands.
-    pub control: PathBuf,
-    /// Name of the TUN device.
-    pub tun: String,
-    /// Its MTU in octets: what fits into the outer MTU after ESP, UDP and IP.
-    pub mtu: u16,
-    /// UDP port of IKE.
-    pub ike_port: u16,
-    /// UDP port of IKE and ESP behind NATs (RFC 3948).
-    pub nat_port: u16,
-    /// Routing table for the routes into the tunnels.
-    pub route_table: u32,
-    /// Mark on our own packets, so that they never enter a tunnel.
-    pub mark: u32,
-    /// Wait for the first answer; each further wait is 1.8 times the one before.
-    pub retransmit: Duration,
-    /// Retransmissions before the peer counts as dead.
-    pub retransmit_tries: u32,
-}
-
 const ADDRESS: &str = "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"";
 const NAME: &str = "a name of letters, digits, '-', '_' and '.'";
 const IDENTITY: &str = "an identity such as \"vpn.example.org\"";
-const SELECTOR: &str = "a traffic selector such as \"10.1.0.0/16\"";
+const SELECTOR: &str = "a traffic selector such as \"10.1.0.0/16\", or \"dynamic\" for a leased address";
 
 impl Config {
     /// Reads and checks the file at `path`; files it names are relative to its folder. What `provider` does not
@@ -106,16 +85,10 @@ impl Config {
         read(&document, &table, provider)
     }
 
-    /// What a node is told besides its databases: ports and times of `[gateway]`, the rest by default.
+    /// What a node is told besides its databases: what `[gateway]` says about IKE, the rest by default.
     #[must_use]
     pub fn node(&self) -> ravelin::Config {
-        let g = &self.gateway;
-        let ike = IkeConfig {
-            ports: Ports { ike: g.ike_port, nat_t: g.nat_port, ..Ports::default() },
-            retransmit: Retransmit { timeout: g.retransmit, tries: g.retransmit_tries, ..Retransmit::default() },
-            ..IkeConfig::default()
-        };
-        ravelin::Config { ike, ..ravelin::Config::default() }
+        ravelin::Config { ike: self.gateway.ike.clone(), ..ravelin::Config::default() }
     }
 }
 
@@ -125,8 +98,11 @@ fn read<'d>(
     provider: &Provider,
 ) -> Result<Config> {
     let root = Section::root(document, table);
-    let gateway = gateway(root.table("gateway")?)?;
+    let gateway = engine::read(root.table("gateway")?)?;
     let mut db = Db::new();
+    for section in root.tables("pool")? {
+        pools::read(section, &mut db)?;
+    }
     let peers = root.tables("peer")?;
     if peers.is_empty() {
         return Err(root.missing("peer", "at least one [[peer]]"));
@@ -137,38 +113,6 @@ fn read<'d>(
     }
     root.finish()?;
     Ok(Config { gateway, db })
-}
-
-fn gateway(section: Option<Section<'_>>) -> Result<Gateway> {
-    let mut g = Gateway {
-        control: "/run/ravelin/gateway.sock".into(),
-        tun: "ravelin0".into(),
-        mtu: 1400,
-        ike_port: 500,
-        nat_port: 4500,
-        route_table: 220,
-        mark: 0x7276,
-        retransmit: Duration::from_secs(4),
-        retransmit_tries: 5,
-    };
-    let Some(s) = section else { return Ok(g) };
-    let path = |t: &str| (!t.is_empty()).then(|| PathBuf::from(t));
-    let device = |t: &str| (is_name(t) && t.len() < 16).then(|| t.to_owned());
-    g.control = s.parsed("control", "the path of a Unix socket", g.control, path)?;
-    g.tun = s.parsed("tun", "a device name of at most 15 characters", g.tun, device)?;
-    g.mtu = s.integer("mtu", 576..=65_535, g.mtu)?;
-    g.ike_port = s.integer("ike_port", 1..=65_535, g.ike_port)?;
-    g.nat_port = s.integer("nat_port", 1..=65_535, g.nat_port)?;
-    g.route_table = s.integer("route_table", 1..=i64::from(u32::MAX), g.route_table)?;
-    g.mark = s.integer("mark", 1..=i64::from(u32::MAX), g.mark)?;
-    let wait = |t: &str| words::duration(t).filter(|d| !d.is_zero());
-    g.retransmit = s.parsed("retransmit", "a duration such as \"500ms\" or \"4s\"", g.retransmit, wait)?;
-    g.retransmit_tries = s.integer("retransmit_tries", 0..=64, g.retransmit_tries)?;
-    if g.ike_port == g.nat_port {
-        return Err(s.missing("nat_port", "another port than ike_port"));
-    }
-    s.finish()?;
-    Ok(g)
 }
 
 /// One `[[peer]]`: a PAD entry, its secret, and its policies.
@@ -199,26 +143,22 @@ fn peer(s: Section<'_>, folder: &Path, g: &Gateway, provider: &Provider, db: &mu
     };
     let mut peer = Peer::new(name.parse(NAME, |t| is_name(t).then(|| t.to_owned()))?, local_id, remote_id);
     peer.local = local;
-    peer.remote = remote.map(|a| SocketAddr::new(a, g.ike_port));
+    peer.remote = remote.map(|a| SocketAddr::new(a, g.ike.ports.ike));
     // behind a NAT the peer's packets come from the NAT's address, which is the one given here
     peer.remote_addrs = remote.map(AddrRange::host).into_iter().collect();
     peer.proposals = proposals(&s, "ike", ProposalProtocol::Ike, &Proposal::default_ike(), provider)?;
-    peer.times.dpd = s.parsed("dpd_delay", words::DURATION, Duration::from_secs(30), words::duration)?;
-    peer.nat_traversal = s.parsed("encapsulation", "\"auto\" or \"always\"", NatTraversal::Auto, |t| match t {
-        "auto" => Some(NatTraversal::Auto),
-        "always" => Some(NatTraversal::Force),
-        _ => None,
-    })?;
+    life::addresses(&s, &mut peer, db)?;
+    life::of_peer(&s, &mut peer)?;
     credentials::read(&s, folder, provider, &mut peer, db)?;
     post_quantum(&s, &mut peer, db)?;
-    let peer_name = peer.name.clone();
+    let profile = peer.clone();
     let id = db.pad.add(peer).map_err(|e| name.error(e.to_string()))?;
     let children = s.tables("child")?;
     if children.is_empty() {
         return Err(s.missing("child", "at least one [[peer.child]]"));
     }
     for section in children {
-        child(section, id, &peer_name, remote.is_some(), provider, db)?;
+        child(section, id, &profile, provider, db)?;
     }
     s.finish()
 }
@@ -274,45 +214,39 @@ fn psk(s: &Section<'_>, folder: &Path) -> Result<Secret> {
 }
 
 /// One `[[peer.child]]`: a policy.
-fn child(
-    s: Section<'_>,
-    peer: PeerId,
-    peer_name: &str,
-    has_address: bool,
-    provider: &Provider,
-    db: &mut Db,
-) -> Result<()> {
+fn child(s: Section<'_>, id: PeerId, peer: &Peer, provider: &Provider, db: &mut Db) -> Result<()> {
     let name = s.needed("name", NAME)?;
-    let full = name.parse(NAME, |t| is_name(t).then(|| format!("{peer_name}/{t}")))?;
-    let mut protect = Protect::new(peer);
+    let full = name.parse(NAME, |t| is_name(t).then(|| format!("{}/{t}", peer.name)))?;
+    let mut protect = Protect::new(id);
     protect.proposals = proposals(&s, "esp", ProposalProtocol::Esp, &Proposal::default_esp(), provider)?;
     protect.replay_window = s.integer("replay_window", 0..=65_536, 1024)?;
-    let start_what = "\"none\", \"start\" or \"trap\"";
-    let start = s.text("start", start_what)?;
-    protect.start = start.as_ref().map_or(Ok(StartAction::None), |f| f.parse(start_what, start_action))?;
-    if let (false, Some(field), true) = (has_address, &start, protect.start != StartAction::None) {
-        return Err(field.error("the peer's remote is \"any\", so only it can start; expected \"none\""));
+    life::of_child(&s, &mut protect)?;
+    let (local, remote) = (selectors(&s, "local_ts")?, selectors(&s, "remote_ts")?);
+    let start = s.text("start", life::START)?;
+    protect.start = start.as_ref().map_or(Ok(StartAction::None), |f| f.parse(life::START, life::start_action))?;
+    if let Some(field) = start.filter(|_| protect.start != StartAction::None) {
+        if peer.remote.is_none() {
+            return Err(field.error("the peer's remote is \"any\", so only it can start; expected \"none\""));
+        }
+        if protect.start == StartAction::Trap && (local.is_empty() || remote.is_empty()) {
+            let why =
+                "an address that is not known yet traps no packet; expected \"start\" or \"none\" beside \"dynamic\"";
+            return Err(field.error(why));
+        }
     }
-    let policy = Policy::new(full, selectors(&s, "local_ts")?, selectors(&s, "remote_ts")?, protect.into());
+    let policy = Policy::new(full, local, remote, protect.into());
     s.finish()?;
     db.spd.add(policy).map(drop).map_err(|e| name.error(e.to_string()))
 }
 
-fn start_action(t: &str) -> Option<StartAction> {
-    match t {
-        "none" => Some(StartAction::None),
-        "start" => Some(StartAction::Start),
-        "trap" => Some(StartAction::Trap),
-        _ => None,
-    }
-}
-
+/// The selectors of one side; empty for "dynamic", the address that the side is known or leased to have.
 fn selectors(s: &Section<'_>, key: &'static str) -> Result<Vec<TrafficSelector>> {
     let fields = s.texts(key, SELECTOR)?;
-    if fields.is_empty() {
-        return Err(s.missing(key, SELECTOR));
+    match fields.as_slice() {
+        [] => Err(s.missing(key, SELECTOR)),
+        [one] if one.value == "dynamic" => Ok(Vec::new()),
+        all => all.iter().map(Field::read).collect(),
     }
-    fields.iter().map(Field::read).collect()
 }
 
 /// The proposals under `key`; without it, what is implemented of `default`.

@@ -1,6 +1,10 @@
 //! Every way a configuration can be wrong, and what the operator then reads.
 
 use super::*;
+use ravelin::db::pad::{Childless, NatTraversal, Uniqueness};
+use ravelin::db::spd::CloseAction;
+use ravelin::ike::config::CookiePolicy;
+use std::time::Duration;
 
 const GOOD: &str = r#"
 [gateway]
@@ -39,7 +43,7 @@ fn parse(text: &str) -> Result<Config> {
 #[test]
 fn a_good_file() {
     let c = parse(GOOD).unwrap();
-    assert_eq!((c.gateway.tun.as_str(), c.gateway.mtu, c.gateway.ike_port), ("tun7", 1300, 500));
+    assert_eq!((c.gateway.tun.as_str(), c.gateway.mtu, c.gateway.ike.ports.ike), ("tun7", 1300, 500));
     let id = c.db.pad.find_by_name("office").unwrap();
     let p = c.db.pad.peer(id).unwrap();
     assert_eq!((p.times.dpd, p.nat_traversal), (Duration::from_secs(5), NatTraversal::Force));
@@ -54,6 +58,138 @@ fn a_good_file() {
     assert_eq!((protect(0).start, protect(1).start), (StartAction::Start, StartAction::None));
     assert_eq!(protect(0).proposals.len(), 1);
     assert!(protect(1).proposals.len() > 1, "built-in proposals");
+}
+
+/// Pools, inner addresses, lives and limits.
+const LIVES: &str = r#"
+[gateway]
+interfaces = "eth0"
+resolv_conf = "/etc/resolv.conf"
+retransmit_cap = "10s"
+retransmit_base = 150
+cookies = "always"
+half_open_max = 10
+initiator_only = "yes"
+fragment_size = 600
+retry_first = "1s"
+
+[[pool]]
+name = "four"
+addrs = ["10.3.0.0/24", "10.4.0.1-10.4.0.5"]
+netmask = "255.255.255.0"
+dns = ["10.2.0.53"]
+nbns = "10.2.0.54"
+dhcp = "10.2.0.55"
+subnets = "10.2.0.0/16"
+domains = ["example.org"]
+
+[[peer]]
+name = "p"
+remote = "192.0.2.2"
+remote_addrs = ["192.0.2.0/24", "198.51.100.1"]
+local_id = "a.lab.test"
+psk = "x"
+pools = "four"
+virtual_ip = ["ipv4", "ipv6"]
+mobike = "no"
+fragmentation = "no"
+childless = "prefer"
+unique = "replace"
+keying_tries = 0
+rekey_time = "10h"
+reauth_time = "1d"
+dpd_delay = "off"
+nat_keepalive = "5s"
+
+[[peer.child]]
+name = "c"
+local_ts = "dynamic"
+remote_ts = "dynamic"
+start = "start"
+dpd_action = "restart"
+close_action = "trap"
+rekey_time = "100s"
+rekey_bytes = 1_000_000
+life_bytes = 2_000_000
+rekey_packets = 1000
+life_packets = 2000
+"#;
+
+#[test]
+fn lives_and_limits() {
+    let c = parse(LIVES).unwrap();
+    let g = &c.gateway;
+    assert_eq!(
+        (g.interfaces.as_slice(), g.resolv_conf.as_deref()),
+        (&["eth0".to_owned()][..], Some(Path::new("/etc/resolv.conf")))
+    );
+    assert_eq!((g.ike.cookies, g.ike.half_open_max, g.ike.initiator_only), (CookiePolicy::Always, 10, true));
+    assert_eq!((g.ike.fragment_size, g.ike.retransmit.base_percent), (600, 150));
+    let pool = c.db.pools.pool("four").unwrap();
+    let ranges: Vec<_> = pool.ranges.iter().map(ToString::to_string).collect();
+    assert_eq!(ranges, ["10.3.0.1-10.3.0.254", "10.4.0.1-10.4.0.5"], "no network address, no broadcast address");
+    assert_eq!((pool.info.dns.len(), pool.info.nbns.len(), pool.info.domains.len()), (1, 1, 1));
+    let (_, p) = c.db.pad.iter().next().unwrap();
+    assert_eq!((p.pools.len(), p.request_v4, p.request_v6, p.mobike, p.fragmentation), (1, true, true, false, false));
+    assert_eq!((p.childless, p.uniqueness, p.keying_tries), (Childless::Prefer, Uniqueness::Replace, 0));
+    assert!(p.may_speak_from("192.0.2.77".parse().unwrap()) && !p.may_speak_from("198.51.100.2".parse().unwrap()));
+    let hours = |h: u64| Duration::from_secs(h * 3600);
+    assert_eq!((p.times.rekey, p.times.reauth, p.times.jitter), (hours(10), hours(24), hours(1)));
+    let policy = c.db.spd.iter().next().unwrap();
+    assert!(policy.local.is_empty() && policy.remote.is_empty());
+    let x = policy.protect().unwrap();
+    assert_eq!((x.dpd, x.close), (CloseAction::Start, CloseAction::Trap));
+    let seconds = Duration::from_secs;
+    assert_eq!((x.times.rekey, x.times.hard, x.times.jitter), (seconds(100), seconds(110), seconds(10)));
+    assert_eq!((x.lifetime.soft.bytes, x.lifetime.hard.packets), (1_000_000, 2000));
+}
+
+#[test]
+fn wrong_lives_and_limits() {
+    let cases = [
+        (
+            "pools = \"four\"",
+            "pools = \"five\"",
+            "peer[0].pools: expected the name of a [[pool]] of this file, found \"five\"",
+        ),
+        ("addrs = [\"10.3.0.0/24\",", "addrs = [\"10.3.0.0/33\",", "pool[0].addrs[0]: expected addresses such as"),
+        ("netmask = \"255.255.255.0\"", "netmask = \"255.0.255.0\"", "pool[0].netmask: expected a netmask such as"),
+        (
+            "start = \"start\"",
+            "start = \"trap\"",
+            "peer[0].child[0].start: an address that is not known yet traps no packet; expected",
+        ),
+        (
+            "rekey_time = \"100s\"",
+            "rekey_time = \"100s\"\nlife_time = \"99s\"",
+            "peer[0].child[0].life_time: expected a time after rekey_time, found \"99s\"",
+        ),
+        (
+            "dpd_action = \"restart\"",
+            "dpd_action = \"hold\"",
+            "peer[0].child[0].dpd_action: expected \"clear\", \"trap\" or \"restart\", found \"hold\"",
+        ),
+        (
+            "virtual_ip = [\"ipv4\",",
+            "virtual_ip = [\"ip4\",",
+            "peer[0].virtual_ip[0]: expected \"ipv4\", \"ipv6\" or both, found \"ip4\"",
+        ),
+        (
+            "cookies = \"always\"",
+            "cookies = \"often\"",
+            "gateway.cookies: expected \"threshold\", \"always\" or \"never\", found \"often\"",
+        ),
+        (
+            "[[peer]]",
+            "[[pool]]\nname = \"four\"\naddrs = \"10.9.0.1\"\n[[peer]]",
+            "pool[1].name: two pools have this name",
+        ),
+    ];
+    for (from, to, says) in cases {
+        assert!(LIVES.contains(from), "{from}");
+        let e = parse(&LIVES.replacen(from, to, 1)).expect_err(to).to_string();
+        assert!(e.split_once(": ").unwrap().1.starts_with(says), "\n{e}\nexpected to start with\n{says}");
+    }
 }
 
 /// Replaces a line of [`GOOD`] and gives the error as the operator reads it.
@@ -79,7 +215,7 @@ fn errors_name_file_line_key_and_what_was_expected() {
         (
             "tun = \"tun7\"",
             "tum = \"tun7\"",
-            "/etc/g.toml:4:1: gateway.tum: unknown key; expected one of control, tun, mtu, ike_port, nat_port, route_table, mark, retransmit, retransmit_tries",
+            "/etc/g.toml:4:1: gateway.tum: unknown key; expected one of control, tun, mtu, ike_port, nat_port, route_table, mark, interfaces, resolv_conf, retransmit",
         ),
         (
             "remote = \"10.9.0.2\"",
@@ -131,7 +267,7 @@ fn errors_name_file_line_key_and_what_was_expected() {
             "nam = \"six\"",
             "/etc/g.toml:25:1: peer[0].child[1].name: missing; expected a name of letters",
         ),
-        ("[gateway]", "[gatway]", "/etc/g.toml:2:2: gatway: unknown key; expected one of gateway, peer"),
+        ("[gateway]", "[gatway]", "/etc/g.toml:2:2: gatway: unknown key; expected one of gateway, pool, peer"),
         ("[gateway]", "[gateway", "/etc/g.toml:2:9: not TOML: "),
         (
             "psk = \"0x00ff\"",
@@ -175,4 +311,39 @@ fn the_documented_example_is_good() {
             panic!("{e}\n{text}");
         }
     }
+}
+
+/// The commented-out keys of the documented example show defaults that are read, too: without their comment signs the file is good.
+#[test]
+fn the_documented_defaults_are_good() {
+    let docs = include_str!("../../docs/gateway.md");
+    let text = docs.split("```toml\n").nth(1).and_then(|s| s.split("```").next()).unwrap();
+    let uncommented: String = text.lines().map(|l| l.strip_prefix("# ").unwrap_or(l).to_owned() + "\n").collect();
+    // these two have no default that can be written down
+    let without = uncommented.replace("interfaces = []", "").replace("psk_file = \"office.psk\"", "psk = \"x\"");
+    let c = parse(&without).unwrap_or_else(|e| panic!("{e}"));
+    let plain = parse(&text.replace("psk_file = \"office.psk\"", "psk = \"x\"")).unwrap();
+    let ignored = |mut g: Gateway| {
+        g.resolv_conf = None;
+        g
+    };
+    assert_eq!(ignored(c.gateway), ignored(plain.gateway));
+    let peer = |c: &Db| (**c.pad.iter().next().unwrap().1).clone();
+    let (mut a, b) = (peer(&c.db), peer(&plain.db));
+    (a.request_v4, a.request_v6, a.pools) = (false, false, vec![]);
+    assert_eq!(a, b);
+    let policy = |c: &Db| c.spd.iter().next().unwrap().clone();
+    assert_eq!(policy(&c.db), policy(&plain.db));
+}
+
+#[test]
+fn the_examples_are_good() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/gateway/configs");
+    let mut seen = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        Config::load(&path, &ravelin::crypto::rustcrypto::provider()).unwrap_or_else(|e| panic!("{e}"));
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
 }

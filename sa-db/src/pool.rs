@@ -154,6 +154,21 @@ impl Pools {
         true
     }
 
+    /// Adds a pool, or gives the one of this name other addresses or other things to tell. Whoever has an address keeps it,
+    /// also one that is no part of the pool any more, until it is let go.
+    pub fn replace(&mut self, pool: Pool) {
+        let pools = self.pools.get_mut();
+        match pools.get_mut(&pool.name) {
+            Some(state) => state.become_(Arc::new(pool)),
+            None => drop(pools.insert(pool.name.clone(), State::new(Arc::new(pool)))),
+        }
+    }
+
+    /// All pools, by name.
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Pool>> {
+        self.pools.borrow().values().map(|s| Arc::clone(&s.pool)).collect::<Vec<_>>().into_iter()
+    }
+
     /// Removes a pool. Addresses that are in use stay with their holders until they let go.
     pub fn remove(&mut self, name: &str) -> Option<Arc<Pool>> {
         self.pools.get_mut().remove(name).map(|s| s.pool)
@@ -217,6 +232,23 @@ impl State {
             idle: BTreeSet::new(),
             fresh: BTreeMap::new(),
             clock: 0,
+        }
+    }
+
+    /// Other addresses and other things to tell from now on.
+    fn become_(&mut self, pool: Arc<Pool>) {
+        self.pool = pool;
+        self.fresh.clear();
+        let unused = self.held.iter().filter(|(a, h)| h.holders == 0 && !self.pool.contains(**a));
+        for addr in unused.map(|(a, _)| *a).collect::<Vec<_>>() {
+            self.forget(addr);
+        }
+    }
+
+    fn forget(&mut self, addr: IpAddr) {
+        if let Some(held) = self.held.remove(&addr) {
+            self.idle.remove(&(held.since, addr));
+            self.by_identity.remove(&(held.identity, addr));
         }
     }
 
@@ -286,6 +318,9 @@ impl State {
             self.clock = self.clock.saturating_add(1);
             held.since = self.clock;
             self.idle.insert((self.clock, addr));
+            if !self.pool.contains(addr) {
+                self.forget(addr);
+            }
         }
     }
 }
@@ -329,6 +364,22 @@ mod tests {
 
     fn lease(p: &(Pools, Vec<String>), n: u32) -> Option<Lease> {
         p.0.lease(&p.1, Family::V4, &who(n), None)
+    }
+
+    #[test]
+    fn a_pool_changes_while_its_addresses_are_in_use() {
+        let mut p = pools(&["10.0.0.1-10.0.0.2"]);
+        let (one, two) = (lease(&p, 1).unwrap(), lease(&p, 2).unwrap());
+        p.0.release(two);
+        p.0.replace(Pool::new("p", [AddrRange::parse("10.0.0.2-10.0.0.3").unwrap()]));
+        assert_eq!(p.0.usage("p"), (1, 1), "who has an address keeps it, who may come again may come again");
+        let back = lease(&p, 2).unwrap();
+        assert_eq!(back.addr.to_string(), "10.0.0.2");
+        p.0.release(one);
+        assert_eq!(lease(&p, 1).unwrap().addr.to_string(), "10.0.0.3", "the old address is no part of the pool");
+        assert_eq!(lease(&p, 4), None);
+        p.0.replace(Pool::new("q", [AddrRange::parse("10.0.1.1").unwrap()]));
+        assert_eq!(p.0.iter().map(|p| p.name.clone()).collect::<Vec<_>>(), ["p", "q"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,12 @@ const MAX_CLIENTS: usize = 32;
 /// What an operator can ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// All SAs and counters.
-    Show,
+    /// All SAs, policies, pools and counters, or one of these.
+    Show(What),
+    /// Reads the configuration again.
+    Reload,
+    /// Deletes all SAs.
+    Flush,
     /// Brings up the children of that name, or all of the peer of that name.
     Initiate(String),
     /// Deletes the IKE SAs of the peer of that name, with what is in them.
@@ -28,22 +33,45 @@ pub(crate) enum Command {
     Rekey(String),
     /// Authenticates the peer of that name anew.
     Reauth(String),
+    /// Moves the IKE SAs of the peer of that name to this address of ours.
+    Roam(String, IpAddr),
 }
+
+/// What to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    All,
+    Sas,
+    Policies,
+    Pools,
+    Counters,
+}
+
+const EXPECTED: &str = "expected \"show\" (or \"show sas\", \"policies\", \"pools\", \"counters\"), \"reload\", \"flush\", \
+     \"initiate\", \"terminate\", \"rekey\", \"reauth\" or \"probe\" and a name, or \"roam\", a peer and an address of ours";
 
 impl Command {
     /// Reads a line; the error is for the operator.
     pub(crate) fn parse(line: &str) -> Result<Self, String> {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
-            ["show"] => Ok(Self::Show),
+            ["show"] => Ok(Self::Show(What::All)),
+            ["show", "sas"] => Ok(Self::Show(What::Sas)),
+            ["show", "policies"] => Ok(Self::Show(What::Policies)),
+            ["show", "pools"] => Ok(Self::Show(What::Pools)),
+            ["show", "counters"] => Ok(Self::Show(What::Counters)),
+            ["reload"] => Ok(Self::Reload),
+            ["flush"] => Ok(Self::Flush),
             ["initiate", name] => Ok(Self::Initiate(name.to_owned())),
             ["terminate", name] => Ok(Self::Terminate(name.to_owned())),
             ["probe", name] => Ok(Self::Probe(name.to_owned())),
             ["rekey", name] => Ok(Self::Rekey(name.to_owned())),
             ["reauth", name] => Ok(Self::Reauth(name.to_owned())),
-            _ => Err(format!(
-                "error: expected \"show\", or \"initiate\", \"terminate\", \"rekey\", \"reauth\" or \"probe\" and a name; found \"{line}\"\n"
-            )),
+            ["roam", name, address] => {
+                let told = |_| format!("expected an IP address of this host, found \"{address}\"");
+                Ok(Self::Roam(name.to_owned(), address.parse().map_err(told)?))
+            }
+            _ => Err(format!("{EXPECTED}; found \"{line}\"")),
         }
     }
 }
@@ -171,10 +199,12 @@ mod tests {
 
     #[test]
     fn commands() {
-        assert_eq!(Command::parse("show"), Ok(Command::Show));
+        assert_eq!(Command::parse("show"), Ok(Command::Show(What::All)));
+        assert_eq!(Command::parse("show pools"), Ok(Command::Show(What::Pools)));
+        assert_eq!(Command::parse("roam x 192.0.2.1"), Ok(Command::Roam("x".into(), "192.0.2.1".parse().unwrap())));
         assert_eq!(Command::parse(" initiate  net "), Ok(Command::Initiate("net".into())));
-        for line in ["", "show all", "initiate", "reboot now"] {
-            assert!(Command::parse(line).unwrap_err().starts_with("error: expected"), "{line}");
+        for line in ["", "show all", "initiate", "reboot now", "roam x y"] {
+            assert!(Command::parse(line).unwrap_err().starts_with("expected "), "{line}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! comes to the driver. Each source gives a bounded number of packets per turn, so that none starves the others.
 
 use crate::Run;
+use crate::addresses::Watch;
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::drive::Driver;
@@ -9,6 +10,7 @@ use crate::sockets::Sockets;
 use crate::tun::Tun;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use nix::libc::{SIGHUP, SIGINT, SIGTERM};
 use ravelin::crypto::Provider;
 use ravelin_config::Config;
 use signal_hook_mio::v1_0::Signals;
@@ -22,23 +24,26 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 const TUN: Token = Token(100);
 const SIGNALS: Token = Token(101);
+const ADDRESSES: Token = Token(102);
 /// And, after it, the control clients.
-const CONTROL: Token = Token(102);
+const CONTROL: Token = Token(103);
 
 /// Runs until a signal says otherwise.
 pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<()> {
     let clock = Clock::start();
     let mut poll = Poll::new()?;
     let registry = poll.registry().try_clone()?;
-    let mut signals = Signals::new([nix::libc::SIGTERM, nix::libc::SIGINT])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
     let control_path = config.gateway.control.clone();
     let sockets = Sockets::open(&config.gateway)?;
     for (i, socket) in sockets.iter().enumerate() {
         registry.register(&mut SourceFd(&socket.fd()), Token(i), Interest::READABLE)?;
     }
-    let tun = Tun::open(&config)?;
+    let tun = Tun::open(&config.gateway)?;
     registry.register(&mut SourceFd(&tun.fd()), TUN, Interest::READABLE)?;
+    let watch = Watch::open()?;
+    registry.register(&mut SourceFd(&watch.fd()), ADDRESSES, Interest::READABLE)?;
     let mut control = Control::open(&control_path, &registry, CONTROL)?;
     let mut driver = Driver::new(config, run, provider, sockets, tun)?;
     driver.start(clock.now());
@@ -69,6 +74,10 @@ pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<(
         let mut ready = std::mem::take(&mut unfinished);
         ready.extend(events.iter().map(|e| e.token()).filter(|t| *t != SIGNALS));
         for signal in signals.pending() {
+            if signal == SIGHUP {
+                reload(&mut driver, &clock);
+                continue;
+            }
             tracing::info!(signal, "shutting down");
             driver.shut_down(clock.now());
             end = Some(clock.now().mono + GOODBYE);
@@ -76,6 +85,8 @@ pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<(
         for token in ready {
             match token {
                 CONTROL => control.accept(&registry),
+                ADDRESSES if watch.drain() => driver.news_of_addresses(clock.now()),
+                ADDRESSES => {}
                 Token(n) if n > CONTROL.0 => control.ready(token, |line| driver.command(clock.now(), line)),
                 _ if drain(&mut driver, &clock, token, &mut buf) => unfinished.push(token),
                 _ => {}
@@ -84,6 +95,13 @@ pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<(
         if driver.deadline().is_some_and(|at| at <= clock.now().mono) {
             driver.timeout(clock.now());
         }
+    }
+}
+
+fn reload(driver: &mut Driver, clock: &Clock) {
+    match driver.reload(clock.now()) {
+        Ok(said) => said.lines().for_each(|l| tracing::info!("reload: {l}")),
+        Err(e) => tracing::error!("reload: {e}"),
     }
 }
 

@@ -1,27 +1,36 @@
-//! Between the daemon and [`ravelin::Node`]: the only file that calls the node. Every entry brings something in, then
-//! [`Driver::flush`] carries out what the node wants done, in its order.
+//! Between the daemon and [`ravelin::Node`]: packets and time go in here, and [`Driver::flush`] carries out what the node
+//! wants done, in its order. What an operator asks for is in `operate.rs` and `reload.rs`.
 
 use crate::Run;
-use crate::control::Command;
+use crate::history::History;
+use crate::host::Host;
 use crate::keylog::KeyLog;
 use crate::report;
-use crate::sockets::{Carries, Sockets, local_address};
+use crate::sockets::{Carries, Sockets};
 use crate::tun::Tun;
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use ravelin::crypto::{CryptoRng, Provider};
-use ravelin::db::spd::StartAction;
-use ravelin::db::{Encapsulation, Instant, Now, PeerId, PolicyId};
-use ravelin::{Egress, IkeSaId, Ingress, Node, OuterInfo, Output, PacketSink, TransmitMeta};
-use ravelin_config::Config;
+use ravelin::db::{ChildId, Encapsulation, Instant, Now};
+use ravelin::{Egress, Event, Ingress, Node, OuterInfo, Output, PacketSink, TransmitMeta};
+use ravelin_config::{Config, Gateway};
+use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The node and what it drives.
+/// The node and what it drives. Fields are dropped in this order: the routes go before the device that they lead to.
 pub(crate) struct Driver {
-    node: Node,
+    pub(crate) node: Node,
+    pub(crate) host: Host,
+    pub(crate) history: History,
+    pub(crate) config_path: PathBuf,
+    pub(crate) gateway: Gateway,
+    pub(crate) provider: Arc<Provider>,
+    /// Child SAs that a reload deletes; when they are gone, their policies may start again.
+    pub(crate) waiting_for: BTreeSet<ChildId>,
     sockets: Sockets,
     tun: Tun,
     keylog: Option<KeyLog>,
@@ -69,7 +78,7 @@ impl Driver {
         tun: Tun,
     ) -> io::Result<Self> {
         let keylog = run.keylog.as_deref().map(KeyLog::open).transpose()?;
-        give_local_addresses(&mut config)?;
+        let host = Host::new(&mut config)?;
         let rng: Box<dyn CryptoRng + Send> = match run.seed {
             Some(seed) => {
                 tracing::warn!("predictable keys: --seed is for tests only");
@@ -77,45 +86,57 @@ impl Driver {
             }
             None => Box::new(UnwrapErr(SysRng)),
         };
+        let provider = Arc::new(provider);
         let mut node_config = config.node();
         node_config.ike.export_keys = keylog.is_some();
-        let node = Node::new(node_config, Arc::new(provider), config.db, rng);
-        Ok(Self { node, sockets, tun, keylog, sealed: Vec::new() })
+        let node = Node::new(node_config, Arc::clone(&provider), config.db, rng);
+        Ok(Self {
+            node,
+            host,
+            history: History::default(),
+            config_path: run.config.clone(),
+            gateway: config.gateway,
+            provider,
+            waiting_for: BTreeSet::new(),
+            sockets,
+            tun,
+            keylog,
+            sealed: Vec::new(),
+        })
     }
 
     /// Brings up the children that want to be up at once.
     pub(crate) fn start(&mut self, now: Now) {
-        let wanted: Vec<_> = self.policies(|_, start| start == StartAction::Start);
-        for (peer, policy, name) in wanted {
-            if let Err(e) = self.node.initiate(now, peer, Some(policy)) {
-                tracing::error!(child = name, "cannot start: {e}");
-            }
-        }
-        self.flush();
-    }
-
-    /// Policies whose name and start action are wanted.
-    fn policies(&self, wanted: impl Fn(&str, StartAction) -> bool) -> Vec<(PeerId, PolicyId, String)> {
-        let of = |p: &ravelin::db::Policy| {
-            let protect = p.protect().filter(|x| wanted(&p.name, x.start))?;
-            Some((protect.peer, p.id, p.name.clone()))
-        };
-        self.node.db().spd.iter().filter_map(|p| of(p)).collect()
+        let addresses = self.host.ordered(self.node.db());
+        self.node.set_addresses(now, addresses);
+        self.node.start(now);
+        self.flush(now);
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.node.deadline().map(|d| d.at)
+        self.node.deadline().map(|d| d.at).into_iter().chain(self.host.deadline()).min()
     }
 
     pub(crate) fn timeout(&mut self, now: Now) {
         self.node.handle_timeout(now);
-        self.flush();
+        if self.host.look(now.mono, self.node.db_mut()) {
+            let addresses = self.host.ordered(self.node.db());
+            tracing::info!(?addresses, "this host's addresses");
+            self.node.set_addresses(now, addresses);
+            self.node.start(now);
+        }
+        self.flush(now);
+    }
+
+    /// The kernel has news of addresses or routes.
+    pub(crate) fn news_of_addresses(&mut self, now: Now) {
+        self.host.news(now.mono);
     }
 
     /// Deletes all SAs; [`Driver::is_closed`] when the peers have answered.
     pub(crate) fn shut_down(&mut self, now: Now) {
         self.node.shutdown(now);
-        self.flush();
+        self.flush(now);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -131,7 +152,7 @@ impl Driver {
             Egress::TooBig { mtu } => self.tun.tell_too_big(packet, mtu),
             other => tracing::trace!(?other, "packet from the TUN device"),
         }
-        self.flush();
+        self.flush(now);
         Ok(true)
     }
 
@@ -153,12 +174,12 @@ impl Driver {
             }
             Ingress::Dropped(reason) => tracing::debug!(%path, %reason, "dropped"),
         }
-        self.flush();
+        self.flush(now);
         Ok(true)
     }
 
     /// Carries out what the node wants. The inline plane has taken its changes already.
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self, now: Now) {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Transmit(t) => {
@@ -167,102 +188,26 @@ impl Driver {
                     }
                 }
                 Output::Esp(p) => send_esp(&self.sockets, &p.meta, &p.bytes),
-                Output::Event(event) => {
-                    if let Some(keylog) = &mut self.keylog
-                        && let Err(e) = keylog.event(&event)
-                    {
-                        tracing::error!("key log: {e}");
-                    }
-                    report::event(&event, self.node.db());
-                }
+                Output::Event(event) => self.event(now, &event),
                 _ => {}
             }
         }
+        self.host.settle(&self.node, now.mono);
     }
 
-    /// A line from the control socket.
-    pub(crate) fn command(&mut self, now: Now, line: &str) -> String {
-        let done = match Command::parse(line) {
-            Err(e) => Err(e),
-            Ok(Command::Show) => Ok(report::show(&self.node, now)),
-            Ok(Command::Initiate(name)) => self.initiate(now, &name),
-            Ok(Command::Terminate(name)) => self.each_sa(now, &name, "deleting", |node, id| node.delete(now, id)),
-            Ok(Command::Probe(name)) => self.each_sa(now, &name, "asking", |node, id| node.probe(now, id)),
-            Ok(Command::Rekey(name)) => self.rekey(now, &name),
-            Ok(Command::Reauth(name)) => {
-                self.each_sa(now, &name, "authenticating anew", |node, id| node.reauth(now, id))
-            }
-        };
-        self.flush();
-        done.unwrap_or_else(|e| format!("error: {e}\n"))
+    fn event(&mut self, now: Now, event: &Event) {
+        if let Some(keylog) = &mut self.keylog
+            && let Err(e) = keylog.event(event)
+        {
+            tracing::error!("key log: {e}");
+        }
+        report::event(event, self.node.db());
+        self.history.event(event);
+        self.host.event(event, self.node.db());
+        if let Event::ChildClosed { child, .. } = event
+            && self.waiting_for.remove(child)
+        {
+            self.node.start(now);
+        }
     }
-
-    fn initiate(&mut self, now: Now, name: &str) -> Result<String, String> {
-        let fits = |full: &str| full == name || full.split('/').any(|part| part == name);
-        let wanted = self.policies(|full, _| fits(full));
-        if wanted.is_empty() {
-            return Err(format!("no peer or child \"{name}\" in the configuration"));
-        }
-        let mut said = String::new();
-        for (peer, policy, full) in wanted {
-            let id = self.node.initiate(now, peer, Some(policy)).map_err(|e| format!("{full}: {e}"))?;
-            said += &format!("bringing up {full} in {id}\n");
-        }
-        Ok(said)
-    }
-
-    /// The IKE SAs of a peer, or the Child SAs of a child.
-    fn rekey(&mut self, now: Now, name: &str) -> Result<String, String> {
-        let snapshot = self.node.snapshot(now.mono);
-        if snapshot.iter().any(|s| s.peer_name == name) {
-            return self.each_sa(now, name, "rekeying", |node, id| node.rekey(now, id));
-        }
-        let fits = |full: &str| full == name || full.split('/').any(|part| part == name);
-        let of = |policy| self.node.db().spd.policy(policy).is_some_and(|p| fits(&p.name));
-        let children: Vec<_> =
-            snapshot.iter().flat_map(|s| &s.children).filter(|c| of(c.policy)).map(|c| c.id).collect();
-        if children.is_empty() {
-            return Err(format!("no IKE SA with a peer and no Child SA for a child \"{name}\""));
-        }
-        let mut said = String::new();
-        for id in children {
-            self.node.rekey_child(now, id).map_err(|e| format!("{id}: {e}"))?;
-            said += &format!("rekeying {id}\n");
-        }
-        Ok(said)
-    }
-
-    fn each_sa<E: std::fmt::Display>(
-        &mut self,
-        now: Now,
-        name: &str,
-        doing: &str,
-        act: impl Fn(&mut Node, IkeSaId) -> Result<(), E>,
-    ) -> Result<String, String> {
-        let ids: Vec<_> =
-            self.node.snapshot(now.mono).into_iter().filter(|s| s.peer_name == name).map(|s| s.id).collect();
-        if ids.is_empty() {
-            return Err(format!("no IKE SA with a peer \"{name}\""));
-        }
-        let mut said = String::new();
-        for id in ids {
-            act(&mut self.node, id).map_err(|e| format!("{id}: {e}"))?;
-            said += &format!("{doing} {id}\n");
-        }
-        Ok(said)
-    }
-}
-
-/// An IKE SA needs both addresses from the start: where none is configured, the routing table says ours.
-fn give_local_addresses(config: &mut Config) -> io::Result<()> {
-    let open: Vec<_> = config.db.pad.iter().filter(|(_, p)| p.local.is_none() && p.remote.is_some()).collect();
-    let open: Vec<_> = open.into_iter().map(|(id, p)| (id, (**p).clone())).collect();
-    for (id, mut peer) in open {
-        let Some(remote) = peer.remote else { continue };
-        let told =
-            |e: io::Error| io::Error::new(e.kind(), format!("peer {}: no route to {}: {e}", peer.name, remote.ip()));
-        peer.local = Some(local_address(remote.ip(), config.gateway.mark).map_err(told)?);
-        config.db.pad.replace(id, peer).map_err(io::Error::other)?;
-    }
-    Ok(())
 }

@@ -1,13 +1,20 @@
 //! A thin IPsec gateway on Ravelin: it owns the sockets, the TUN device, the clock and the operating system's
 //! randomness, and carries what they bring to `ravelin::Node` and back. All protocol logic is in the crates;
-//! `drive.rs` is the only file that talks to the node. Manual: docs/gateway.md.
+//! `drive.rs`, `operate.rs` and `reload.rs` talk to the node. Manual: docs/gateway.md.
 
+mod addresses;
 mod clock;
 mod control;
 mod daemon;
 mod drive;
+mod history;
+mod host;
 mod keylog;
+mod operate;
+mod reload;
 mod report;
+mod resolv;
+mod routes;
 mod sockets;
 mod tun;
 
@@ -33,8 +40,14 @@ enum What {
         /// The TOML file
         config: PathBuf,
     },
-    /// Show the SAs of a running gateway
-    Show(Client),
+    /// Show the SAs, policies, address pools and counters of a running gateway
+    Show(Show),
+    /// Read the configuration again
+    Reload(Client),
+    /// Delete all SAs with all peers
+    Flush(Client),
+    /// Move the IKE SAs of a peer to another address of this host (MOBIKE)
+    Roam(Roam),
     /// Bring up a child, or all children of a peer
     Initiate(Named),
     /// Delete the IKE SAs of a peer, with the children in them
@@ -70,6 +83,25 @@ struct Client {
 }
 
 #[derive(clap::Args)]
+struct Show {
+    /// Only these
+    #[arg(value_parser = ["sas", "policies", "pools", "counters"])]
+    what: Option<String>,
+    #[command(flatten)]
+    client: Client,
+}
+
+#[derive(clap::Args)]
+struct Roam {
+    /// Name of a peer in the configuration
+    name: String,
+    /// One of this host's addresses
+    address: std::net::IpAddr,
+    #[command(flatten)]
+    client: Client,
+}
+
+#[derive(clap::Args)]
 struct Named {
     /// Name of a peer or child in the configuration
     name: String,
@@ -83,7 +115,10 @@ fn main() -> ExitCode {
         What::Check { config } => {
             Config::load(&config, &provider()).map(|c| summary(&config, &c)).map_err(|e| e.to_string())
         }
-        What::Show(client) => ask(&client, "show"),
+        What::Show(s) => ask(&s.client, &format!("show {}", s.what.unwrap_or_default())),
+        What::Reload(client) => ask(&client, "reload"),
+        What::Flush(client) => ask(&client, "flush"),
+        What::Roam(r) => ask(&r.client, &format!("roam {} {}", r.name, r.address)),
         What::Initiate(n) => ask(&n.client, &format!("initiate {}", n.name)),
         What::Terminate(n) => ask(&n.client, &format!("terminate {}", n.name)),
         What::Probe(n) => ask(&n.client, &format!("probe {}", n.name)),

@@ -44,7 +44,8 @@ pub(crate) struct Sockets(Vec<Socket>);
 impl Sockets {
     /// Opens all six. IPv6 may be absent from the machine; IPv4 and the privileges may not.
     pub(crate) fn open(gateway: &Gateway) -> io::Result<Self> {
-        let wanted = [(Carries::Udp, gateway.ike_port), (Carries::Udp, gateway.nat_port), (Carries::Esp, 0)];
+        let wanted =
+            [(Carries::Udp, gateway.ike.ports.ike), (Carries::Udp, gateway.ike.ports.nat_t), (Carries::Esp, 0)];
         let mut sockets = Vec::new();
         for (carries, port) in wanted {
             let name = match carries {

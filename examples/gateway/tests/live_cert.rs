@@ -2,27 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panic")]
 
 mod live;
-use live::{GCM, Lab, config};
-
-const PSK: &str = "psk = \"labsecret-psk-0123456789\"\n";
-
-/// The folder with certificates of a kind.
-fn pki(lab: &Lab, kind: &str) -> String {
-    let out = lab.ok("pki.sh", &[], &[]);
-    format!("{}/{kind}", out.lines().last().unwrap().trim())
-}
-
-/// Our configuration with certificates in the place of the secret.
-fn with_cert(lab: &Lab, kind: &str, side: &str, text: &str, more: &str) -> String {
-    let folder = pki(lab, kind);
-    let sub = format!("{folder}/sub.pem");
-    let sub = if std::path::Path::new(&sub).exists() { format!(", \"{sub}\"") } else { String::new() };
-    let keys = format!(
-        "auth = \"pubkey\"\ncert = [\"{folder}/{side}.pem\"{sub}]\nkey = \"{folder}/{side}.key\"\nca = \"{folder}/ca.pem\"\n{more}"
-    );
-    assert!(text.contains(PSK));
-    text.replace(PSK, &keys)
-}
+use live::{GCM, Lab, PSK, config, pki, with_cert};
 
 fn cert(test: &str, kind: &str, we_start: bool, theirs: &str, more: &str) {
     let Some(lab) = Lab::up(test, "direct") else { return };

@@ -3,7 +3,6 @@
 
 mod live;
 use live::{GCM, Lab, SOON, config, wait};
-use std::process::Command;
 use std::time::Duration;
 
 fn tunnel(lab: &Lab, scenario: &str) -> live::Gateway {
@@ -83,12 +82,117 @@ fn we_find_strongswan_alive_then_dead() {
     let probes = |log: &str| log.matches("parsed INFORMATIONAL request").count();
     wait(SOON, || probes(&lab.charon_log("b")) >= 2).expect("two probes answered");
     assert!(gateway.ask(&["show"]).contains("established"));
-    let pid = std::fs::read_to_string(lab.state.join("strongswan-b/pid")).unwrap();
-    let signal = |s: &str| assert!(Command::new("kill").args([s, pid.trim()]).status().unwrap().success());
-    signal("-STOP");
+    lab.signal_charon("b", "-STOP");
     gateway.wait_for("IKE SA closed", Duration::from_secs(30));
-    signal("-CONT");
+    lab.signal_charon("b", "-CONT");
     gateway.wait_show(SOON, |s| !s.contains("child-"));
+}
+
+/// A tunnel whose other end falls asleep and is found dead; then it is awake again.
+fn dead(lab: &Lab, action: &str) -> live::Gateway {
+    lab.strongswan("psk", "b", &GCM.env());
+    let text = config("a", "10.9.0.2", &GCM, "none")
+        .replace("dpd_delay = \"off\"", "dpd_delay = \"1s\"\nkeying_tries = 0")
+        .replace("start = ", &format!("dpd_action = \"{action}\"\nstart = "));
+    let gateway =
+        lab.gateway("a", &format!("retransmit = \"300ms\"\nretransmit_tries = 3\nretry_cap = \"2s\"\n{text}"), &[]);
+    gateway.ask(&["initiate", "net"]);
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    lab.signal_charon("b", "-STOP");
+    gateway.wait_for("IKE SA closed", Duration::from_secs(30));
+    gateway
+}
+
+/// `dpd_action = "clear"`: nothing is left, and traffic does not bring it back.
+#[test]
+fn dead_and_cleared() {
+    let Some(lab) = Lab::up("dpd_clear", "direct") else { return };
+    let gateway = dead(&lab, "clear");
+    lab.signal_charon("b", "-CONT");
+    let lost = lab.inside("a", &["ping", "-c2", "-i0.5", "-W1", "-I", "10.10.1.1", "10.10.2.1"]).output().unwrap();
+    assert!(live::text(&lost).contains("100% packet loss"), "{}", live::text(&lost));
+    let show = gateway.ask(&["show"]);
+    assert!(
+        !show.contains("ike-") && show.contains("the peer did not answer: 4 datagrams sent"),
+        "the policy says why it is down: {show}"
+    );
+}
+
+/// `dpd_action = "restart"`: we call again until the peer answers.
+#[test]
+fn dead_and_restarted() {
+    let Some(lab) = Lab::up("dpd_restart", "direct") else { return };
+    let gateway = dead(&lab, "restart");
+    gateway.wait_count("IKE SA closed", 2, SOON); // an attempt that nobody answered
+    lab.signal_charon("b", "-CONT");
+    gateway.wait_count("Child SA up", 2, SOON);
+    lab.ping("a");
+    lab.ping("b");
+}
+
+/// `dpd_action = "trap"`: the next packet calls.
+#[test]
+fn dead_and_trapped() {
+    let Some(lab) = Lab::up("dpd_trap", "direct") else { return };
+    let gateway = dead(&lab, "trap");
+    lab.signal_charon("b", "-CONT");
+    assert!(!gateway.ask(&["show", "sas"]).contains("ike-"));
+    lab.ping_until("a", "10.10.1.1", "10.10.2.1");
+    gateway.wait_count("Child SA up", 2, SOON);
+    lab.ping("b");
+}
+
+/// `close_action = "start"`: a Child SA that strongSwan deletes comes back.
+#[test]
+fn closed_and_started() {
+    let Some(lab) = Lab::up("close_start", "direct") else { return };
+    lab.strongswan("psk", "b", &GCM.env());
+    let text = config("a", "10.9.0.2", &GCM, "start").replace("start = ", "close_action = \"start\"\nstart = ");
+    let gateway = lab.gateway("a", &text, &[]);
+    gateway.wait("Child SA up");
+    lab.ok("strongswan-peer.sh", &["ctl", "b", "--terminate", "--child", "net"], &[]);
+    gateway.wait_count("Child SA up", 2, SOON);
+    lab.ping("a");
+    lab.ping("b");
+}
+
+/// The IKE SA comes first, the Child SA by CREATE_CHILD_SA (RFC 6023); strongSwan insists on it.
+#[test]
+fn we_childless() {
+    let Some(lab) = Lab::up("we_childless", "direct") else { return };
+    lab.strongswan("childless", "b", &GCM.env());
+    let text = config("a", "10.9.0.2", &GCM, "start").replace("dpd_delay", "childless = \"prefer\"\ndpd_delay");
+    let gateway = lab.gateway("a", &text, &[]);
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    lab.wait_charon_log("b", "parsed CREATE_CHILD_SA request");
+}
+
+#[test]
+fn they_childless() {
+    let Some(lab) = Lab::up("they_childless", "direct") else { return };
+    let gateway = lab.gateway("b", &config("b", "any", &GCM, "none"), &[]);
+    lab.strongswan("childless", "a", &GCM.env());
+    lab.ok("strongswan-peer.sh", &["initiate", "a"], &[]);
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    lab.wait_charon_log("a", "generating CREATE_CHILD_SA request");
+}
+
+/// We demand a cookie of everybody, and another group than strongSwan's first.
+#[test]
+fn our_cookie_and_invalid_ke() {
+    let Some(lab) = Lab::up("our_cookie", "direct") else { return };
+    let suite = live::Suite { ike: "aes128gcm16-prfsha256-ecp384", ..GCM };
+    let gateway = lab.gateway("b", &format!("cookies = \"always\"\n{}", config("b", "any", &suite, "none")), &[]);
+    lab.strongswan("psk", "a", &[("LAB_IKE", "aes128gcm16-prfsha256-x25519-ecp384"), ("LAB_ESP", GCM.esp)]);
+    lab.ok("strongswan-peer.sh", &["initiate", "a"], &[]);
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    let log = lab.charon_log("a");
+    assert!(log.contains("N(COOKIE) ]") && log.contains("N(INVAL_KE)"), "{log}");
+    assert!(gateway.ask(&["show", "counters"]).contains("cookies demanded"));
 }
 
 /// Another secret: both roles refuse, and say why.

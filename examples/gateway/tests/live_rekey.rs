@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panic")]
 
 mod live;
-use live::{GCM, Gateway, Lab, SOON, Suite, config, wait};
-use std::process::{Child, Stdio};
+use live::{GCM, Gateway, Lab, SOON, Stream, Suite, config, one_of_each, wait};
+use std::time::Duration;
 
 /// With a key exchange of its own in every Child SA but the first.
 const PFS: Suite = Suite { esp: "aes128gcm16-ecp256", ..GCM };
@@ -16,46 +16,6 @@ fn tunnel(test: &str, suite: &Suite) -> Option<(Lab, Gateway)> {
     gateway.wait("Child SA up");
     lab.ping("a");
     Some((lab, gateway))
-}
-
-/// Pings until told to stop.
-struct Stream(Child);
-
-impl Stream {
-    fn start(lab: &Lab) -> Self {
-        let mut ping = lab.inside("a", &["ping", "-i0.02", "-W5", "-I", "10.10.1.1", "10.10.2.1"]);
-        Self(ping.stdout(Stdio::piped()).spawn().unwrap())
-    }
-
-    /// None was lost. The last one may still be on its way.
-    #[track_caller]
-    fn check(self) {
-        let pid = self.0.id().to_string();
-        std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
-        let said = live::text(&self.0.wait_with_output().unwrap());
-        let line = said.lines().find(|l| l.contains("packets transmitted")).unwrap_or_else(|| panic!("{said}"));
-        let mut numbers = line.split_whitespace().filter_map(|w| w.parse::<u32>().ok());
-        let (sent, came) = (numbers.next().unwrap(), numbers.next().unwrap());
-        println!("{sent} pings, {} lost", sent - came);
-        assert!(sent - came <= 1, "{line}");
-    }
-}
-
-/// One Child SA in one IKE SA on both sides, which carries traffic.
-#[track_caller]
-fn one_of_each(lab: &Lab, gateway: &Gateway) {
-    let count = |text: &str, what: &str| text.matches(what).count();
-    let one = || {
-        let sas = lab.charon_sas("b");
-        count(&sas, "ESTABLISHED") == 1
-            && count(&sas, "INSTALLED") == 1
-            && !sas.contains("DELET")
-            && !sas.contains("REKEY")
-    };
-    wait(SOON, one).unwrap_or_else(|()| panic!("{}\n{}", lab.charon_sas("b"), gateway.log()));
-    gateway.wait_show(SOON, |s| count(s, "child-") == 1 && count(s, "ike-") == 1);
-    lab.ping("a");
-    lab.ping("b");
 }
 
 fn strongswan_rekeys(lab: &Lab, what: &str, name: &str) {
@@ -114,4 +74,33 @@ fn we_authenticate_anew() {
     gateway.ask(&["reauth", "t"]);
     wait(SOON, || established() > before).expect("a second IKE SA");
     one_of_each(&lab, &gateway);
+}
+
+/// Equal lifetimes on both sides, without jitter: rekeys cross all the time, and nothing is lost or left over. Child SAs
+/// every 4 s, the IKE SA every 10 s (`lab/conf/rekey.conf`).
+#[test]
+fn equal_lifetimes() {
+    let Some(lab) = Lab::up("equal_lives", "direct") else { return };
+    let text = config("a", "10.9.0.2", &PFS, "start")
+        .replace(
+            "dpd_delay = \"off\"",
+            "dpd_delay = \"off\"\nrekey_time = \"10s\"\nrekey_jitter = \"off\"\nover_time = \"5s\"",
+        )
+        .replace("start = ", "rekey_time = \"4s\"\nrekey_jitter = \"off\"\nlife_time = \"10s\"\nstart = ");
+    lab.strongswan("rekey", "b", &PFS.env());
+    let gateway = lab.gateway("a", &text, &[]);
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    let stream = Stream::start(&lab);
+    gateway.wait_count("IKE SA rekeyed", 1, Duration::from_secs(40));
+    gateway.wait_count("Child SA rekeyed", 4, Duration::from_secs(40));
+    // strongSwan started rekeys of its own, at the same times as we
+    let log = lab.charon_log("b");
+    println!(
+        "strongSwan: {} rekeys started, {} collisions noticed",
+        log.matches("initiating").count() + log.matches("establishing CHILD_SA").count(),
+        log.matches("collision").count()
+    );
+    stream.check();
+    assert!(!gateway.log().contains("IKE SA closed: deleted by the peer"), "{}", gateway.log());
 }

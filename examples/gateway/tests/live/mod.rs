@@ -144,6 +144,31 @@ impl Lab {
         assert!(text(&out).contains(" 0% packet loss"), "{}\n{}", text(&out), self.both_logs());
     }
 
+    /// One ping that is answered, sooner or later: for what needs a moment to find its way again.
+    #[track_caller]
+    pub(crate) fn ping_until(&self, from: &str, source: &str, to: &str) {
+        let one = || {
+            let args = ["ping", "-c1", "-W1", "-I", source, to];
+            text(&self.inside(from, &args).output().unwrap()).contains(" 0% packet loss")
+        };
+        wait(SOON, one).unwrap_or_else(|()| panic!("no answer\n{}", self.both_logs()));
+    }
+
+    /// `ip ARGS` in the namespace of a side.
+    #[track_caller]
+    pub(crate) fn ip(&self, side: &str, args: &str) -> String {
+        let out = Command::new("ip").args(["-n", &self.ns(side)]).args(args.split(' ')).output().unwrap();
+        assert!(out.status.success(), "ip {args}: {}", text(&out));
+        text(&out)
+    }
+
+    /// Sends a signal to strongSwan.
+    #[track_caller]
+    pub(crate) fn signal_charon(&self, side: &str, signal: &str) {
+        let pid = std::fs::read_to_string(self.state.join(format!("strongswan-{side}/pid"))).unwrap();
+        assert!(Command::new("kill").args([signal, pid.trim()]).status().unwrap().success());
+    }
+
     /// `octets` over TCP from a's inner address to b's and back, compared; the rate as text.
     #[track_caller]
     pub(crate) fn transfer(&self, octets: usize) -> String {
@@ -207,7 +232,7 @@ impl Lab {
             to.0.lock().unwrap().ended = true;
             to.1.notify_all();
         });
-        let gateway = Gateway { child, control, log };
+        let gateway = Gateway { child, file, control, log };
         gateway.wait("running");
         gateway
     }
@@ -236,6 +261,7 @@ struct Log {
 /// A running gateway of ours.
 pub(crate) struct Gateway {
     child: Child,
+    file: PathBuf,
     control: PathBuf,
     log: Arc<(Mutex<Log>, Condvar)>,
 }
@@ -283,6 +309,38 @@ impl Gateway {
         show
     }
 
+    /// Another configuration file, not yet read.
+    pub(crate) fn write_config(&self, config: &str) {
+        std::fs::write(&self.file, format!("[gateway]\ncontrol = \"{}\"\n{config}", self.control.display())).unwrap();
+    }
+
+    /// A control command that must fail, with what it says.
+    #[track_caller]
+    pub(crate) fn ask_in_vain(&self, args: &[&str]) -> String {
+        let out = Command::new(env!("CARGO_BIN_EXE_gateway")).args(args).arg("--control").arg(&self.control).output();
+        let out = out.unwrap();
+        assert!(!out.status.success(), "gateway {}: {}", args.join(" "), text(&out));
+        text(&out)
+    }
+
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// How often a line with `needle` is in the log.
+    pub(crate) fn count(&self, needle: &str) -> usize {
+        self.log().matches(needle).count()
+    }
+
+    /// Waits until the log has `times` lines with `needle`.
+    #[track_caller]
+    pub(crate) fn wait_count(&self, needle: &str, times: usize, time: Duration) {
+        let found = wait(time, || self.count(needle) >= times);
+        assert!(found.is_ok(), "not {times} times in the gateway's log: {needle}\n{}", self.log());
+    }
+
     /// SIGTERM; the gateway must end by itself, in order.
     #[track_caller]
     pub(crate) fn terminate(mut self) -> String {
@@ -324,6 +382,46 @@ pub(crate) fn wait(time: Duration, mut done: impl FnMut() -> bool) -> Result<(),
 
 pub(crate) fn text(out: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+/// Pings from a's inner net to b's until told to stop.
+pub(crate) struct Stream(Child);
+
+impl Stream {
+    pub(crate) fn start(lab: &Lab) -> Self {
+        let mut ping = lab.inside("a", &["ping", "-i0.02", "-W5", "-I", "10.10.1.1", "10.10.2.1"]);
+        Self(ping.stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// None was lost. The last one may still be on its way.
+    #[track_caller]
+    pub(crate) fn check(self) {
+        let pid = self.0.id().to_string();
+        Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        let said = text(&self.0.wait_with_output().unwrap());
+        let line = said.lines().find(|l| l.contains("packets transmitted")).unwrap_or_else(|| panic!("{said}"));
+        let mut numbers = line.split_whitespace().filter_map(|w| w.parse::<u32>().ok());
+        let (sent, came) = (numbers.next().unwrap(), numbers.next().unwrap());
+        println!("{sent} pings, {} lost", sent - came);
+        assert!(sent - came <= 1, "{line}");
+    }
+}
+
+/// One Child SA in one IKE SA on both sides, which carries traffic; strongSwan is on side b.
+#[track_caller]
+pub(crate) fn one_of_each(lab: &Lab, gateway: &Gateway) {
+    let count = |text: &str, what: &str| text.matches(what).count();
+    let one = || {
+        let sas = lab.charon_sas("b");
+        count(&sas, "ESTABLISHED") == 1
+            && count(&sas, "INSTALLED") == 1
+            && !sas.contains("DELET")
+            && !sas.contains("REKEY")
+    };
+    wait(SOON, one).unwrap_or_else(|()| panic!("{}\n{}", lab.charon_sas("b"), gateway.log()));
+    gateway.wait_show(SOON, |s| count(s, "child-") == 1 && count(s, "ike-") == 1);
+    lab.ping("a");
+    lab.ping("b");
 }
 
 /// One algorithm suite, in words that strongSwan and our gateway share.
@@ -376,3 +474,23 @@ start = "{start}"
         suite.ike, suite.esp
     )
 }
+
+/// The folder with certificates of a kind.
+pub(crate) fn pki(lab: &Lab, kind: &str) -> String {
+    let out = lab.ok("pki.sh", &[], &[]);
+    format!("{}/{kind}", out.lines().last().unwrap().trim())
+}
+
+/// Our configuration with certificates in the place of the secret.
+pub(crate) fn with_cert(lab: &Lab, kind: &str, side: &str, text: &str, more: &str) -> String {
+    let folder = pki(lab, kind);
+    let sub = format!("{folder}/sub.pem");
+    let sub = if Path::new(&sub).exists() { format!(", \"{sub}\"") } else { String::new() };
+    let keys = format!(
+        "auth = \"pubkey\"\ncert = [\"{folder}/{side}.pem\"{sub}]\nkey = \"{folder}/{side}.key\"\nca = \"{folder}/ca.pem\"\n{more}"
+    );
+    assert!(text.contains(PSK));
+    text.replace(PSK, &keys)
+}
+
+pub(crate) const PSK: &str = "psk = \"labsecret-psk-0123456789\"\n";
