@@ -66,6 +66,20 @@ fn both_rekey_at_once() {
     stream.check();
 }
 
+/// Our first group for a rekeying is not strongSwan's: INVALID_KE_PAYLOAD, and again with the right one (RFC 7296 §1.3).
+#[test]
+fn invalid_ke_in_a_rekeying() {
+    let ours = Suite { esp: "aes128gcm16-x25519-ecp384", ..GCM };
+    let Some(lab) = Lab::up("rekey_ke", "direct") else { return };
+    lab.strongswan("psk", "b", &[("LAB_IKE", GCM.ike), ("LAB_ESP", "aes128gcm16-ecp384")]);
+    let gateway = lab.gateway("a", &config("a", "10.9.0.2", &ours, "start"), &[]);
+    gateway.wait("Child SA up");
+    gateway.ask(&["rekey", "net"]);
+    gateway.wait("Child SA rekeyed");
+    lab.wait_charon_log("b", "N(INVAL_KE)");
+    one_of_each(&lab, &gateway);
+}
+
 #[test]
 fn we_authenticate_anew() {
     let Some((lab, gateway)) = tunnel("we_reauth", &GCM) else { return };
