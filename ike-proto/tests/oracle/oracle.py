@@ -146,7 +146,7 @@ class Suite:
                 self.more.append((kind, number))
             at += length
         self.more = [number for _, number in sorted(self.more)]
-        self.encr_len = self.bits // 8 + 4  # key and salt of GCM and CTR
+        self.encr_len = self.bits // 8 + (4 if self.encr in (CTR, GCM) else 0)  # key and salt
         self.integ_len = INTEGS[self.integ][1] if self.integ else 0
 
 
