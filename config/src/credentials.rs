@@ -5,7 +5,7 @@ use super::document::{Field, Result, Section};
 use super::{psk, words};
 use ravelin::crypto::Provider;
 use ravelin::crypto::sign::SignatureScheme;
-use ravelin::db::pad::{AuthMethod, Credential, EapMethod, Revocation};
+use ravelin::db::pad::{AuthMethod, Credential, EapMethod, IdPattern, Revocation, TtlsInner};
 use ravelin::db::{Db, Peer};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivatePkcs8KeyDer};
@@ -33,18 +33,66 @@ pub(super) fn read(s: &Section<'_>, folder: &Path, provider: &Provider, peer: &m
         (true, same) => vec![same],
         (false, _) => remote.iter().map(|f| f.parse(REMOTE, method)).collect::<Result<_>>()?,
     };
-    let uses = |m| peer.local_auth == m || peer.remote_auth.contains(&m);
-    if uses(AuthMethod::Psk) {
-        db.pad.secrets.add_psk(Some(&peer.local_id), peer.remote_id.exact(), psk(s, folder)?);
+    peer.strength_rule = s.parsed("strength_rule", words::YES_NO, false, words::yes_no)?;
+    second(s, peer)?;
+    secrets(s, folder, peer, db)?;
+    let speaks_eap = peer.local_auth == AuthMethod::Eap || peer.remote_auth.contains(&AuthMethod::Eap);
+    let speaks_eap = speaks_eap || eap_comes_second(peer);
+    if speaks_eap {
+        eap(s, peer, db)?;
     }
-    if peer.local_auth == AuthMethod::Pubkey {
+    let has = |m| speaks_eap && peer.eap.methods.contains(&m);
+    let (tls, ttls) = (has(EapMethod::Tls), has(EapMethod::Ttls));
+    if peer.local_auth == AuthMethod::Pubkey || tls {
         own(s, folder, provider, peer, db)?;
     }
-    if peer.remote_auth.contains(&AuthMethod::Pubkey) {
+    let judges = peer.remote_auth.contains(&AuthMethod::Pubkey) || tls || (ttls && peer.local_auth == AuthMethod::Eap);
+    if judges {
         trust(s, folder, peer, db)?;
     }
-    if peer.local_auth == AuthMethod::Eap || peer.remote_auth.contains(&AuthMethod::Eap) {
-        eap(s, peer, db)?;
+    Ok(())
+}
+
+/// The pre-shared key, for every pair of identities that it may be asked for.
+fn secrets(s: &Section<'_>, folder: &Path, peer: &Peer, db: &mut Db) -> Result<()> {
+    let theirs = peer.remote_id.exact();
+    let mut pairs = Vec::new();
+    if peer.local_auth == AuthMethod::Psk || peer.remote_auth.contains(&AuthMethod::Psk) {
+        pairs.push((&peer.local_id, theirs));
+    }
+    if let Some((id, AuthMethod::Psk)) = &peer.second.local {
+        pairs.push((id, theirs));
+    }
+    if let Some((pattern, methods)) = &peer.second.remote
+        && methods.contains(&AuthMethod::Psk)
+    {
+        pairs.push((&peer.local_id, pattern.exact()));
+    }
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let secret = psk(s, folder)?;
+    for (own, theirs) in pairs {
+        db.pad.secrets.add_psk(Some(own), theirs, secret.clone());
+    }
+    Ok(())
+}
+
+fn eap_comes_second(peer: &Peer) -> bool {
+    let local = matches!(&peer.second.local, Some((_, AuthMethod::Eap)));
+    local || peer.second.remote.as_ref().is_some_and(|(_, m)| m.contains(&AuthMethod::Eap))
+}
+
+/// `auth2`, `local_id2`, `remote_auth2`, `remote_id2`: a second authentication (RFC 4739).
+fn second(s: &Section<'_>, peer: &mut Peer) -> Result<()> {
+    let own = s.text("auth2", AUTH)?.map(|f| f.parse(AUTH, method)).transpose()?;
+    let own_id = s.text("local_id2", "an identity")?.map(|f| f.read()).transpose()?;
+    peer.second.local = own.map(|m| (own_id.unwrap_or_else(|| peer.local_id.clone()), m));
+    let theirs = s.texts("remote_auth2", REMOTE)?;
+    let their_id = s.text("remote_id2", "an identity or a pattern")?.map(|f| f.read()).transpose()?;
+    if !theirs.is_empty() {
+        let methods = theirs.iter().map(|f| f.parse(REMOTE, method)).collect::<Result<_>>()?;
+        peer.second.remote = Some((their_id.unwrap_or(IdPattern::Any), methods));
     }
     Ok(())
 }
@@ -140,9 +188,10 @@ fn trust(s: &Section<'_>, folder: &Path, peer: &mut Peer, db: &mut Db) -> Result
     Ok(())
 }
 
-/// `eap`, `eap_id`, `eap_password`, `eap_alone`: as client who we are, as server whom we let in.
+/// `eap`, `eap_id`, `eap_password`, `eap_alone`, `eap_server`, `eap_inner`: as client who we are, as server whom we let
+/// in.
 fn eap(s: &Section<'_>, peer: &mut Peer, db: &mut Db) -> Result<()> {
-    let what = "\"mschapv2\", \"gtc\" or \"md5\"";
+    let what = "\"mschapv2\", \"tls\", \"ttls\", \"gtc\", \"md5\" or \"radius\"";
     let methods = s.texts("eap", what)?;
     if !methods.is_empty() {
         let one = |f: &Field<'_, &str>| {
@@ -150,16 +199,40 @@ fn eap(s: &Section<'_>, peer: &mut Peer, db: &mut Db) -> Result<()> {
                 "mschapv2" => Some(EapMethod::MsChapV2),
                 "gtc" => Some(EapMethod::Gtc),
                 "md5" => Some(EapMethod::Md5),
+                "tls" => Some(EapMethod::Tls),
+                "ttls" => Some(EapMethod::Ttls),
+                "radius" => Some(EapMethod::Relay),
                 _ => None,
             })
         };
         peer.eap.methods = methods.iter().map(one).collect::<Result<_>>()?;
     }
-    let user = s.needed("eap_id", "the name of the user")?.value;
+    let inner = "\"pap\", \"mschapv2\" or \"eap\"";
+    let inside = s.texts("eap_inner", inner)?;
+    if !inside.is_empty() {
+        let one = |f: &Field<'_, &str>| {
+            f.parse(inner, |t| match t {
+                "pap" => Some(TtlsInner::Pap),
+                "mschapv2" => Some(TtlsInner::MsChapV2),
+                "eap" => Some(TtlsInner::Eap),
+                _ => None,
+            })
+        };
+        peer.eap.ttls = inside.iter().map(one).collect::<Result<_>>()?;
+    }
+    peer.eap.server =
+        s.text("eap_server", "the identity in the EAP server's certificate")?.map(|f| f.read()).transpose()?;
+    // Where certificates prove the user, or another server does, there may be any.
+    let password_proves = peer.eap.methods.iter().any(|m| !matches!(m, EapMethod::Tls | EapMethod::Relay));
+    let user = s.text("eap_id", "the name of the user")?.map(|f| f.value);
     let password = s.hidden("eap_password", words::SECRET, words::secret)?;
-    let password = password.ok_or_else(|| s.missing("eap_password", words::SECRET))?;
-    db.pad.secrets.add_eap(user.as_bytes(), password);
-    peer.eap.identity = Some(user.to_owned());
+    match (user, password) {
+        (Some(user), Some(password)) => drop(db.pad.secrets.add_eap(user.as_bytes(), password)),
+        (None, _) if password_proves => return Err(s.missing("eap_id", "the name of the user")),
+        (_, None) if password_proves => return Err(s.missing("eap_password", words::SECRET)),
+        _ => {}
+    }
+    peer.eap.identity = user.map(str::to_owned);
     peer.eap.alone = s.parsed("eap_alone", words::YES_NO, false, words::yes_no)?;
     Ok(())
 }

@@ -28,6 +28,7 @@ mod document;
 mod engine;
 mod life;
 mod pools;
+mod radius;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -35,8 +36,9 @@ mod words;
 pub use document::ConfigError;
 use document::{Document, Field, Result, Section};
 pub use engine::Gateway;
+pub use radius::Radius;
 use ravelin::crypto::{Provider, Secret};
-use ravelin::db::pad::{PpkMethod, TranscriptAuth};
+use ravelin::db::pad::{EapMethod, PpkMethod, TranscriptAuth};
 use ravelin::db::proposal::{Proposal, ProposalProtocol};
 use ravelin::db::spd::StartAction;
 use ravelin::db::{AddrRange, Db, IdPattern, Identity, Peer, PeerId, Policy, Protect, TrafficSelector};
@@ -48,6 +50,8 @@ use std::path::Path;
 pub struct Config {
     /// What is not a database.
     pub gateway: Gateway,
+    /// `[[radius]]`: servers for peers with `eap = "radius"`.
+    pub radius: Vec<Radius>,
     /// One PAD entry per `[[peer]]`, one policy named `PEER/CHILD` per `[[peer.child]]`.
     pub db: Db,
 }
@@ -100,6 +104,7 @@ fn read<'d>(
     let root = Section::root(document, table);
     let gateway = engine::read(root.table("gateway")?)?;
     let mut db = Db::new();
+    let radius = root.tables("radius")?.into_iter().map(radius::read).collect::<Result<Vec<_>>>()?;
     for section in root.tables("pool")? {
         pools::read(section, &mut db)?;
     }
@@ -111,8 +116,12 @@ fn read<'d>(
         let folder = document.file().parent().unwrap_or(Path::new("."));
         peer(section, folder, &gateway, provider, &mut db)?;
     }
+    let relays = db.pad.iter().any(|(_, p)| p.eap.methods.contains(&EapMethod::Relay));
+    if relays && radius.is_empty() {
+        return Err(root.missing("radius", "at least one [[radius]], since a peer has eap = \"radius\""));
+    }
     root.finish()?;
-    Ok(Config { gateway, db })
+    Ok(Config { gateway, radius, db })
 }
 
 /// One `[[peer]]`: a PAD entry, its secret, and its policies.

@@ -9,11 +9,14 @@ use crate::error::Reason;
 use crate::ids::IkeSaId;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 use ravelin_crypto::Secret;
 use ravelin_crypto::sign::SignatureScheme;
 use ravelin_sa_db::pad::Identity;
+use ravelin_sa_db::pool::Pool;
 
 /// Names one question. Good for one answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,6 +109,16 @@ pub enum Ask {
     },
 }
 
+/// What an EAP server grants along with Success, by RADIUS say.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Granted {
+    /// Inner addresses, and what is told along with them: CFG_REQUEST is answered from these before any pool of ours.
+    pub pool: Option<Arc<Pool>>,
+    /// The IKE SA ends this long after it was authenticated, however often it is rekeyed; told to the client as
+    /// AUTH_LIFETIME (RFC 4478).
+    pub lifetime: Option<Duration>,
+}
+
 /// An answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -129,6 +142,8 @@ pub enum Answer {
         packet: Vec<u8>,
         /// Only with EAP-Success.
         msk: Option<Secret>,
+        /// Only with EAP-Success: what the server grants besides.
+        granted: Option<Granted>,
     },
     /// No, and why: for the operator.
     Refused(String),

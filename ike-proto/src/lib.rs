@@ -4,7 +4,7 @@
 //! the rooms only point down; `tests/layers.rs` reads the sources and checks that.
 #![no_std]
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "tls"))]
 extern crate std;
 
 pub mod ask;

@@ -281,7 +281,7 @@ fn eap_is_relayed() {
                 ServerVerdict::Failure(why) => panic!("{why}"),
             },
         };
-        Some(Answer::Eap { packet: packet.packet().to_vec(), msk })
+        Some(Answer::Eap { packet: packet.packet().to_vec(), msk, granted: None })
     });
     assert!(a.is_up() && b.is_up(), "{}\n{}", a.story(), b.story());
 }
@@ -291,4 +291,61 @@ fn eap_is_relayed() {
 fn announced_hashes() {
     use ravelin_ike_proto::auth::digital_signature::HASHES;
     assert!(!HASHES.contains(&AuthHashId::SHA1) && HASHES.contains(&AuthHashId::IDENTITY));
+}
+
+/// Two authentications (RFC 4739), with the second by a shared key and by EAP; and what stands for neither.
+#[test]
+fn two_rounds() {
+    let two = |me: u8, second: Option<AuthMethod>, secret: &'static [u8]| {
+        side_with(me, u64::from(me), |peer, _, _, db| {
+            let carol: Identity = "carol@node1.test".parse().unwrap();
+            db.pad.secrets.add_eap(b"carol".to_vec(), Secret::new(secret.to_vec()));
+            db.pad.secrets.add_psk(None, Some(&carol), Secret::new(secret.to_vec()));
+            db.pad.secrets.add_psk(Some(&carol), None, Secret::new(secret.to_vec()));
+            peer.eap.identity = Some("carol".into());
+            match me {
+                1 => peer.second.local = second.map(|m| (carol, m)),
+                _ => peer.second.remote = second.map(|m| (IdPattern::Exact(carol), vec![m])),
+            }
+        })
+    };
+    for method in [AuthMethod::Psk, AuthMethod::Eap] {
+        let (mut a, mut b) = (two(1, Some(method), b"password"), two(2, Some(method), b"password"));
+        assert!(meet(&mut a, &mut b), "{method}: {} / {}", a.why_closed(), b.why_closed());
+        let who = |s: &Side| s.endpoint.snapshot(Now::at(0).mono)[0].remote_id.clone().unwrap();
+        assert_eq!(who(&b), "node1.test".parse().unwrap(), "the first identity names the peer");
+        fails(&mut two(1, Some(method), b"guess"), &mut two(2, Some(method), b"password"));
+        let why = fails(&mut two(1, None, b"password"), &mut two(2, Some(method), b"password"));
+        assert!(why.contains("two authentications"), "{why}");
+        let why = fails(&mut two(1, Some(method), b"password"), &mut two(2, None, b"password"));
+        assert!(why.contains("MULTIPLE_AUTH_SUPPORTED"), "{why}");
+    }
+    fails(&mut two(1, Some(AuthMethod::Psk), b"password"), &mut two(2, Some(AuthMethod::Eap), b"password"));
+    // EAP first does not pass over the second.
+    let mut b = eap(2, |p| p.second.remote = Some((IdPattern::Any, vec![AuthMethod::Psk])));
+    let why = fails(&mut eap(1, |_| {}), &mut b);
+    assert!(why.contains("expected another method first"), "{why}");
+}
+
+/// No Child SA is stronger than its IKE SA, where the entry says so.
+#[test]
+fn strength_rule() {
+    use ravelin_sa_db::proposal::{Proposal, ProposalProtocol};
+    let side = |me: u8, rule: bool, esp: &'static str| {
+        side_with(me, u64::from(me), |peer, protect, _, _| {
+            peer.proposals = Proposal::parse_list(ProposalProtocol::Ike, "aes128gcm16-prfsha256-x25519").unwrap();
+            peer.strength_rule = rule;
+            protect.proposals = Proposal::parse_list(ProposalProtocol::Esp, esp).unwrap();
+        })
+    };
+    for rules in [(true, false), (false, true)] {
+        let (mut a, mut b) = (side(1, rules.0, "aes256gcm16-aes128gcm16"), side(2, rules.1, "aes256gcm16-aes128gcm16"));
+        assert!(meet(&mut a, &mut b));
+        let show = a.endpoint.snapshot(Now::at(0).mono)[0].children[0].proposal.clone();
+        assert!(show.contains("128"), "{show}");
+    }
+    let (mut a, mut b) = (side(1, false, "aes256gcm16"), side(2, true, "aes256gcm16"));
+    a.start(0);
+    run(&mut a, &mut b);
+    assert!(a.is_up() && b.is_up() && a.children() == 0 && b.children() == 0);
 }

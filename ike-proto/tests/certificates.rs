@@ -10,7 +10,7 @@ use ravelin_sa_db::pad::{Identity, Revocation};
 
 macro_rules! cert {
     ($name:literal) => {
-        include_bytes!(concat!("certs/", $name))
+        (include_bytes!(concat!("certs/", $name)) as &[u8])
     };
 }
 
@@ -34,14 +34,22 @@ fn id(text: &str) -> Identity {
 struct Case<'a> {
     now: UnixTime,
     crls: &'a [&'a [u8]],
+    ocsp: &'a [&'a [u8]],
     revocation: Revocation,
 }
 
-const PLAIN: Case<'_> = Case { now: THEN, crls: &[], revocation: Revocation::IfPresent };
+const PLAIN: Case<'_> = Case { now: THEN, crls: &[], ocsp: &[], revocation: Revocation::IfPresent };
 
 fn judge(case: &Case<'_>, chain: &[&[u8]], who: &str) -> Result<Vec<u8>, String> {
     let crypto = crypto();
-    let judge = Judge { crypto: &crypto, now: case.now, anchors: &[CA], crls: case.crls, revocation: case.revocation };
+    let judge = Judge {
+        crypto: &crypto,
+        now: case.now,
+        anchors: &[CA],
+        crls: case.crls,
+        ocsp: case.ocsp,
+        revocation: case.revocation,
+    };
     judge.verify(chain, &id(who)).map_err(|e| e.to_string())
 }
 
@@ -99,7 +107,7 @@ fn revocation() {
     // Whoever is above has no list.
     let sub = judge(&Case { crls: &[EMPTY], revocation: Revocation::Required, ..PLAIN }, &[NODE2, SUB], "node2.test");
     refused(sub, "one has none");
-    let late = Case { now: UnixTime(4_920_000_000), crls: &[EMPTY], revocation: Revocation::Required };
+    let late = Case { now: UnixTime(4_920_000_000), crls: &[EMPTY], ocsp: &[], revocation: Revocation::Required };
     refused(judge(&late, &[NODE1], "node1.test"), "out of date");
     // A damaged list of the peer's own is no list.
     let mut bad = REVOKED.to_vec();
@@ -107,10 +115,76 @@ fn revocation() {
     assert!(judge(&Case { crls: &[&bad], ..PLAIN }, &[NODE1], "node1.test").is_err(), "its signature is wrong");
 }
 
+/// strongSwan CVE-2026-35331: an excluded name is excluded in every case of letters.
+#[test]
+fn cve_2026_35331_name_constraints_without_case() {
+    let crypto = crypto();
+    let under = |leaf: &[u8], who: &str| {
+        let judge = Judge {
+            crypto: &crypto,
+            now: THEN,
+            anchors: &[cert!("excl-ca.der")],
+            crls: &[],
+            ocsp: &[],
+            revocation: Revocation::IfPresent,
+        };
+        judge.verify(&[leaf, cert!("excl-sub.der")], &id(who)).map_err(|e| e.to_string())
+    };
+    assert!(under(cert!("excl-fine.der"), "vpn.allowed.test").is_ok());
+    refused(under(cert!("excl-lower.der"), "vpn.forbidden.test"), "name constraint");
+    refused(under(cert!("excl-upper.der"), "vpn.forbidden.test"), "name constraint");
+    refused(under(cert!("excl-mail.der"), "one@forbidden.test"), "name constraint");
+}
+
+const GOOD: &[u8] = cert!("ocsp-good.der");
+
+/// OCSP (RFC 6960, RFC 4806) by the issuer and by its delegate; forged, of another, out of date.
+#[test]
+fn ocsp() {
+    let with = |response: &[u8], revocation, now| {
+        judge_under(cert!("ocsp-ca.der"), &Case { now, ocsp: &[response], revocation, ..PLAIN }, cert!("ocsp-leaf.der"))
+    };
+    let (required, present) = (Revocation::Required, Revocation::IfPresent);
+    for good in [GOOD, cert!("ocsp-delegated.der")] {
+        assert!(with(good, required, THEN).is_ok(), "{:?}", with(good, required, THEN));
+    }
+    for revoked in [cert!("ocsp-revoked.der"), cert!("ocsp-revoked-delegated.der")] {
+        refused(with(revoked, present, THEN), "revoked, says OCSP");
+        refused(with(revoked, required, THEN), "revoked, says OCSP");
+        assert!(with(revoked, Revocation::Off, THEN).is_ok());
+    }
+    // What says nothing: a delegate without the usage, another's response, an old one.
+    for nothing in [cert!("ocsp-usurper.der"), cert!("ocsp-other.der")] {
+        refused(with(nothing, required, THEN), "there is none");
+        assert!(with(nothing, present, THEN).is_ok());
+    }
+    for at in 0..GOOD.len() {
+        let mut bad = GOOD.to_vec();
+        bad[at] ^= 1;
+        // A flipped bit outside of what is signed may be read over; what is inside, never.
+        let taken = with(&bad, required, THEN).is_ok();
+        assert!(!taken || at < 40 || at > GOOD.len() - 425, "octet {at}");
+        assert!(with(&GOOD[..at], required, THEN).is_err(), "cut at {at}");
+    }
+}
+
+fn judge_under(anchor: &[u8], case: &Case<'_>, leaf: &[u8]) -> Result<Vec<u8>, String> {
+    let crypto = crypto();
+    let judge = Judge {
+        crypto: &crypto,
+        now: case.now,
+        anchors: &[anchor],
+        crls: case.crls,
+        ocsp: case.ocsp,
+        revocation: case.revocation,
+    };
+    judge.verify(&[leaf], &id("leaf.test")).map_err(|e| e.to_string())
+}
+
 #[test]
 fn no_anchor_no_trust() {
     let crypto = crypto();
-    let judge = Judge { crypto: &crypto, now: THEN, anchors: &[], crls: &[], revocation: Revocation::Off };
+    let judge = Judge { crypto: &crypto, now: THEN, anchors: &[], crls: &[], ocsp: &[], revocation: Revocation::Off };
     assert!(judge.verify(&[NODE1], &id("node1.test")).unwrap_err().to_string().contains("no trusted CA"));
     assert!(judge.verify(&[CA], &id("C=CH, O=Lab, CN=ca")).is_err());
 }
@@ -156,6 +230,34 @@ fn shared_seeds() {
             assert!(judge(&PLAIN, &[&bytes], "node1.test").is_err(), "{}", path.display());
             let with = Case { crls: &[&bytes], ..PLAIN };
             let _ = judge(&with, &[NODE1, &bytes], "node1.test");
+            // No seed of a response is about our certificate: nothing is good by it.
+            let asked = Case { ocsp: &[&bytes], revocation: Revocation::Required, ..PLAIN };
+            assert!(judge(&asked, &[NODE1], "node1.test").is_err(), "{}", path.display());
+        }
+    }
+    // Identities: as text and as octets of every type, compared with a certificate and with themselves.
+    for entry in std::fs::read_dir(folder.join("fuzz-seeds/ike-ids")).into_iter().flatten() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        if let Ok(text) = std::str::from_utf8(&bytes)
+            && let Ok(id) = text.trim_end_matches(['\0', '\n']).parse::<Identity>()
+        {
+            assert!(judge(&PLAIN, &[NODE1], &id.to_string()).is_err(), "{text}");
+            let again = id.to_string().parse::<Identity>();
+            assert!(again.is_ok_and(|a| a.same(&id)), "{text}");
+        }
+        for kind in 0..=13u8 {
+            let id = Identity::new(ravelin_sa_db::pad::IdKind(kind), bytes.clone());
+            let crypto = crypto();
+            let judge = Judge {
+                crypto: &crypto,
+                now: THEN,
+                anchors: &[CA],
+                crls: &[],
+                ocsp: &[],
+                revocation: Revocation::IfPresent,
+            };
+            assert!(judge.verify(&[NODE1], &id).is_err());
+            let _ = (id.to_string(), id.canonical(), format!("{id:?}"));
         }
     }
     if files == 0 {

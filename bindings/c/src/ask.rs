@@ -257,7 +257,7 @@ pub unsafe extern "C" fn ravelin_node_answer_eap(
         // SAFETY: the caller vouches for the octets.
         let (packet, msk) = unsafe { (bytes(packet, len)?, bytes(msk, msk_len)?) };
         let msk = (!msk.is_empty()).then(|| Secret::new(msk.to_vec()));
-        Ok(Answer::Eap { packet: packet.to_vec(), msk })
+        Ok(Answer::Eap { packet: packet.to_vec(), msk, granted: None })
     };
     // SAFETY: handed on.
     unsafe { answer(node, now, ticket, make) }

@@ -1,7 +1,8 @@
 //! Wycheproof files of the shared vectors folder, read in place; absent, each test says so and passes.
 
 use crate::{hex, providers};
-use ravelin_crypto::{CryptoError, EncrId, PrfId};
+use ravelin_crypto::sign::SignatureScheme;
+use ravelin_crypto::{AuthHashId, CryptoError, EncrId, PrfId};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -107,4 +108,39 @@ fn nist_skeyseed() {
             assert_eq!(seed.expose(), field(v, "skeyseed_rekey"));
         }
     }
+}
+
+/// Every provider takes exactly the valid ones; what a file calls acceptable is either.
+fn signatures(file: &str, scheme: SignatureScheme) {
+    let providers = providers();
+    each_case(file, |group, case| {
+        let key = hex(group["publicKeyDer"].as_str().unwrap());
+        let (message, signature) = (field(case, "msg"), field(case, "sig"));
+        for provider in &providers {
+            let taken = provider.verify(scheme, &key, &[&message], &signature).is_ok();
+            let result = case["result"].as_str().unwrap();
+            let fits = result == "acceptable" || taken == (result == "valid");
+            assert!(fits, "{} {file} {}: {taken}, expected {result}", provider.name, case["tcId"]);
+        }
+    });
+}
+
+#[test]
+fn shared_ecdsa_p256() {
+    signatures("wycheproof/ecdsa_secp256r1_sha256_test.json", SignatureScheme::Ecdsa(AuthHashId::SHA2_256));
+}
+
+#[test]
+fn shared_ed25519() {
+    signatures("wycheproof/ed25519_test.json", SignatureScheme::Ed25519);
+}
+
+#[test]
+fn shared_rsa_pkcs1() {
+    signatures("wycheproof/rsa_signature_2048_sha256_test.json", SignatureScheme::RsaPkcs1(AuthHashId::SHA2_256));
+}
+
+#[test]
+fn shared_rsa_pss() {
+    signatures("wycheproof/rsa_pss_2048_sha256_mgf1_32_test.json", SignatureScheme::RsaPss(AuthHashId::SHA2_256));
 }

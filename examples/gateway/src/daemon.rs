@@ -25,8 +25,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const TUN: Token = Token(100);
 const SIGNALS: Token = Token(101);
 const ADDRESSES: Token = Token(102);
+const RADIUS: Token = Token(103);
 /// And, after it, the control clients.
-const CONTROL: Token = Token(103);
+const CONTROL: Token = Token(104);
 
 /// Runs until a signal says otherwise.
 pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<()> {
@@ -46,6 +47,9 @@ pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<(
     registry.register(&mut SourceFd(&watch.fd()), ADDRESSES, Interest::READABLE)?;
     let mut control = Control::open(&control_path, &registry, CONTROL)?;
     let mut driver = Driver::new(config, run, provider, sockets, tun)?;
+    if let Some(fd) = driver.radius_fd() {
+        registry.register(&mut SourceFd(&fd), RADIUS, Interest::READABLE)?;
+    }
     driver.start(clock.now());
     tracing::info!(control = %control_path.display(), "running");
 
@@ -110,6 +114,7 @@ fn drain(driver: &mut Driver, clock: &Clock, token: Token, buf: &mut [u8]) -> bo
     for _ in 0..BURST {
         let more = match token {
             TUN => driver.receive_tun(clock.now(), buf),
+            RADIUS => driver.receive_radius(clock.now(), buf),
             Token(i) => driver.receive_socket(clock.now(), i, buf),
         };
         match more {

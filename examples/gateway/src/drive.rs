@@ -5,6 +5,7 @@ use crate::Run;
 use crate::history::History;
 use crate::host::Host;
 use crate::keylog::KeyLog;
+use crate::radius::Radius;
 use crate::report;
 use crate::sockets::{Carries, Sockets};
 use crate::tun::Tun;
@@ -18,6 +19,7 @@ use ravelin::{Egress, Event, Ingress, Node, OuterInfo, Output, PacketSink, Trans
 use ravelin_config::{Config, Gateway};
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ pub(crate) struct Driver {
     sockets: Sockets,
     tun: Tun,
     keylog: Option<KeyLog>,
+    radius: Option<Radius>,
     sealed: Vec<u8>,
 }
 
@@ -79,17 +82,20 @@ impl Driver {
     ) -> io::Result<Self> {
         let keylog = run.keylog.as_deref().map(KeyLog::open).transpose()?;
         let host = Host::new(&mut config)?;
-        let rng: Box<dyn CryptoRng + Send> = match run.seed {
-            Some(seed) => {
-                tracing::warn!("predictable keys: --seed is for tests only");
-                Box::new(ChaCha20Rng::seed_from_u64(seed))
+        if run.seed.is_some() {
+            tracing::warn!("predictable keys: --seed is for tests only");
+        }
+        let rng = || -> Box<dyn CryptoRng + Send> {
+            match run.seed {
+                Some(seed) => Box::new(ChaCha20Rng::seed_from_u64(seed)),
+                None => Box::new(UnwrapErr(SysRng)),
             }
-            None => Box::new(UnwrapErr(SysRng)),
         };
+        let radius = Radius::open(&config.radius, rng())?;
         let provider = Arc::new(provider);
         let mut node_config = config.node();
         node_config.ike.export_keys = keylog.is_some();
-        let node = Node::new(node_config, Arc::clone(&provider), config.db, rng);
+        let node = Node::new(node_config, Arc::clone(&provider), config.db, rng());
         Ok(Self {
             node,
             host,
@@ -101,6 +107,7 @@ impl Driver {
             sockets,
             tun,
             keylog,
+            radius,
             sealed: Vec::new(),
         })
     }
@@ -114,11 +121,30 @@ impl Driver {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.node.deadline().map(|d| d.at).into_iter().chain(self.host.deadline()).min()
+        let radius = self.radius.as_ref().and_then(Radius::deadline);
+        self.node.deadline().map(|d| d.at).into_iter().chain(self.host.deadline()).chain(radius).min()
+    }
+
+    /// The descriptor of the RADIUS client's socket.
+    pub(crate) fn radius_fd(&self) -> Option<RawFd> {
+        self.radius.as_ref().map(Radius::fd)
+    }
+
+    /// One datagram of a RADIUS server; false when none waits.
+    pub(crate) fn receive_radius(&mut self, now: Now, buf: &mut [u8]) -> io::Result<bool> {
+        let Some(radius) = &mut self.radius else { return Ok(false) };
+        let more = radius.receive(buf)?;
+        radius.flush(&mut self.node, now);
+        self.flush(now);
+        Ok(more)
     }
 
     pub(crate) fn timeout(&mut self, now: Now) {
         self.node.handle_timeout(now);
+        if let Some(radius) = &mut self.radius {
+            radius.timeout(&self.node, now);
+            radius.flush(&mut self.node, now);
+        }
         if self.host.look(now.mono, self.node.db_mut()) {
             let addresses = self.host.ordered(self.node.db());
             tracing::info!(?addresses, "this host's addresses");
@@ -189,6 +215,13 @@ impl Driver {
                 }
                 Output::Esp(p) => send_esp(&self.sockets, &p.meta, &p.bytes),
                 Output::Event(event) => self.event(now, &event),
+                Output::Ask(ticket, ask) => {
+                    if let Some(radius) = &mut self.radius
+                        && radius.ask(&mut self.node, now, ticket, &ask)
+                    {
+                        radius.flush(&mut self.node, now);
+                    }
+                }
                 _ => {}
             }
         }
@@ -202,6 +235,10 @@ impl Driver {
             tracing::error!("key log: {e}");
         }
         report::event(event, self.node.db());
+        if let Some(radius) = &mut self.radius {
+            radius.event(&self.node, now, event);
+            radius.flush(&mut self.node, now);
+        }
         self.history.event(event);
         self.host.event(event, self.node.db());
         if let Event::ChildClosed { child, .. } = event

@@ -11,6 +11,7 @@ mod history;
 mod host;
 mod keylog;
 mod operate;
+mod radius;
 mod reload;
 mod report;
 mod resolv;

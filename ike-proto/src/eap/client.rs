@@ -1,14 +1,14 @@
 //! EAP as client: answers Identity and Notification, takes one allowed method, and believes Success only when that
 //! method has come to its end (CVE-2014-2338 and its kind: a server's word alone is never enough).
 
-use super::method::{self, ClientMethod, Progress, Turn};
+use super::method::{self, ClientMethod, Kit, Progress, Turn};
 use crate::registry::{EapCode, EapType};
 use crate::wire::payload::Eap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ravelin_crypto::{CryptoRng, Secret};
-use ravelin_sa_db::pad::EapMethod;
+use ravelin_crypto::{CryptoRng, Provider, Secret};
+use ravelin_sa_db::pad::{AkaSource, EapMethod, TtlsInner};
 
 /// What follows a packet of the server.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub struct Client {
     server_unproved: bool,
     alone: bool,
     running: Option<ClientMethod>,
+    kit: Kit,
     rounds: u32,
     over: bool,
 }
@@ -49,9 +50,39 @@ impl Client {
             server_unproved: true,
             alone,
             running: None,
+            kit: Kit { methods: allowed.to_vec(), ..Kit::default() },
             rounds: 0,
             over: false,
         }
+    }
+
+    /// What is done inside TTLS.
+    #[must_use]
+    pub fn with_ttls(mut self, inner: &[TtlsInner]) -> Self {
+        self.kit.ttls = inner.to_vec();
+        self
+    }
+
+    /// The source of AKA's numbers, and the name of the access network.
+    #[must_use]
+    pub fn with_aka(mut self, source: &Arc<dyn AkaSource>, crypto: &Provider, network: &str) -> Self {
+        let (source, network) = (Arc::clone(source), network.as_bytes().to_vec());
+        self.kit.aka = Some(super::aka::Means { source, crypto: crypto.clone(), network });
+        self
+    }
+
+    /// Certificates for TLS and TTLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, settings: super::tls::Settings) -> Self {
+        self.kit.tls = Some(Arc::new(settings));
+        self
+    }
+
+    /// EAP-Success may come now.
+    #[cfg(feature = "tls")]
+    pub(super) fn may_end(&self) -> bool {
+        !self.over && self.running.as_ref().is_some_and(|r| r.outcome().is_some())
     }
 
     /// The server's AUTH was verified: methods that prove only us may run.
@@ -97,13 +128,26 @@ impl Client {
         }
         if self.running.is_none() {
             let method = self.allowed.iter().copied().find(|m| method::number(*m) == Some(kind) && self.may_run(*m));
-            let Some(method) = method.and_then(ClientMethod::start) else { return self.decline(identifier) };
+            let Some(method) = method.and_then(|m| ClientMethod::start(m, &self.kit)) else {
+                return self.decline(identifier);
+            };
             self.running = Some(method);
         }
         let Some(running) = self.running.as_mut().filter(|r| r.number() == kind) else {
             return self.fail(alloc::format!("the server changes to EAP type {kind} while another runs"));
         };
-        let turn = Turn { identifier, data, user: &self.user, password: Some(&self.password), rng };
+        let turn = Turn {
+            identifier,
+            packet: packet.packet(),
+            also_prime: self.allowed.contains(&EapMethod::AkaPrime),
+            data,
+            user: &self.user,
+            password: Some(&self.password),
+            lookup: &|_| None,
+            #[cfg(feature = "tls")]
+            tls: self.kit.tls.as_deref(),
+            rng,
+        };
         match running.take(turn) {
             Progress::Next(data) => self.reply(identifier, kind, &data),
             Progress::Done(_) => self.fail("a client's method cannot end itself".to_string()),

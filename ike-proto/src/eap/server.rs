@@ -1,14 +1,14 @@
 //! EAP as server: Identity, then the first method that the client does not decline, then Success or Failure. Packets
 //! must be responses to our last request; IKE delivers reliably, so nothing else is waited for.
 
-use super::method::{self, Progress, ServerMethod, Turn};
+use super::method::{self, Kit, Progress, ServerMethod, Turn};
 use crate::registry::{EapCode, EapType};
 use crate::wire::payload::Eap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ravelin_crypto::{CryptoRng, Secret};
-use ravelin_sa_db::pad::EapMethod;
+use ravelin_crypto::{CryptoRng, Provider, Secret};
+use ravelin_sa_db::pad::{AkaSource, EapMethod, TtlsInner};
 
 /// What follows a packet of the client.
 #[derive(Debug)]
@@ -27,6 +27,9 @@ pub struct Server {
     methods: Vec<EapMethod>,
     identifier: u8,
     user: Vec<u8>,
+    /// Nobody else is let in.
+    only: Option<Vec<u8>>,
+    kit: Kit,
     rounds: u32,
     state: State,
 }
@@ -59,7 +62,48 @@ impl Server {
         rng.fill_bytes(&mut first);
         let [identifier] = first;
         let request = Eap::method(EapCode::REQUEST, identifier, EapType::IDENTITY, &[]).ok()?;
-        Some((Self { methods, identifier, user: Vec::new(), rounds: 0, state: State::Identity }, request))
+        Some((Self::in_wait(methods, identifier), request))
+    }
+
+    fn in_wait(methods: Vec<EapMethod>, identifier: u8) -> Self {
+        let kit = Kit { methods: methods.clone(), ..Kit::default() };
+        Self { methods, identifier, user: Vec::new(), only: None, kit, rounds: 0, state: State::Identity }
+    }
+
+    /// As if the Identity request were out already: inside TTLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn asked(methods: &[EapMethod], identifier: u8) -> Option<Self> {
+        (!methods.is_empty()).then(|| Self::in_wait(methods.to_vec(), identifier))
+    }
+
+    /// Lets in this user only.
+    #[must_use]
+    pub fn with_user(mut self, user: &[u8]) -> Self {
+        self.only = Some(user.to_vec());
+        self
+    }
+
+    /// What may be done inside TTLS.
+    #[must_use]
+    pub fn with_ttls(mut self, inner: &[TtlsInner]) -> Self {
+        self.kit.ttls = inner.to_vec();
+        self
+    }
+
+    /// The source of AKA's numbers, and the name of the access network.
+    #[must_use]
+    pub fn with_aka(mut self, source: &Arc<dyn AkaSource>, crypto: &Provider, network: &str) -> Self {
+        let (source, network) = (Arc::clone(source), network.as_bytes().to_vec());
+        self.kit.aka = Some(super::aka::Means { source, crypto: crypto.clone(), network });
+        self
+    }
+
+    /// Certificates for TLS and TTLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, settings: super::tls::Settings) -> Self {
+        self.kit.tls = Some(Arc::new(settings));
+        self
     }
 
     /// The user, as far as it is known, printable.
@@ -85,6 +129,9 @@ impl Server {
         match state {
             State::Identity if kind == EapType::IDENTITY && data.len() <= MAX_USER => {
                 self.user = data.to_vec();
+                if self.only.as_ref().is_some_and(|only| only.as_slice() != data) {
+                    return ServerVerdict::Failure("this user is not the one that this peer may be".to_string());
+                }
                 self.start(0, rng)
             }
             State::Method(running, true) if kind == EapType::NAK => {
@@ -103,7 +150,20 @@ impl Server {
             State::Method(mut running, _) if kind == running.number() => {
                 let found = password(&self.user);
                 let identifier = self.identifier;
-                let turn = Turn { identifier, data, user: &self.user, password: found.as_deref(), rng };
+                let only = self.only.as_deref();
+                let lookup = |user: &[u8]| only.is_none_or(|o| o == user).then(|| password(user)).flatten();
+                let turn = Turn {
+                    identifier,
+                    packet: packet.packet(),
+                    also_prime: false,
+                    data,
+                    user: &self.user,
+                    password: found.as_deref(),
+                    lookup: &lookup,
+                    #[cfg(feature = "tls")]
+                    tls: None,
+                    rng,
+                };
                 match running.take(turn) {
                     Progress::Next(data) => {
                         let number = running.number();
@@ -120,9 +180,10 @@ impl Server {
 
     fn start(&mut self, at: usize, rng: &mut (dyn CryptoRng + Send)) -> ServerVerdict {
         let next = self.identifier.wrapping_add(1);
-        let started = self.methods.get(at).and_then(|m| ServerMethod::start(*m, next, rng));
-        let Some((running, data)) = started else {
-            return ServerVerdict::Failure("no usable method".to_string());
+        let method = self.methods.get(at).copied().ok_or_else(|| "no usable method".to_string());
+        let (running, data) = match method.and_then(|m| ServerMethod::start(m, next, &self.user, &self.kit, rng)) {
+            Ok(started) => started,
+            Err(why) => return ServerVerdict::Failure(why),
         };
         let number = running.number();
         self.state = State::Method(running, true);

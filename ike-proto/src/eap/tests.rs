@@ -174,3 +174,25 @@ fn no_packet_opens_the_door() {
         }
     }
 }
+
+/// strongSwan CVE-2025-62291: MSCHAPv2 failure requests shorter than their header, or with lengths that lie.
+#[test]
+fn cve_2025_62291_short_failure_requests() {
+    let rng = &mut ChaCha20Rng::seed_from_u64(1);
+    for len in 0..12u16 {
+        for claimed in [0, 1, 3, 4, len, len + 1, u16::MAX] {
+            let (mut s, mut packet) = Server::new(&[MsChapV2], false, rng).unwrap();
+            let mut c = Client::new(&[MsChapV2], b"carol".to_vec(), secret("password"), true);
+            for _ in 0..2 {
+                let ClientVerdict::Reply(reply) = c.take(&packet, rng) else { panic!() };
+                let ServerVerdict::Send(next) = s.take(&reply, &lookup, rng) else { panic!() };
+                packet = next;
+            }
+            let [hi, lo] = claimed.to_be_bytes();
+            let mut data = alloc::vec![4, 1, hi, lo, b'E', b'=', b'6', b'9', b'1', b' ', b'R', b'='];
+            data.truncate(usize::from(len));
+            let failure = Eap::method(EapCode::REQUEST, 9, EapType::MSCHAPV2, &data).unwrap();
+            assert!(matches!(c.take(&failure, rng), ClientVerdict::Failure(_)), "{len} {claimed}");
+        }
+    }
+}

@@ -11,7 +11,11 @@ use core::time::Duration;
 /// What we tell the initiator, when our configuration has a time for it.
 #[must_use]
 pub fn offer(core: &SaCore) -> Option<Payload> {
-    let reauth = core.profile.times.reauth;
+    let granted = core.granted.as_ref().and_then(|g| g.lifetime);
+    let reauth = match core.profile.times.reauth {
+        own if own.is_zero() => granted.unwrap_or_default(),
+        own => own.min(granted.unwrap_or(own)),
+    };
     let seconds = u32::try_from(reauth.as_secs()).ok().filter(|s| *s != 0)?;
     Some(Payload::Notify(AuthLifetime { seconds }.to_notify()))
 }

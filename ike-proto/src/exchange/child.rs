@@ -6,6 +6,7 @@ use super::{Child, ChildState, Cx, Draft, Effect, Inbound, SaCore, configure, no
 use crate::error::Reason;
 use crate::event::{ChildEstablished, Event};
 use crate::ext::ppk::mix_root;
+use crate::ext::strength;
 use crate::keys::{ChildKeyLengths, ChildKeys, child_keys};
 use crate::negotiate::{self, Chosen, Narrowed, selectors};
 use crate::registry::NotifyType;
@@ -139,7 +140,8 @@ pub fn offer(
         lead_with(&mut remote_ts, p.remote, p.protocol, p.remote_port);
     }
     let mode = policy.protect().map_or(Mode::Tunnel, |p| p.mode);
-    make_offer(cx, policy, local_ts, remote_ts, mode, with_ke, None)
+    let proposals = offered(cx, core, &policy, with_ke);
+    make_offer(cx, policy, proposals, (local_ts, remote_ts), mode, None)
 }
 
 /// Offers the same again: selectors and mode that are in use, by the policy as it is now (RFC 7296 §1.3.3, §2.9.2).
@@ -149,7 +151,8 @@ pub fn offer(
 pub fn offer_again(cx: &mut Cx<'_>, core: &SaCore, old: ChildId) -> Result<(ChildOffer, Draft), Reason> {
     let child = core.child(old).ok_or_else(|| configuration("the Child SA is gone"))?;
     let policy = protecting(cx, child.policy)?;
-    make_offer(cx, policy, child.local_ts.clone(), child.remote_ts.clone(), child.mode, true, Some(old))
+    let proposals = offered(cx, core, &policy, true);
+    make_offer(cx, policy, proposals, (child.local_ts.clone(), child.remote_ts.clone()), child.mode, Some(old))
 }
 
 fn protecting(cx: &Cx<'_>, policy: PolicyId) -> Result<Arc<Policy>, Reason> {
@@ -163,14 +166,11 @@ fn protecting(cx: &Cx<'_>, policy: PolicyId) -> Result<Arc<Policy>, Reason> {
 fn make_offer(
     cx: &mut Cx<'_>,
     policy: Arc<Policy>,
-    local_ts: Vec<TrafficSelector>,
-    remote_ts: Vec<TrafficSelector>,
+    proposals: Vec<Proposal>,
+    (local_ts, remote_ts): (Vec<TrafficSelector>, Vec<TrafficSelector>),
     mode: Mode,
-    with_ke: bool,
     replaces: Option<ChildId>,
 ) -> Result<(ChildOffer, Draft), Reason> {
-    let configured = policy.protect().map_or(&[][..], |p| &p.proposals);
-    let proposals = if with_ke { offers(cx, configured) } else { usable(cx, configured, false) };
     if proposals.is_empty() {
         return Err(configuration("no ESP proposal of the policy is usable with this provider"));
     }
@@ -201,6 +201,21 @@ fn usable(cx: &Cx<'_>, proposals: &[Proposal], with_ke: bool) -> Vec<Proposal> {
         p.supported_by(cx.crypto)
     };
     proposals.iter().filter_map(strip).collect()
+}
+
+/// What is offered for a policy.
+fn offered(cx: &Cx<'_>, core: &SaCore, policy: &Policy, with_ke: bool) -> Vec<Proposal> {
+    let configured = policy.protect().map_or(&[][..], |p| &p.proposals);
+    let mut proposals = if with_ke { offers(cx, configured) } else { usable(cx, configured, false) };
+    cap(core, &mut proposals);
+    proposals
+}
+
+/// Takes out what is stronger than the IKE SA, where the PAD entry wants that.
+fn cap(core: &SaCore, proposals: &mut Vec<Proposal>) {
+    if let Some(suite) = core.suite.as_ref().filter(|_| core.profile.strength_rule) {
+        strength::cap(suite.encr, proposals);
+    }
 }
 
 /// Puts the packet's own selector in front.
@@ -365,7 +380,8 @@ pub fn prepare(
     let protect = policy
         .protect()
         .ok_or_else(|| ChildFailure::new(NotifyType::TS_UNACCEPTABLE, configuration("the policy does not protect")))?;
-    let ours = usable(cx, &protect.proposals, with_ke);
+    let mut ours = usable(cx, &protect.proposals, with_ke);
+    cap(core, &mut ours);
     let group = p.ke().map(|k| k.method);
     let chosen = negotiate::choose(&ours, sa, group, cx.config.prefer_own)
         .map_err(|r| ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, r))?;

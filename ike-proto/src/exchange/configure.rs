@@ -12,7 +12,7 @@ use crate::wire::payload::Payload;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use ravelin_sa_db::pool::Family;
+use ravelin_sa_db::pool::{Family, Lease};
 use ravelin_sa_db::spd::Policy;
 use ravelin_sa_db::{AddrRange, Change, TrafficSelector};
 
@@ -42,7 +42,8 @@ pub(super) fn take(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) {
 /// INTERNAL_ADDRESS_FAILURE when not one address could be leased, FAILED_CP_REQUIRED when the peer did not ask and only
 /// leased addresses are allowed (RFC 7296 §3.15.4). The IKE SA stays, the Child SA is not made.
 pub(super) fn lease(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Option<Payload>, ChildFailure> {
-    if core.profile.pools.is_empty() {
+    let granted = core.granted.as_ref().is_some_and(|g| g.pool.is_some());
+    if core.profile.pools.is_empty() && !granted {
         return Ok(None);
     }
     let Some(request) = msg.payloads.cp().filter(|c| c.kind == ConfigType::REQUEST) else {
@@ -69,7 +70,18 @@ pub(super) fn lease(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Re
 fn take_leases(cx: &Cx<'_>, core: &mut SaCore, wishes: &Wishes) {
     let Some(identity) = core.remote_id.clone() else { return };
     let profile = Arc::clone(&core.profile);
+    let granted = core.granted.as_ref().and_then(|g| g.pool.clone());
     for (family, wanted) in [(Family::V4, &wishes.v4), (Family::V6, &wishes.v6)] {
+        // What the EAP server gives goes before our own pools.
+        if let Some(pool) = &granted {
+            let addrs = pool.ranges.iter().map(AddrRange::first).filter(|a| Family::of(*a) == family);
+            let leases: Vec<Lease> =
+                addrs.take(wanted.len()).map(|addr| Lease { pool: Arc::clone(pool), addr }).collect();
+            if !leases.is_empty() {
+                core.leases.extend(leases);
+                continue;
+            }
+        }
         // The addresses of one request differ: a wish that was just granted is not granted twice.
         for wish in wanted {
             let wish = wish.filter(|w| !core.leases.iter().any(|l| l.addr == *w));

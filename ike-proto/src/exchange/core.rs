@@ -3,11 +3,12 @@
 //! [`Agreed`].
 
 use super::IkeSuite;
+use super::auth::Round;
 use super::auth::eap::EapServer;
 use super::followup_ke::Unfinished;
 use super::mobility::Mobility;
 use super::ppk::Ppk;
-use crate::ask::Answers;
+use crate::ask::{Answers, Granted};
 use crate::config::Config;
 use crate::event::Assigned;
 use crate::ext::int_auth::IntAuth;
@@ -50,6 +51,8 @@ pub struct Agreed {
     pub authorities: Vec<[u8; 20]>,
     /// RFC 9593: what the peer can verify; empty when it has not said.
     pub auth_methods: Vec<Announcement>,
+    /// RFC 4739: the responder sent MULTIPLE_AUTH_SUPPORTED.
+    pub multiple_auth: bool,
     /// Downgrade prevention: both sent IKE_SA_INIT_FULL_TRANSCRIPT_AUTH.
     pub transcript: bool,
 }
@@ -199,6 +202,10 @@ pub struct SaCore {
     pub opening: Opening,
     /// Answers that the exchange under way has been given.
     pub answers: Answers,
+    /// What an EAP server granted; inherited by rekeyed SAs.
+    pub granted: Option<Granted>,
+    /// As responder: the first authentication of two is done (RFC 4739).
+    pub round: Option<Box<Round>>,
     /// As responder: EAP under way.
     pub eap: Option<Box<EapServer>>,
     /// Who we said we are.
@@ -324,7 +331,9 @@ impl SaCore {
         let end = |from: Instant, after: ::core::time::Duration| {
             if after.is_zero() || times.over.is_zero() { Instant::NEVER } else { from + after + times.over }
         };
-        end(now, times.rekey).min(end(self.authenticated.unwrap_or(now), times.reauth))
+        let authenticated = self.authenticated.unwrap_or(now);
+        let granted = self.granted.as_ref().and_then(|g| g.lifetime).map_or(Instant::NEVER, |l| authenticated + l);
+        end(now, times.rekey).min(end(authenticated, times.reauth)).min(granted)
     }
 
     /// Remembers an SPI of the peer's that it deleted and that we do not know (yet).

@@ -347,6 +347,8 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
         created: cx.now.mono,
         established: Some(cx.now.mono),
         authenticated: old.authenticated,
+        granted: old.granted.clone(),
+        round: None,
         schedule,
         heir: None,
         early_deletes: Vec::new(),

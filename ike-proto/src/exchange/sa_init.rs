@@ -327,6 +327,10 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
     if core.profile.childless != Childless::Never {
         draft.push(notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED, Vec::new()));
     }
+    // Who can be met at this address may be asked for two authentications (RFC 4739 §2.1).
+    if cx.db.pad.candidates(core.path.remote.ip()).take(64).any(|(_, p)| p.second.remote.is_some()) {
+        draft.push(notify(NotifyType::MULTIPLE_AUTH_SUPPORTED, Vec::new()));
+    }
     draft.extend(super::auth::certificate_request(cx, &core.profile));
     draft.extend(super::auth::announcements(cx, &core.profile));
     Ok(draft)
@@ -470,6 +474,7 @@ fn agreed(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>, spi_r: u64, own: Beyond
         },
         authorities: authorities(msg),
         auth_methods: auth_methods(msg),
+        multiple_auth: msg.notify(NotifyType::MULTIPLE_AUTH_SUPPORTED).is_some(),
         transcript: both.transcript,
     }
 }

@@ -8,3 +8,4 @@ pub mod natd;
 pub mod ppk;
 pub mod puzzle;
 pub mod sighash;
+pub mod strength;

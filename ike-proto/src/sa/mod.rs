@@ -132,6 +132,8 @@ impl IkeSa {
             ppk_used: false,
             opening: Opening::default(),
             answers: Answers::default(),
+            granted: None,
+            round: None,
             eap: None,
             local_id: None,
             remote_id: None,

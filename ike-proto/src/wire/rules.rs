@@ -113,9 +113,10 @@ const AUTH_RESPONSE: &[Form] = &[
     form(Some(P::GSPM), &[one(P::GSPM), opt(P::AUTH)], "RFC 6467 section 3"),
     Form {
         when: None,
-        rows: &[one(P::AUTH), opt(P::CP), opt(P::SA), opt(P::TSi), opt(P::TSr)],
+        // After a second authentication that is no EAP the responder has nothing left to prove (RFC 4739 section 2.2).
+        rows: &[opt(P::AUTH), opt(P::CP), opt(P::SA), opt(P::TSi), opt(P::TSr)],
         together: CHILD,
-        any: &[],
+        any: &[P::AUTH, P::SA],
         section: "RFC 7296 appendix C.3",
     },
 ];

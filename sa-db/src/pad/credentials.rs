@@ -53,6 +53,7 @@ pub struct Credentials {
     pub(super) own: BTreeMap<String, Arc<Credential>>,
     pub(super) anchors: BTreeMap<String, Arc<[u8]>>,
     crls: Vec<Arc<[u8]>>,
+    ocsp: Vec<Arc<[u8]>>,
 }
 
 impl Credentials {
@@ -94,6 +95,21 @@ impl Credentials {
     /// Forgets all revocation lists.
     pub fn clear_crls(&mut self) {
         self.crls.clear();
+    }
+
+    /// Adds an OCSP response (DER, RFC 6960) about a peer's certificate: delivered by the driver, judged when it is used.
+    pub fn add_ocsp(&mut self, response: &[u8]) {
+        self.ocsp.push(response.into());
+    }
+
+    /// Forgets all OCSP responses.
+    pub fn clear_ocsp(&mut self) {
+        self.ocsp.clear();
+    }
+
+    /// The OCSP responses (DER).
+    pub fn ocsp(&self) -> impl Iterator<Item = &[u8]> {
+        self.ocsp.iter().map(|der| &**der)
     }
 
     /// The revocation lists (DER).

@@ -7,6 +7,7 @@
 //!
 //! To add a kind of identity pattern: a variant in `identity.rs` and an arm in `index.rs`.
 
+mod aka;
 mod credentials;
 mod dn;
 mod identity;
@@ -16,11 +17,12 @@ mod secrets;
 #[cfg(feature = "serde")]
 pub(crate) mod snapshot;
 
+pub use aka::{AkaSource, Quintet, SimAnswer};
 pub use credentials::{Credential, Credentials};
 pub use identity::{IdKind, IdPattern, Identity, IdentityError};
 pub use peer::{
     AuthMethod, Childless, Eap, EapMethod, IkeTimes, NatTraversal, Peer, PpkMethod, PpkSource, Revocation,
-    TranscriptAuth, Uniqueness,
+    TranscriptAuth, TtlsInner, Uniqueness,
 };
 pub use secrets::Secrets;
 

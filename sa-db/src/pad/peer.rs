@@ -59,8 +59,29 @@ pub enum EapMethod {
     Gtc,
     /// MD5-Challenge: the client proves itself, the server does not. Makes no key; refused unless it is named.
     Md5,
+    /// TLS (RFC 5216, RFC 9190): mutual, with certificates; makes a key. With feature `tls` of ike-proto.
+    Tls,
+    /// TTLS (RFC 5281): the server by its certificate, the client inside by what [`Eap::ttls`] says; makes a key. With
+    /// feature `tls` of ike-proto.
+    Ttls,
+    /// AKA (RFC 4187): mutual, with a SIM; makes a key. The numbers come from [`super::AkaSource`].
+    Aka,
+    /// AKA′ (RFC 9048): as AKA, bound to the name of the access network.
+    AkaPrime,
     /// As server: another server speaks EAP, and each packet is asked for.
     Relay,
+}
+
+/// What proves the client inside TTLS (RFC 5281 §11).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum TtlsInner {
+    /// The password itself.
+    Pap,
+    /// MSCHAPv2, bound to the tunnel.
+    MsChapV2,
+    /// EAP, by those methods of the entry that are no tunnels.
+    Eap,
 }
 
 /// How an entry uses EAP (RFC 7296 §2.16).
@@ -69,16 +90,39 @@ pub enum EapMethod {
 pub struct Eap {
     /// As server: offered in this order. As client: accepted.
     pub methods: Vec<EapMethod>,
-    /// As client: the user; `None`: the text of our identity.
+    /// As client: the user; `None`: the text of our identity. As server: the only user that is let in; `None`: any.
     pub identity: Option<String>,
     /// EAP alone (RFC 5998): the server need not prove itself by other means. Only with mutual methods that make a key.
     pub alone: bool,
+    /// As client, with TLS and TTLS: who the certificate of the EAP server must be about; `None`: who the peer is.
+    pub server: Option<Identity>,
+    /// The access network's name for AKA′ (RFC 9048 §3.1), "WLAN" say; as client empty: any.
+    pub network: String,
+    /// Inside TTLS: as server allowed, as client the first is done.
+    pub ttls: Vec<TtlsInner>,
 }
 
 impl Default for Eap {
     fn default() -> Self {
-        Self { methods: alloc::vec![EapMethod::MsChapV2], identity: None, alone: false }
+        Self {
+            methods: alloc::vec![EapMethod::MsChapV2],
+            identity: None,
+            alone: false,
+            server: None,
+            network: String::new(),
+            ttls: alloc::vec![TtlsInner::MsChapV2, TtlsInner::Eap],
+        }
     }
+}
+
+/// Second authentications (RFC 4739): after the first, and with identities of their own. The first must not be EAP.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Second {
+    /// As initiator we prove ourselves once more: as whom, and how.
+    pub local: Option<(Identity, AuthMethod)>,
+    /// As responder we demand that the initiator does: as whom, and how it may.
+    pub remote: Option<(IdPattern, Vec<AuthMethod>)>,
 }
 
 /// What to do when the same identities come again (RFC 7296 §2.4, INITIAL_CONTACT).
@@ -224,6 +268,10 @@ pub struct Peer {
     pub raw_keys: Vec<Vec<u8>>,
     /// Take signatures with SHA-1 (method 1 of old peers).
     pub legacy_signatures: bool,
+    /// No Child SA encrypts with a longer key than its IKE SA.
+    pub strength_rule: bool,
+    /// Second authentications (RFC 4739).
+    pub second: Second,
     /// EAP, where `local_auth` or `remote_auth` name it.
     pub eap: Eap,
     /// Address pools for CFG_REQUEST, by name; empty: none (RFC 7296 §3.15).
@@ -283,6 +331,8 @@ impl Peer {
             revocation: Revocation::default(),
             raw_keys: Vec::new(),
             legacy_signatures: false,
+            strength_rule: false,
+            second: Second::default(),
             eap: Eap::default(),
             pools: Vec::new(),
             request_v4: false,

@@ -1,7 +1,7 @@
 //! Pre-shared keys by pair of identities (RFC 7296 §2.15), post-quantum pre-shared keys by id (RFC 8784), passwords of
 //! EAP users.
 
-use super::Identity;
+use super::{AkaSource, Identity};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -16,6 +16,7 @@ pub struct Secrets {
     ppks: BTreeMap<Vec<u8>, Arc<Secret>>,
     /// By user as in EAP-Identity.
     eap: BTreeMap<Vec<u8>, Arc<Secret>>,
+    aka: Option<Arc<dyn AkaSource>>,
 }
 
 impl Secrets {
@@ -73,6 +74,17 @@ impl Secrets {
     /// Every EAP user with the password, in a stable order. Handle with care.
     pub fn eap_users(&self) -> impl Iterator<Item = (&[u8], &Arc<Secret>)> {
         self.eap.iter().map(|(user, s)| (user.as_slice(), s))
+    }
+
+    /// Where EAP-AKA and EAP-AKA′ get their numbers from.
+    pub fn set_aka(&mut self, source: Option<Arc<dyn AkaSource>>) {
+        self.aka = source;
+    }
+
+    /// The source of EAP-AKA and EAP-AKA′.
+    #[must_use]
+    pub fn aka(&self) -> Option<&Arc<dyn AkaSource>> {
+        self.aka.as_ref()
     }
 
     /// Every PSK with its pair of canonical identities, in a stable order. Handle with care.

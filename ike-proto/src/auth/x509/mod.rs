@@ -3,6 +3,7 @@
 //! reading is x509-parser's (`read.rs`), what IKE asks of a leaf is ours (`cert_match.rs`).
 
 pub mod cert_match;
+pub mod ocsp;
 pub mod path;
 pub mod read;
 
@@ -27,6 +28,8 @@ pub struct Judge<'a> {
     pub anchors: &'a [&'a [u8]],
     /// Revocation lists (DER), ours and the peer's: their signatures are checked.
     pub crls: &'a [&'a [u8]],
+    /// OCSP responses (DER) about the peer's own certificate, ours and the peer's.
+    pub ocsp: &'a [&'a [u8]],
     /// What they are for.
     pub revocation: Revocation,
 }
@@ -47,7 +50,8 @@ impl Judge<'_> {
             return Err(alloc::format!("{} certificates came, at most {MAX_CHAIN} are looked at", chain.len()));
         }
         let facts = read::Facts::of(leaf)?;
-        path::verify(self, leaf, others, &facts.subject)?;
+        let fresh = self.revocation != Revocation::Off && ocsp::judge(self, leaf, others, &facts)?;
+        path::verify(self, leaf, others, &facts.subject, fresh)?;
         cert_match::may_sign(&facts)?;
         cert_match::is_about(&facts, id)?;
         Ok(facts.public_key)

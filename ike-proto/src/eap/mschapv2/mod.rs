@@ -147,6 +147,7 @@ impl ClientSide {
     }
 }
 
-fn hex(octets: &[u8]) -> String {
+/// Hexadecimal digits, upper case.
+pub(super) fn hex(octets: &[u8]) -> String {
     octets.iter().map(|b| alloc::format!("{b:02X}")).collect()
 }

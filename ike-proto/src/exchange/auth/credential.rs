@@ -42,6 +42,20 @@ pub(super) fn own(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Arc<Credent
     })
 }
 
+/// What EAP-TLS and EAP-TTLS work with; `server` is who a server must be.
+#[cfg(feature = "tls")]
+pub(super) fn tls(cx: &Cx<'_>, core: &SaCore, peer: &Peer, server: Option<Identity>) -> crate::eap::tls::Settings {
+    crate::eap::tls::Settings {
+        credential: own(cx, core, peer).ok(),
+        anchors: cx.db.pad.credentials.anchors(&peer.anchors).map(<[u8]>::to_vec).collect(),
+        crls: cx.db.pad.credentials.crls().map(<[u8]>::to_vec).collect(),
+        revocation: peer.revocation,
+        crypto: cx.crypto.clone(),
+        now: cx.now.wall,
+        server,
+    }
+}
+
 /// The CERT payloads of a credential.
 pub(super) fn payloads(credential: &Credential) -> Vec<Payload> {
     if credential.chain.is_empty() {
@@ -67,7 +81,13 @@ pub(super) fn keys_of(
         if !keys.is_empty() {
             return Ok(keys);
         }
-        let detail = "it sent no certificate, and no public key that is configured for it (RFC 7670)".to_string();
+        // Hash and URL (RFC 7296 §3.6): we never say HTTP_CERT_LOOKUP_SUPPORTED, and fetch nothing for a stranger.
+        let url = |c: &&Certificate| matches!(c.encoding, CertEncoding::HASH_URL_X509 | CertEncoding::HASH_URL_BUNDLE);
+        let detail = match certs.iter().any(url) {
+            true => "it sent the hash and URL of a certificate, and nothing is fetched (RFC 7296 section 3.6)",
+            false => "it sent no certificate, and no public key that is configured for it (RFC 7670)",
+        };
+        let detail = detail.to_string();
         return Err(Reason::Certificate { identity: id.to_string(), detail }.into());
     }
     let anchors: Vec<&[u8]> = cx.db.pad.credentials.anchors(&peer.anchors).collect();
@@ -79,10 +99,12 @@ pub(super) fn keys_of(
     }
     let crls: Vec<&[u8]> =
         certs.iter().filter(x509(CertEncoding::CRL)).map(|c| c.data.as_slice()).take(MAX_SENT_CRLS).collect();
-    Ok(alloc::vec![verified(cx, peer, id, &anchors, &chain, &crls)?])
+    let ocsp = certs.iter().filter(x509(CertEncoding::OCSP_CONTENT)).map(|c| c.data.as_slice());
+    let ocsp: Vec<&[u8]> = ocsp.take(MAX_SENT_CRLS).collect();
+    Ok(alloc::vec![verified(cx, peer, id, &anchors, &chain, (&crls, &ocsp))?])
 }
 
-/// Revocation lists of the peer's own that are looked at.
+/// Revocation lists and OCSP responses of the peer's own that are looked at.
 const MAX_SENT_CRLS: usize = 4;
 
 #[cfg(feature = "x509")]
@@ -92,21 +114,30 @@ fn verified(
     id: &Identity,
     anchors: &[&[u8]],
     chain: &[&[u8]],
-    sent: &[&[u8]],
+    (crls, ocsp): (&[&[u8]], &[&[u8]]),
 ) -> Result<Vec<u8>, Reason> {
-    let crls: Vec<&[u8]> = cx.db.pad.credentials.crls().chain(sent.iter().copied()).collect();
+    let crls: Vec<&[u8]> = cx.db.pad.credentials.crls().chain(crls.iter().copied()).collect();
+    let ocsp: Vec<&[u8]> = cx.db.pad.credentials.ocsp().chain(ocsp.iter().copied()).collect();
     let judge = crate::auth::x509::Judge {
         crypto: cx.crypto,
         now: cx.now.wall,
         anchors,
         crls: &crls,
+        ocsp: &ocsp,
         revocation: peer.revocation,
     };
     judge.verify(chain, id)
 }
 
 #[cfg(not(feature = "x509"))]
-fn verified(_: &Cx<'_>, _: &Peer, id: &Identity, _: &[&[u8]], _: &[&[u8]], _: &[&[u8]]) -> Result<Vec<u8>, Reason> {
+fn verified(
+    _: &Cx<'_>,
+    _: &Peer,
+    id: &Identity,
+    _: &[&[u8]],
+    _: &[&[u8]],
+    _: (&[&[u8]], &[&[u8]]),
+) -> Result<Vec<u8>, Reason> {
     let detail = "this build validates no certificates (feature x509), and nobody is asked".to_string();
     Err(Reason::Certificate { identity: id.to_string(), detail })
 }

@@ -3,8 +3,9 @@
 
 use super::super::{Cx, Draft, Inbound, SaCore};
 use super::initiator::alone;
+use super::responder::Round;
 use super::{from_wire, malformed, proof, responder, to_wire};
-use crate::ask::{Answer, Ask, Halt};
+use crate::ask::{Answer, Ask, Granted, Halt};
 use crate::eap::{Server, ServerVerdict};
 use crate::error::Reason;
 use crate::ids::Role;
@@ -15,7 +16,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use ravelin_crypto::Secret;
-use ravelin_sa_db::pad::{AuthMethod, EapMethod, Peer};
+use ravelin_sa_db::pad::{AuthMethod, EapMethod, Identity, Peer};
 use ravelin_sa_db::{Path, PeerId};
 
 /// EAP under way.
@@ -26,16 +27,21 @@ pub struct EapServer {
     payloads: Payloads,
     path: Path,
     idi: Identification,
+    /// Who the client then is: `idi`, or with two authentications who it proved to be before.
+    remote: Identity,
     id: PeerId,
     peer: Arc<Peer>,
     stage: Stage,
     last_identifier: u8,
+    /// EAP is our only proof.
+    only: bool,
+    granted: Option<Granted>,
 }
 
 #[derive(Debug)]
 enum Stage {
     /// A method of our own runs.
-    Method(Server),
+    Method(Box<Server>),
     /// Another server runs one.
     Relay { rounds: u32 },
     /// EAP succeeded; the client's AUTH is awaited. The MSK, where the method made one.
@@ -58,22 +64,18 @@ pub(super) fn begin(
     if !peer.remote_auth.contains(&AuthMethod::Eap) {
         return Err(responder::no_eap(&peer).into());
     }
-    if peer.ppk_required {
-        let detail = "a mandatory PPK together with EAP is not implemented".to_string();
-        return Err(Reason::Configuration { detail }.into());
+    if peer.second.remote.is_some() {
+        let detail = "two authentications (RFC 4739) of which the first is EAP; expected another method first";
+        return Err(Reason::Configuration { detail: detail.to_string() }.into());
     }
+    // Together with EAP a PPK must come by IKE_INTERMEDIATE (RFC 9867): RFC 8784's is bound to the first AUTH.
+    super::ppk::satisfied(core.ppk_used, &peer)?;
     let mut draft = alloc::vec![Payload::IdResponder(to_wire(&peer.local_id))];
     let only = peer.eap.alone && msg.notify(NotifyType::EAP_ONLY_AUTHENTICATION).is_some();
     if !only {
         draft.extend(proof::make(cx, core, &core.keys, &peer, Role::Responder, Some(&from_wire(idi)))?);
     }
-    let (stage, packet) = if peer.eap.methods.contains(&EapMethod::Relay) {
-        (Stage::Relay { rounds: 0 }, relayed(core, idi, &[])?.0)
-    } else {
-        let (server, packet) = Server::new(&peer.eap.methods, only, cx.rng)
-            .ok_or_else(|| Reason::Configuration { detail: "no usable EAP method is configured".to_string() })?;
-        (Stage::Method(server), packet)
-    };
+    let (stage, packet) = start(cx, core, &peer, idi, only)?;
     let last_identifier = packet.identifier();
     draft.push(Payload::Eap(packet));
     core.path = msg.path;
@@ -81,23 +83,70 @@ pub(super) fn begin(
         header: msg.header,
         payloads: msg.payloads.clone(),
         path: msg.path,
+        remote: from_wire(idi),
         idi: idi.clone(),
         id,
         peer,
         stage,
         last_identifier,
+        only,
+        granted: None,
     }));
     Ok(draft)
 }
 
+/// EAP as the second authentication of two (RFC 4739): we are proved already.
+pub(super) fn again(cx: &mut Cx<'_>, core: &mut SaCore, round: &Round, idi: &Identification) -> Result<Draft, Halt> {
+    let (stage, packet) = start(cx, core, &round.peer, idi, false)?;
+    core.eap = Some(Box::new(EapServer {
+        header: round.header,
+        payloads: round.payloads.clone(),
+        path: round.path,
+        remote: round.remote.clone(),
+        idi: idi.clone(),
+        id: round.id,
+        peer: Arc::clone(&round.peer),
+        stage,
+        last_identifier: packet.identifier(),
+        only: false,
+        granted: None,
+    }));
+    Ok(alloc::vec![Payload::Eap(packet)])
+}
+
+/// The first packet of a server of ours, or of another one.
+fn start(cx: &mut Cx<'_>, core: &SaCore, peer: &Peer, idi: &Identification, only: bool) -> Result<(Stage, Eap), Halt> {
+    Ok(if peer.eap.methods.contains(&EapMethod::Relay) {
+        (Stage::Relay { rounds: 0 }, relayed(core, idi, &[])?.0)
+    } else {
+        let (mut server, packet) = Server::new(&peer.eap.methods, only, cx.rng)
+            .ok_or_else(|| Reason::Configuration { detail: "no usable EAP method is configured".to_string() })?;
+        server = server.with_ttls(&peer.eap.ttls);
+        if let Some(user) = &peer.eap.identity {
+            server = server.with_user(user.as_bytes());
+        }
+        if let Some(source) = cx.db.pad.secrets.aka() {
+            server = server.with_aka(source, cx.crypto, &peer.eap.network);
+        }
+        #[cfg(feature = "tls")]
+        {
+            server = server.with_tls(super::credential::tls(cx, core, peer, None));
+        }
+        (Stage::Method(Box::new(server)), packet)
+    })
+}
+
+/// Packet, MSK, and what is granted besides.
+type Relayed = (Eap, Option<Secret>, Option<Granted>);
+
 /// What another server says to a packet.
-fn relayed(core: &SaCore, idi: &Identification, packet: &[u8]) -> Result<(Eap, Option<Secret>), Halt> {
+fn relayed(core: &SaCore, idi: &Identification, packet: &[u8]) -> Result<Relayed, Halt> {
     let ask = Ask::Eap { id: from_wire(idi), packet: packet.to_vec() };
-    let Answer::Eap { packet, msk } = core.answers.to(ask)? else {
+    let Answer::Eap { packet, msk, granted } = core.answers.to(ask)? else {
         return Err(Reason::Unanswered { why: "no EAP packet came".to_string() }.into());
     };
     let packet = Eap::parse(packet).map_err(|e| Reason::Unanswered { why: e.to_string() })?;
-    Ok((packet, msk.clone()))
+    Ok((packet, msk.clone(), granted.clone()))
 }
 
 impl EapServer {
@@ -119,14 +168,22 @@ impl EapServer {
                 if packet.code() != EapCode::RESPONSE {
                     return Err(malformed("EAP from a client must be a response").into());
                 }
-                let (answer, msk) = relayed(core, &self.idi, packet.packet())?;
+                let (answer, msk, granted) = relayed(core, &self.idi, packet.packet())?;
                 *rounds = rounds.saturating_add(1);
                 core.answers.clear();
-                self.judge(match answer.code() {
+                let verdict = match answer.code() {
                     EapCode::REQUEST => ServerVerdict::Send(answer),
-                    EapCode::SUCCESS => ServerVerdict::Success(answer, msk),
+                    // Without other proof of ours, the key must be the method's own (RFC 5998 §4).
+                    EapCode::SUCCESS if self.only && msk.is_none() => {
+                        ServerVerdict::Failure("EAP alone needs a method that makes a key (RFC 5998)".to_string())
+                    }
+                    EapCode::SUCCESS => {
+                        self.granted = granted;
+                        ServerVerdict::Success(answer, msk)
+                    }
                     _ => ServerVerdict::Failure("the EAP server refused".to_string()),
-                })
+                };
+                self.judge(verdict)
             }
             Stage::Proof(msk) => {
                 let (Some(auth), None, None) = (p.auth(), p.eap(), p.id_initiator()) else {
@@ -138,8 +195,10 @@ impl EapServer {
                 self.stage = Stage::Over;
                 core.peer = Some(self.id);
                 core.profile = Arc::clone(&self.peer);
-                core.remote_id = Some(from_wire(&self.idi));
+                core.remote_id = Some(self.remote.clone());
+                core.round = None;
                 core.path = msg.path;
+                core.granted = self.granted.take();
                 let payloads = core::mem::take(&mut self.payloads);
                 let request = Inbound { header: self.header, payloads, raw: &[], path: self.path };
                 responder::finish(cx, core, &request, draft)
@@ -155,7 +214,6 @@ impl EapServer {
                 Ok(alone(packet))
             }
             ServerVerdict::Success(packet, msk) => {
-                // Without other proof of ours, the key must be the method's own (RFC 5998 §4).
                 self.stage = Stage::Proof(msk);
                 Ok(alone(packet))
             }

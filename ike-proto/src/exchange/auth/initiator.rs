@@ -20,7 +20,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ravelin_crypto::Secret;
-use ravelin_sa_db::pad::{AuthMethod, Childless, Peer};
+use ravelin_sa_db::pad::{AuthMethod, Childless, EapMethod, Identity, Peer};
 use ravelin_sa_db::{PacketKey, PolicyId};
 
 /// Our IKE_AUTH request on the wire.
@@ -32,6 +32,10 @@ pub struct Auth {
     later: First,
     /// Keys with our PPK in them (RFC 8784), for the case that the responder has it too.
     ppk_keys: Option<SkKeys>,
+    /// We are to prove ourselves once more (RFC 4739), as this entry has it.
+    second: Option<Box<Peer>>,
+    /// Who we say that we are, in the round under way.
+    id: Identity,
     stage: Stage,
 }
 
@@ -46,6 +50,8 @@ enum Stage {
     Eap(Box<Client>, Box<Identification>),
     /// AUTH by the key that EAP made, or by SK_pr without one.
     EapProof(Option<Secret>, Box<Identification>),
+    /// The answer to our second proof; the responder was proved before.
+    Second,
 }
 
 impl Auth {
@@ -63,12 +69,17 @@ impl Auth {
         let mut draft = alloc::vec![Payload::IdInitiator(to_wire(&peer.local_id))];
         let (mut ppk_keys, mut stage) = (None, Stage::Proof);
         if peer.local_auth == AuthMethod::Eap {
-            stage = Stage::EapFirst(Box::new(eap_client(cx, &peer)?));
+            stage = Stage::EapFirst(Box::new(eap_client(cx, core, &peer)?));
             if peer.eap.alone {
                 draft.push(notify(NotifyType::EAP_ONLY_AUTHENTICATION, Vec::new()));
             }
         } else {
             ppk_keys = Self::prove(cx, core, &peer, &mut draft)?;
+        }
+        let second = second(core, &peer)?;
+        if second.is_some() {
+            draft.push(notify(NotifyType::MULTIPLE_AUTH_SUPPORTED, Vec::new()));
+            draft.push(notify(NotifyType::ANOTHER_AUTH_FOLLOWS, Vec::new()));
         }
         draft.extend(credential::certificate_request(cx, &peer));
         if !core.agreed.auth_methods.is_empty() {
@@ -90,7 +101,7 @@ impl Auth {
             None => None,
         };
         core.answers.clear();
-        Ok((InFlight::Auth(Box::new(Self { child, later, ppk_keys, stage })), draft))
+        Ok((InFlight::Auth(Box::new(Self { child, later, ppk_keys, second, id: peer.local_id.clone(), stage })), draft))
     }
 
     /// CERT and AUTH, with the PPK's notifies; the keys with the PPK in them.
@@ -108,6 +119,24 @@ impl Auth {
             draft.extend(plain.map(|data| notify(NotifyType::NO_PPK_AUTH, data)));
         }
         Ok(Some(keys))
+    }
+
+    /// The second proof, or the beginning of EAP; and what is awaited then.
+    fn prove_again(
+        cx: &mut Cx<'_>,
+        core: &SaCore,
+        keys: &SkKeys,
+        peer: &Peer,
+        idr: &Identification,
+    ) -> Result<(Stage, Draft), Halt> {
+        let mut draft = alloc::vec![Payload::IdInitiator(to_wire(&peer.local_id))];
+        if peer.local_auth == AuthMethod::Eap {
+            let mut client = eap_client(cx, core, peer)?;
+            client.server_is_proved();
+            return Ok((Stage::Eap(Box::new(client), Box::new(idr.clone())), draft));
+        }
+        draft.extend(proof::make(cx, core, keys, peer, Role::Initiator, Some(&from_wire(idr)))?);
+        Ok((Stage::Second, draft))
     }
 
     /// Takes the response that this stage waits for.
@@ -142,14 +171,34 @@ impl Auth {
                     return Err(refused(msg, "expected IDr and AUTH").into());
                 };
                 let keys = self.take_ppk(core, msg)?;
-                verify_responder(cx, core, keys.as_ref().unwrap_or(&core.keys), idr, msg)?;
+                let in_force = keys.as_ref().unwrap_or(&core.keys);
+                verify_responder(cx, core, in_force, idr, msg)?;
+                if msg.notify(NotifyType::ANOTHER_AUTH_FOLLOWS).is_some() {
+                    let detail = "the responder wants to prove itself twice (RFC 4739), which is not supported";
+                    return Err(Reason::Configuration { detail: detail.to_string() }.into());
+                }
+                let next = match &self.second {
+                    Some(peer) => Some(Self::prove_again(cx, core, in_force, peer, idr)?),
+                    None => None,
+                };
                 core.remote_id = Some(from_wire(idr));
                 if let Some(keys) = keys {
                     core.keys = keys;
                     core.ppk_used = true;
                 }
-                Ok(None)
+                let Some((stage, draft)) = next else { return Ok(None) };
+                if let Some(peer) = self.second.take() {
+                    self.id = peer.local_id;
+                }
+                self.stage = stage;
+                core.answers.clear();
+                Ok(Some(draft))
             }
+            Stage::Second => match (p.error(), p.eap(), p.auth(), p.id_responder()) {
+                (Some(n), ..) if !of_child(n.kind) => Err(refused(msg, "").into()),
+                (_, None, None, None) => Ok(None),
+                _ => Err(refused(msg, "expected the end of the second authentication (RFC 4739)").into()),
+            },
             Stage::EapFirst(client) => {
                 let (Some(idr), Some(packet)) = (p.id_responder(), p.eap()) else {
                     return Err(refused(msg, "expected IDr and EAP").into());
@@ -203,14 +252,12 @@ impl Auth {
                 Ok(Some(alloc::vec![Payload::Eap(packet)]))
             }
             ClientVerdict::Success(msk) => {
-                let id = to_wire(&core.profile.local_id);
+                let id = to_wire(&self.id);
                 let auth = proof::make_key(core, Role::Initiator, &id, msk.as_ref())?;
                 self.stage = Stage::EapProof(msk, idr);
                 Ok(Some(alloc::vec![auth]))
             }
-            ClientVerdict::Failure(detail) => {
-                Err(Reason::Eap { user: core.profile.local_id.to_string(), detail }.into())
-            }
+            ClientVerdict::Failure(detail) => Err(Reason::Eap { user: self.id.to_string(), detail }.into()),
         }
     }
 
@@ -265,6 +312,35 @@ impl Auth {
     }
 }
 
+/// Refusals of a Child SA alone: the IKE SA is up (RFC 7296 §1.2).
+fn of_child(kind: NotifyType) -> bool {
+    matches!(
+        kind,
+        NotifyType::NO_PROPOSAL_CHOSEN
+            | NotifyType::TS_UNACCEPTABLE
+            | NotifyType::SINGLE_PAIR_REQUIRED
+            | NotifyType::INTERNAL_ADDRESS_FAILURE
+            | NotifyType::FAILED_CP_REQUIRED
+            | NotifyType::NO_ADDITIONAL_SAS
+    )
+}
+
+/// The entry as it holds for our second authentication, when it wants one (RFC 4739).
+fn second(core: &SaCore, peer: &Peer) -> Result<Option<Box<Peer>>, Reason> {
+    let Some((id, method)) = &peer.second.local else { return Ok(None) };
+    let refuse = |why: &str| {
+        let detail = format!("peer {}: two authentications are configured (RFC 4739), but {why}", peer.name);
+        Err(Reason::Configuration { detail })
+    };
+    if peer.local_auth == AuthMethod::Eap {
+        return refuse("the first is EAP; expected another method first");
+    }
+    if !core.agreed.multiple_auth {
+        return refuse("the peer does not say MULTIPLE_AUTH_SUPPORTED");
+    }
+    Ok(Some(Box::new(Peer { local_id: id.clone(), local_auth: *method, ..peer.clone() })))
+}
+
 /// A policy, and the packet that called for it.
 type First = Option<(PolicyId, Option<PacketKey>)>;
 
@@ -280,20 +356,32 @@ fn childless(core: &SaCore, first: First) -> Result<(First, First), Reason> {
 }
 
 /// The EAP client of a PAD entry.
-fn eap_client(cx: &Cx<'_>, peer: &Peer) -> Result<Client, Reason> {
-    if peer.ppk_required {
-        let detail = format!("peer {}: a mandatory PPK together with EAP is not implemented", peer.name);
-        return Err(Reason::Configuration { detail });
-    }
+fn eap_client(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Client, Reason> {
+    // By IKE_INTERMEDIATE (RFC 9867), or with the first of two authentications.
+    ppk::satisfied(core.ppk_used, peer)?;
     let user = match &peer.eap.identity {
         Some(user) => user.as_bytes().to_vec(),
         None => peer.local_id.data.clone(),
     };
-    let password = cx.db.pad.secrets.eap(&user).cloned().ok_or_else(|| Reason::NoCredential {
+    let password = cx.db.pad.secrets.eap(&user).cloned();
+    // Certificates alone need none.
+    let needless = peer.eap.methods.iter().all(|m| matches!(m, EapMethod::Tls | EapMethod::Aka | EapMethod::AkaPrime));
+    let password = password.or_else(|| needless.then(Arc::default)).ok_or_else(|| Reason::NoCredential {
         kind: "EAP password",
         identity: peer.eap.identity.clone().unwrap_or_else(|| peer.local_id.to_string()),
     })?;
-    Ok(Client::new(&peer.eap.methods, user, password, peer.eap.alone))
+    let client = Client::new(&peer.eap.methods, user, password, peer.eap.alone).with_ttls(&peer.eap.ttls);
+    let client = match cx.db.pad.secrets.aka() {
+        Some(source) => client.with_aka(source, cx.crypto, &peer.eap.network),
+        None => client,
+    };
+    #[cfg(feature = "tls")]
+    let client = {
+        let server = peer.eap.server.clone().or_else(|| peer.remote_id.exact().cloned());
+        client.with_tls(credential::tls(cx, core, peer, server))
+    };
+    let _ = core;
+    Ok(client)
 }
 
 /// A response that this stage does not wait for: an error notify, or nonsense. It came under SK keys, so it is the

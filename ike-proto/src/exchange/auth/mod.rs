@@ -13,7 +13,7 @@ mod responder;
 
 pub use credential::{announcements, certificate_request};
 pub use initiator::Auth;
-pub use responder::respond;
+pub use responder::{Round, respond};
 
 use super::{Cx, Draft, Effect, IkeSuite, Inbound, SaCore, mobility};
 use crate::error::Reason;
