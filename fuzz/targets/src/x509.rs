@@ -12,7 +12,8 @@ const NODE: &[u8] = include_bytes!("../../../ike-proto/tests/certs/node1.der");
 const SUB: &[u8] = include_bytes!("../../../ike-proto/tests/certs/sub.der");
 
 fn judge(chain: &[&[u8]], crls: &[&[u8]], revocation: Revocation) -> bool {
-    let judge = Judge { crypto: provider(), now: UnixTime(1_800_000_000), anchors: &[CA], crls, ocsp: crls, revocation };
+    let judge =
+        Judge { crypto: provider(), now: UnixTime(1_800_000_000), anchors: &[CA], crls, ocsp: crls, revocation };
     let id: Identity = "node1.test".parse().expect("a name");
     judge.verify(chain, &id).is_ok()
 }
