@@ -44,6 +44,7 @@ pub(super) enum Progress {
 }
 
 /// What a method works with.
+#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only what tunnels looks at all of it"))]
 pub(super) struct Turn<'a> {
     /// Of the packet that came, as client; of the request that it answers, as server.
     pub(super) identifier: u8,
@@ -67,6 +68,7 @@ pub(super) struct Turn<'a> {
 
 /// What a side may use besides passwords.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only what tunnels looks at all of it"))]
 pub(super) struct Kit {
     /// Certificates.
     #[cfg(feature = "tls")]
