@@ -267,7 +267,7 @@ fn errors_name_file_line_key_and_what_was_expected() {
             "nam = \"six\"",
             "/etc/g.toml:25:1: peer[0].child[1].name: missing; expected a name of letters",
         ),
-        ("[gateway]", "[gatway]", "/etc/g.toml:2:2: gatway: unknown key; expected one of gateway, pool, radius, peer"),
+        ("[gateway]", "[gatway]", "/etc/g.toml:2:2: gatway: unknown key; expected one of gateway, radius, pool, peer"),
         ("[gateway]", "[gateway", "/etc/g.toml:2:9: not TOML: "),
         (
             "psk = \"0x00ff\"",
