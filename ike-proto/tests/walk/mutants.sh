@@ -26,7 +26,7 @@ text = open(path).read()
 sys.exit(1) if text.count(old) != 1 else open(path, "w").write(text.replace(old, new))
 PY
   if run; then echo "$name: NOT FOUND"; rc=1
-  elif grep -q '^error' "$copy/out"; then grep -m3 -A5 '^error' "$copy/out"; echo "$name: does not compile"; rc=1
+  elif grep -q '^error: could not compile' "$copy/out"; then grep -m3 -A5 '^error' "$copy/out"; echo "$name: does not compile"; rc=1
   else echo "$name: found by $(sed -n 's/^---- \(.*\) stdout ----$/\1/p' "$copy/out" | sort | tr '\n' ' ')"; fi
   cp "$copy/kept" "$file"
 }
