@@ -35,6 +35,12 @@ impl Retries {
         self.waiting.keys().next().map(|(at, _)| *at)
     }
 
+    /// Nothing is tried any more.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.trapped.clear();
+    }
+
     fn add(&mut self, at: Instant, retry: Retry) {
         self.number = self.number.saturating_add(1);
         self.waiting.insert((at, self.number), retry);

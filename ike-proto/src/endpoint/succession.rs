@@ -3,7 +3,8 @@
 
 use super::Endpoint;
 use crate::error::{ApiError, Reason};
-use crate::exchange::{Effect, Fate, informational};
+use crate::event::Event;
+use crate::exchange::{Effect, Fate, configure, informational};
 use crate::ids::{IkeSaId, Role};
 use crate::sa::{IkeSa, Intent, Lifecycle};
 use alloc::boxed::Box;
@@ -24,6 +25,16 @@ impl Endpoint {
                 }
             }
             Effect::Inherit { heir, children, leases } => {
+                if self.index.get(heir).is_none() {
+                    // The peer deleted the new SA before the old one: everything in it is gone.
+                    self.with(now, db, id, |sa, cx| {
+                        (sa.core.children, sa.core.leases) = (children, leases);
+                        informational::remove_children(cx, &mut sa.core, &Reason::IkeSaGone);
+                        configure::release(cx, &mut sa.core);
+                        cx.out.event(Event::Closed { sa: heir, peer: sa.core.peer, reason: Reason::PeerDeleted });
+                    });
+                    return;
+                }
                 let wishes = self.with(now, db, id, |sa, _| sa.take_estate()).unwrap_or_default();
                 for child in &children {
                     self.index.child_up(child.id, heir);

@@ -131,6 +131,9 @@ pub fn offer(
     packet: Option<PacketKey>,
     with_ke: bool,
 ) -> Result<(ChildOffer, Draft), Reason> {
+    if is_full(cx, core) {
+        return Err(Reason::Limit { what: "Child SAs per IKE SA" });
+    }
     let policy = protecting(cx, policy)?;
     let fixed = !policy.local.is_empty() && !policy.remote.is_empty();
     let (mut local_ts, mut remote_ts) =
@@ -335,6 +338,14 @@ pub fn answer(
     Ok(draft)
 }
 
+/// True when the IKE SA has as many Child SAs as it may; those that are replaced already do not count.
+#[must_use]
+pub fn is_full(cx: &Cx<'_>, core: &SaCore) -> bool {
+    let limit = cx.config.max_children.min(core.profile.max_children);
+    let there = core.children.iter().filter(|c| c.state == ChildState::Installed && c.successor.is_none()).count();
+    there.saturating_add(core.unfinished.len()) >= usize::from(limit)
+}
+
 /// What a responder has agreed to, before there are keys.
 #[derive(Debug)]
 pub struct Prepared {
@@ -358,8 +369,7 @@ pub fn prepare(
     old: Option<ChildId>,
     with_ke: bool,
 ) -> Result<Prepared, ChildFailure> {
-    let there = core.children.len().saturating_add(core.unfinished.len());
-    if old.is_none() && there >= usize::from(cx.config.max_children) {
+    if old.is_none() && is_full(cx, core) {
         return Err(ChildFailure::new(NotifyType::NO_ADDITIONAL_SAS, Reason::Limit { what: "Child SAs per IKE SA" }));
     }
     let p = &msg.payloads;
