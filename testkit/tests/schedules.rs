@@ -58,7 +58,10 @@ fn nodes_converge_after_any_storm() {
         }
     }
     let (real, time) = (begin.elapsed().as_secs_f64(), time.as_secs_f64());
-    println!("{count} schedules, {datagrams} datagrams, {time:.0} virtual s in {real:.1} s: {:.0} times real time", time / real);
+    println!(
+        "{count} schedules, {datagrams} datagrams, {time:.0} virtual s in {real:.1} s: {:.0} times real time",
+        time / real
+    );
     println!("after shutdown a node has at most {kept} octets more than a fresh one");
     assert!(failed.is_empty(), "{} of {count} fail: {failed:?}", failed.len());
 }

@@ -141,7 +141,8 @@ impl Endpoint {
         if let Some(old) = gone.outlasted_by {
             self.shut(now, db, old, Reason::Replaced);
         }
-        if let Some(old) = gone.replaces {
+        // An SA without Child SAs cannot be authenticated anew where childless ones are refused (RFC 6023): once is enough.
+        if let Some(old) = gone.replaces.filter(|old| self.index.get(*old).is_some_and(|sa| !policies(sa).is_empty())) {
             self.with(now, db, old, |sa, cx| sa.postpone_reauth(cx));
         }
         let (Some(policies), Some(peer)) = (&gone.rebirth, gone.core.peer) else { return };
