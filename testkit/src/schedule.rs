@@ -194,7 +194,6 @@ impl Schedule {
 
 /// Ways to make a setting more like the default one.
 fn plainer() -> [fn(&mut Setting); 11] {
-    let _ = Setting::default();
     [
         |s| s.nat = None,
         |s| s.window = 1,

@@ -268,7 +268,7 @@ fn updates_are_heeded_after_a_rekeying() {
     let mut sim = Sim::new(31);
     let (a, b) = pair(&mut sim);
     sim.bring_up(a, b);
-    let mut turn = |sim: &mut Sim, new: &str, old: &str| {
+    let turn = |sim: &mut Sim, new: &str, old: &str| {
         sim.add_address(b, ip(new));
         sim.remove_address(b, ip(old));
         set(sim, b, &[new]);
