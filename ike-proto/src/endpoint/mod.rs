@@ -16,6 +16,7 @@ pub mod show;
 mod succession;
 
 pub use gate::Gate;
+pub use retry::LastEnd;
 pub use show::{ChildSnapshot, SaSnapshot};
 
 use crate::config::Config;
@@ -314,6 +315,7 @@ impl Endpoint {
         use ravelin_sa_db::pad::Uniqueness;
         let Some(peer) = self.index.get(id).and_then(|sa| sa.core.peer) else { return };
         self.index.peer_up(peer, id);
+        self.retries.up(peer);
         let Some(uniqueness) = self.index.get(id).map(|sa| sa.core.profile.uniqueness) else { return };
         // Not those that are on their way out already.
         let others: Vec<IkeSaId> = self
