@@ -44,8 +44,7 @@ impl IkeSa {
             self.core.opening.message1.clone_from(first);
         }
         // The next request of a chain may come when a wider window is full: it waits (RFC 7296 §2.3).
-        let mut flying =
-            Flying { message_id, datagrams, sent: 0, next_at: ravelin_sa_db::Instant::NEVER, inflight };
+        let mut flying = Flying { message_id, datagrams, sent: 0, next_at: ravelin_sa_db::Instant::NEVER, inflight };
         if self.send.is_open(message_id) {
             self.launch_now(cx, &mut flying);
         }
