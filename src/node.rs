@@ -376,6 +376,12 @@ impl Node {
         self.plane.stats(child)
     }
 
+    /// Why there is no IKE SA with a peer any more.
+    #[must_use]
+    pub fn last_end(&self, peer: PeerId) -> Option<&ravelin_ike_proto::endpoint::LastEnd> {
+        self.endpoint.last_end(peer)
+    }
+
     /// What came in, by what became of it.
     #[must_use]
     pub fn counters(&self) -> Counters {

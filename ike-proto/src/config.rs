@@ -92,8 +92,6 @@ pub struct Config {
     pub half_open_lifetime: Duration,
     /// IKE SAs in total.
     pub max_sas: u32,
-    /// How long to wait for a better answer after an unauthenticated error (RFC 7296 §2.21.1).
-    pub error_grace: Duration,
     /// Answers outside an SA (INVALID_IKE_SPI, INVALID_MAJOR_VERSION) per second.
     pub stray_answers_per_second: u32,
     /// Largest IP packet that carries an IKE fragment, in octets (RFC 7383 §2.5.1).
@@ -146,7 +144,6 @@ impl Default for Config {
             half_open_per_source: 64,
             half_open_lifetime: Duration::from_secs(30),
             max_sas: 1_000_000,
-            error_grace: Duration::from_secs(8),
             stray_answers_per_second: 10,
             fragment_size: 1280,
             prefer_own: true,

@@ -27,6 +27,34 @@ impl Sim {
         }
     }
 
+    /// Rekeys the established IKE SAs of one host with another.
+    pub fn rekey(&mut self, from: Host, to: Host) {
+        let text = format!("{} rekeys its IKE SAs with {}", self.name(from), self.name(to));
+        self.say(text);
+        for id in self.ike_sas(from, to) {
+            // One that is not established, or is replaced already, is left alone.
+            let _ = self.with_node(from, |node, now| node.rekey(now, id));
+        }
+    }
+
+    /// Rekeys all Child SAs of a host.
+    pub fn rekey_children(&mut self, host: Host) {
+        let text = format!("{} rekeys its Child SAs", self.name(host));
+        self.say(text);
+        for child in self.children(host) {
+            let _ = self.with_node(host, |node, now| node.rekey_child(now, child.id));
+        }
+    }
+
+    /// Authenticates the established IKE SAs of one host with another anew.
+    pub fn reauth(&mut self, from: Host, to: Host) {
+        let text = format!("{} reauthenticates with {}", self.name(from), self.name(to));
+        self.say(text);
+        for id in self.ike_sas(from, to) {
+            let _ = self.with_node(from, |node, now| node.reauth(now, id));
+        }
+    }
+
     /// Asks whether the peer lives, on every IKE SA with it.
     pub fn probe(&mut self, from: Host, to: Host) {
         let text = format!("{} probes {}", self.name(from), self.name(to));

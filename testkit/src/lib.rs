@@ -30,6 +30,7 @@ pub mod packet;
 pub mod pair;
 pub mod record;
 pub mod schedule;
+pub mod setting;
 mod sim;
 mod time;
 mod traffic;

@@ -134,6 +134,27 @@ impl Sim {
         self.host_mut(host).addrs.retain(|a| *a != addr);
     }
 
+    /// The outer addresses of a host.
+    #[must_use]
+    pub fn addresses(&self, host: Host) -> &[IpAddr] {
+        &self.host(host).addrs
+    }
+
+    /// What the node of a host and a fresh one with the same databases weigh by `heap`, which says how many octets are
+    /// allocated now. The host then has the fresh one.
+    pub fn weigh(&mut self, host: Host, heap: &dyn Fn() -> usize) -> (usize, usize) {
+        let mut one = || {
+            let h = self.host(host);
+            let db = Db { pad: h.node.db().pad.clone(), spd: h.node.db().spd.clone(), ..Db::default() };
+            let fresh = self.new_node(host, 0, &h.config.clone(), db);
+            let old = std::mem::replace(&mut self.host_mut(host).node, fresh);
+            let before = heap();
+            drop(old);
+            before.saturating_sub(heap())
+        };
+        (one(), one())
+    }
+
     /// The NAT box before a host.
     #[must_use]
     pub fn nat_of(&self, host: Host) -> Option<NatBox> {

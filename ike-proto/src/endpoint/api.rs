@@ -3,7 +3,6 @@
 use super::Endpoint;
 use crate::ask::{Answer, Ticket};
 use crate::error::{ApiError, Reason};
-use crate::exchange::Cx;
 use crate::ids::IkeSaId;
 use crate::sa::{Birth, IkeSa, Intent, Lifecycle};
 use alloc::boxed::Box;
@@ -70,22 +69,8 @@ impl Endpoint {
         let birth = Birth { id: IkeSaId(self.next_sa), spi: self.free_spi(), profile, path };
         let id = birth.id;
         self.next_sa = self.next_sa.saturating_add(1);
-        let mut effects = Vec::new();
-        let mut cx = Cx {
-            now,
-            config: &self.config,
-            db,
-            crypto: &self.crypto,
-            rng: self.rng.as_mut(),
-            out: &mut self.out,
-            next_child: &mut self.next_child,
-            next_sa: &mut self.next_sa,
-            ike_spis: self.index.spis(),
-            effects: &mut effects,
-            addresses: &self.addresses,
-            peers_up: self.index.peers(),
-        };
-        let sa = IkeSa::initiate(&mut cx, birth, peer, first).map_err(|_| ApiError::NoProposal)?;
+        let sa = self.newborn(now, db, |cx| IkeSa::initiate(cx, birth, peer, first));
+        let sa = sa.map_err(|_| ApiError::NoProposal)?;
         self.index.insert(Box::new(sa), &self.config);
         Ok(id)
     }
@@ -166,6 +151,7 @@ impl Endpoint {
     /// Deletes everything and takes nothing new. The endpoint is done when [`Endpoint::is_empty`].
     pub fn shutdown(&mut self, now: Now, db: &Db) {
         self.closing = true;
+        self.retries.clear();
         let all: Vec<IkeSaId> = self.index.iter().map(|sa| sa.core.id).collect();
         for id in all {
             self.with(now, db, id, |sa, cx| sa.shut(cx, Reason::ShuttingDown));

@@ -6,7 +6,7 @@ use crate::config::CookiePolicy;
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::sa_init::Refusal;
-use crate::exchange::{Cx, Inbound, notify};
+use crate::exchange::{Inbound, notify};
 use crate::ids::IkeSaId;
 use crate::registry::{ExchangeType, NotifyType};
 use crate::sa::{Birth, IkeSa, codec};
@@ -171,22 +171,7 @@ impl Endpoint {
         msg: &Inbound<'_>,
         proved: bool,
     ) -> Result<(), crate::exchange::sa_init::Refusal> {
-        let mut effects = Vec::new();
-        let mut cx = Cx {
-            now,
-            config: &self.config,
-            db,
-            crypto: &self.crypto,
-            rng: self.rng.as_mut(),
-            out: &mut self.out,
-            next_child: &mut self.next_child,
-            next_sa: &mut self.next_sa,
-            ike_spis: self.index.spis(),
-            effects: &mut effects,
-            addresses: &self.addresses,
-            peers_up: self.index.peers(),
-        };
-        let sa = IkeSa::respond(&mut cx, birth, msg, proved)?;
+        let sa = self.newborn(now, db, |cx| IkeSa::respond(cx, birth, msg, proved))?;
         self.next_sa = self.next_sa.saturating_add(1);
         self.gate.entered(msg.path.remote.ip());
         self.index.insert(Box::new(sa), &self.config);

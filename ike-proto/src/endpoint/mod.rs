@@ -16,6 +16,7 @@ pub mod show;
 mod succession;
 
 pub use gate::Gate;
+pub use retry::LastEnd;
 pub use show::{ChildSnapshot, SaSnapshot};
 
 use crate::config::Config;
@@ -26,7 +27,7 @@ use crate::registry::{ExchangeType, NotifyType, ProtocolId};
 use crate::sa::{IkeSa, Lifecycle, Outcome, Why, codec};
 use crate::wire::message::encode_clear;
 use crate::wire::payload::{Notify, Payload};
-use crate::wire::{Envelope, Flags, HEADER_LEN, Header, WireError};
+use crate::wire::{Envelope, Flags, HEADER_LEN, Header, WireError, rules};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -58,6 +59,8 @@ pub struct Counters {
     pub unexpected: u64,
     /// Messages that did not open.
     pub not_authentic: u64,
+    /// Unprotected notifies about an IKE SA, which anybody can send: at most a reason to ask whether the peer lives.
+    pub hints: u64,
     /// Messages that were taken.
     pub handled: u64,
     /// Answers that were repeated.
@@ -136,8 +139,14 @@ impl Endpoint {
             self.stray(now, path, &header);
             return;
         };
-        if envelope.protected.is_none() || !envelope.clear.is_empty() {
+        let sealed = envelope.protected.is_some();
+        if rules::check_clear(header.exchange, header.is_response(), sealed, &envelope.clear).is_err() {
             self.counters.malformed = self.counters.malformed.saturating_add(1);
+            return;
+        }
+        if !sealed {
+            self.counters.hints = self.counters.hints.saturating_add(1);
+            self.with(now, db, id, |sa, cx| sa.hint(cx));
             return;
         }
         let outcome = self.with(now, db, id, |sa, cx| sa.handle_protected(cx, path, &envelope, bytes));
@@ -258,6 +267,25 @@ impl Endpoint {
         Some(result)
     }
 
+    /// Lends the world to an IKE SA that is being made. What it leaves for others is about SAs that are not there yet.
+    fn newborn<R>(&mut self, now: Now, db: &Db, f: impl FnOnce(&mut Cx<'_>) -> R) -> R {
+        let mut effects = Vec::new();
+        f(&mut Cx {
+            now,
+            config: &self.config,
+            db,
+            crypto: &self.crypto,
+            rng: self.rng.as_mut(),
+            out: &mut self.out,
+            next_child: &mut self.next_child,
+            next_sa: &mut self.next_sa,
+            ike_spis: self.index.spis(),
+            effects: &mut effects,
+            addresses: &self.addresses,
+            peers_up: self.index.peers(),
+        })
+    }
+
     /// After an SA was touched: its deadline, its place in the indexes, and what concerns others.
     fn settle(&mut self, now: Now, db: &Db, id: IkeSaId, effects: Vec<Effect>) {
         let half_open_before = self.index.was_half_open(id);
@@ -287,6 +315,7 @@ impl Endpoint {
         use ravelin_sa_db::pad::Uniqueness;
         let Some(peer) = self.index.get(id).and_then(|sa| sa.core.peer) else { return };
         self.index.peer_up(peer, id);
+        self.retries.up(peer);
         let Some(uniqueness) = self.index.get(id).map(|sa| sa.core.profile.uniqueness) else { return };
         // Not those that are on their way out already.
         let others: Vec<IkeSaId> = self

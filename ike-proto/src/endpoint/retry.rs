@@ -2,7 +2,7 @@
 //! that died or closed a Child SA are called again or waited for with a trap, and policies are started with the endpoint.
 
 use super::Endpoint;
-use crate::error::ApiError;
+use crate::error::{ApiError, Reason};
 use crate::exchange::down::{Cause, Down};
 use crate::ids::IkeSaId;
 use crate::sa::Intent;
@@ -14,6 +14,17 @@ use ravelin_sa_db::{Db, Instant, Now, PeerId, PolicyId};
 
 /// Retries per call; the deadline then says "now".
 const MAX_RETRIES: usize = 256;
+
+/// Why there is no IKE SA with a peer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LastEnd {
+    /// When the last one ended, or the last attempt.
+    pub at: Instant,
+    /// Why.
+    pub reason: Reason,
+    /// As an attempt of ours: its number, from 1; else 0.
+    pub tries: u32,
+}
 
 #[derive(Debug)]
 struct Retry {
@@ -28,11 +39,23 @@ pub(super) struct Retries {
     waiting: BTreeMap<(Instant, u64), Retry>,
     number: u64,
     trapped: BTreeSet<PolicyId>,
+    ended: BTreeMap<PeerId, LastEnd>,
 }
 
 impl Retries {
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.waiting.keys().next().map(|(at, _)| *at)
+    }
+
+    /// An IKE SA with the peer is up.
+    pub(super) fn up(&mut self, peer: PeerId) {
+        self.ended.remove(&peer);
+    }
+
+    /// Nothing is tried any more.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.trapped.clear();
     }
 
     fn add(&mut self, at: Instant, retry: Retry) {
@@ -42,6 +65,12 @@ impl Retries {
 }
 
 impl Endpoint {
+    /// Why the last IKE SA or attempt with a peer ended; `None` when one was established since, or none was tried.
+    #[must_use]
+    pub fn last_end(&self, peer: PeerId) -> Option<&LastEnd> {
+        self.retries.ended.get(&peer)
+    }
+
     /// Begins everything whose policy says so ([`StartAction::Start`]). Peers without an address are left to themselves.
     pub fn start(&mut self, now: Now, db: &Db) {
         let wanted =
@@ -73,6 +102,8 @@ impl Endpoint {
 
     /// An IKE SA or attempt ended.
     pub(super) fn went_down(&mut self, now: Now, db: &Db, down: Down) {
+        let end = LastEnd { at: now.mono, reason: down.reason.clone(), tries: down.tries };
+        self.retries.ended.insert(down.peer, end);
         if self.closing {
             return;
         }

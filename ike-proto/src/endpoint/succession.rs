@@ -3,7 +3,8 @@
 
 use super::Endpoint;
 use crate::error::{ApiError, Reason};
-use crate::exchange::{Effect, Fate, informational};
+use crate::event::Event;
+use crate::exchange::{Effect, Fate, configure, informational};
 use crate::ids::{IkeSaId, Role};
 use crate::sa::{IkeSa, Intent, Lifecycle};
 use alloc::boxed::Box;
@@ -24,6 +25,16 @@ impl Endpoint {
                 }
             }
             Effect::Inherit { heir, children, leases } => {
+                if self.index.get(heir).is_none() {
+                    // The peer deleted the new SA before the old one: everything in it is gone.
+                    self.with(now, db, id, |sa, cx| {
+                        (sa.core.children, sa.core.leases) = (children, leases);
+                        informational::remove_children(cx, &mut sa.core, &Reason::IkeSaGone);
+                        configure::release(cx, &mut sa.core);
+                        cx.out.event(Event::Closed { sa: heir, peer: sa.core.peer, reason: Reason::PeerDeleted });
+                    });
+                    return;
+                }
                 let wishes = self.with(now, db, id, |sa, _| sa.take_estate()).unwrap_or_default();
                 for child in &children {
                     self.index.child_up(child.id, heir);
@@ -130,7 +141,8 @@ impl Endpoint {
         if let Some(old) = gone.outlasted_by {
             self.shut(now, db, old, Reason::Replaced);
         }
-        if let Some(old) = gone.replaces {
+        // An SA without Child SAs cannot be authenticated anew where childless ones are refused (RFC 6023): once is enough.
+        if let Some(old) = gone.replaces.filter(|old| self.index.get(*old).is_some_and(|sa| !policies(sa).is_empty())) {
             self.with(now, db, old, |sa, cx| sa.postpone_reauth(cx));
         }
         let (Some(policies), Some(peer)) = (&gone.rebirth, gone.core.peer) else { return };

@@ -110,6 +110,9 @@ impl ChildOffer {
         draft.push(Payload::TsInitiator(to_wire(&self.local_ts)));
         draft.push(Payload::TsResponder(to_wire(&self.remote_ts)));
         draft.extend(self.policy.protect().into_iter().flat_map(|p| mode_notifies(p, self.mode)));
+        if carries_fragments(self.mode, &self.local_ts, &self.remote_ts) {
+            draft.push(notify(NotifyType::NON_FIRST_FRAGMENTS_ALSO, Vec::new()));
+        }
         draft
     }
 
@@ -131,6 +134,9 @@ pub fn offer(
     packet: Option<PacketKey>,
     with_ke: bool,
 ) -> Result<(ChildOffer, Draft), Reason> {
+    if is_full(cx, core) {
+        return Err(Reason::Limit { what: "Child SAs per IKE SA" });
+    }
     let policy = protecting(cx, policy)?;
     let fixed = !policy.local.is_empty() && !policy.remote.is_empty();
     let (mut local_ts, mut remote_ts) =
@@ -225,6 +231,13 @@ fn lead_with(list: &mut Vec<TrafficSelector>, addr: ::core::net::IpAddr, protoco
     if list.first() != Some(&own) {
         list.insert(0, own);
     }
+}
+
+/// True when non-first fragments, which have no ports, pass the selectors of a tunnel as they are. Then we ask for them
+/// and agree to them; on SAs with ports we do neither, and they are not sent (RFC 4301 §7.3).
+fn carries_fragments(mode: Mode, local: &[TrafficSelector], remote: &[TrafficSelector]) -> bool {
+    let portless = |ts: &TrafficSelector| ts.ports.is_any() || ts.ports == PortRange::Opaque;
+    mode == Mode::Tunnel && local.iter().chain(remote).all(portless)
 }
 
 fn mode_notifies(protect: &Protect, mode: Mode) -> Draft {
@@ -335,6 +348,14 @@ pub fn answer(
     Ok(draft)
 }
 
+/// True when the IKE SA has as many Child SAs as it may; those that are replaced already do not count.
+#[must_use]
+pub fn is_full(cx: &Cx<'_>, core: &SaCore) -> bool {
+    let limit = cx.config.max_children.min(core.profile.max_children);
+    let there = core.children.iter().filter(|c| c.state == ChildState::Installed && c.successor.is_none()).count();
+    there.saturating_add(core.unfinished.len()) >= usize::from(limit)
+}
+
 /// What a responder has agreed to, before there are keys.
 #[derive(Debug)]
 pub struct Prepared {
@@ -358,8 +379,7 @@ pub fn prepare(
     old: Option<ChildId>,
     with_ke: bool,
 ) -> Result<Prepared, ChildFailure> {
-    let there = core.children.len().saturating_add(core.unfinished.len());
-    if old.is_none() && there >= usize::from(cx.config.max_children) {
+    if old.is_none() && is_full(cx, core) {
         return Err(ChildFailure::new(NotifyType::NO_ADDITIONAL_SAS, Reason::Limit { what: "Child SAs per IKE SA" }));
     }
     let p = &msg.payloads;
@@ -405,6 +425,11 @@ pub fn prepare(
     draft.extend(mode_notifies(protect, mode));
     if more {
         draft.push(notify(NotifyType::ADDITIONAL_TS_POSSIBLE, Vec::new()));
+    }
+    if p.notify(NotifyType::NON_FIRST_FRAGMENTS_ALSO).is_some()
+        && carries_fragments(mode, &narrowed.local, &narrowed.remote)
+    {
+        draft.push(notify(NotifyType::NON_FIRST_FRAGMENTS_ALSO, Vec::new()));
     }
     let plan =
         Plan { policy: Arc::clone(&policy), spi_in, chosen, narrowed, mode, initiator: false, tfc: tfc_allowed(msg) };
@@ -706,5 +731,20 @@ fn one_from_wire(ts: &Ts) -> Option<TrafficSelector> {
             ports: ports(*start_port, *end_port)?,
         }),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4301 §7: a later fragment passes where ports do not matter, and where they are OPAQUE.
+    #[test]
+    fn fragments_pass_where_there_are_no_ports() {
+        let ts = |s: &str| alloc::vec![s.parse::<TrafficSelector>().unwrap()];
+        let (any, opaque, web) = (ts("10.0.1.0/24"), ts("10.0.1.0/24[tcp/opaque]"), ts("10.0.2.0/24[tcp/80]"));
+        assert!(carries_fragments(Mode::Tunnel, &any, &opaque));
+        assert!(!carries_fragments(Mode::Tunnel, &any, &web));
+        assert!(!carries_fragments(Mode::Transport, &any, &any));
     }
 }

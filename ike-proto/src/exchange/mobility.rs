@@ -43,6 +43,14 @@ pub struct Mobility {
     pub newest_update: Option<u32>,
 }
 
+impl Mobility {
+    /// What a rekeyed IKE SA starts with: all of it but the count of updates, since its message ids begin anew.
+    #[must_use]
+    pub fn inherited(&self) -> Self {
+        Self { newest_update: None, ..self.clone() }
+    }
+}
+
 /// A question of ours about paths, on the wire.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ask {
@@ -61,6 +69,8 @@ pub enum Ask {
         cookie: Vec<u8>,
         /// NAT state of that path, when the peer said it.
         nat: Option<NatState>,
+        /// The update that it is about.
+        update: Option<u32>,
     },
     /// Our list of addresses.
     List,
@@ -187,7 +197,8 @@ pub fn check_route(cx: &mut Cx<'_>, core: &mut SaCore) -> (InFlight, Draft) {
     let nat = core.mobility.check_due.take().flatten();
     let cookie = cx.random(COOKIE_LEN);
     let draft = alloc::vec![notify(NotifyType::COOKIE2, cookie.clone())];
-    (InFlight::Mobike(Box::new(Ask::Route { path: core.path, cookie, nat })), draft)
+    let update = core.mobility.newest_update;
+    (InFlight::Mobike(Box::new(Ask::Route { path: core.path, cookie, nat, update })), draft)
 }
 
 /// Tells which addresses we have.
@@ -199,10 +210,14 @@ pub fn announce(cx: &mut Cx<'_>, core: &mut SaCore) -> (InFlight, Draft) {
 
 /// Takes the answer to any of these.
 pub fn answered(cx: &mut Cx<'_>, core: &mut SaCore, ask: Ask, msg: &Inbound<'_>) -> Step {
+    let mut overtaken = false;
     let (path, cookie, nat) = match ask {
         Ask::List => return Step::Done,
         Ask::Update { path, cookie } => (path, cookie, None),
-        Ask::Route { path, cookie, nat } => (path, cookie, Some(nat)),
+        Ask::Route { path, cookie, nat, update } => {
+            overtaken = core.mobility.newest_update != update;
+            (path, cookie, Some(nat))
+        }
     };
     let refusal = [NotifyType::UNACCEPTABLE_ADDRESSES, NotifyType::UNEXPECTED_NAT_DETECTED];
     if let Some(no) = refusal.into_iter().find(|k| msg.notify(*k).is_some()) {
@@ -215,7 +230,7 @@ pub fn answered(cx: &mut Cx<'_>, core: &mut SaCore, ask: Ask, msg: &Inbound<'_>)
         let detail = "COOKIE2 did not come back as it was sent (RFC 4555 section 3.7)".into();
         return Step::FailAndTell(Reason::Unexpected { detail }, Some(NotifyType::INVALID_SYNTAX));
     }
-    if core.path != path || core.mobility.update_due || core.mobility.check_due.is_some() {
+    if core.path != path || overtaken || core.mobility.update_due || core.mobility.check_due.is_some() {
         // The path changed again meanwhile; the next question is under way.
         return Step::Done;
     }
@@ -282,6 +297,8 @@ fn take_update(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
         core.path = msg.path;
         core.mobility.check_due = Some(nat);
     } else {
+        // A check that is still due is about an older update, and what that one said of NATs.
+        core.mobility.check_due = None;
         relocate(cx, core, msg.path, nat);
     }
     Ok(())

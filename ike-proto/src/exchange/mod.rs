@@ -339,7 +339,7 @@ pub enum Step {
     Wait(Resume, Box<Ask>),
     /// Not the answer that was waited for; go on waiting.
     Ignore(InFlight),
-    /// An unauthenticated error: go on waiting for a better answer, but not for long, and do not send again.
+    /// An unauthenticated error, or an answer that cannot be taken: go on as if it had not come, and remember it.
     Doubt(InFlight, Reason),
     /// The IKE SA ends; nothing more is sent.
     Fail(Reason),

@@ -6,6 +6,7 @@
 use super::{Agreed, Cx, Draft, IkeSuite, InFlight, Inbound, Opening, Pending, SaCore, Step, notify};
 use crate::auth::digital_signature;
 use crate::error::Reason;
+use crate::event::Event;
 use crate::ext::ppk::{self, PpkUse};
 use crate::ext::{natd, puzzle, sighash};
 use crate::ids::Role;
@@ -52,6 +53,8 @@ pub struct SaInit {
     solution: Option<PuzzleSolution>,
     /// Retries so far.
     retries: u8,
+    /// The private half is not the one of the public value that was sent last.
+    spent: bool,
     /// The Child SA that this attempt is for.
     first: Option<(PolicyId, Option<PacketKey>)>,
 }
@@ -82,7 +85,8 @@ impl SaInit {
         })?;
         let (secret, public) = key_pair(cx, group)?;
         let ni = cx.random(FIRST_NONCE_LEN);
-        let init = Self { offered, group, secret, public, ni, cookie: None, solution: None, retries: 0, first };
+        let init =
+            Self { offered, group, secret, public, ni, cookie: None, solution: None, retries: 0, spent: false, first };
         let draft = init.draft(cx, core);
         Ok((InFlight::SaInit(Box::new(init)), draft))
     }
@@ -129,6 +133,13 @@ impl SaInit {
                 core.float_if_due(cx);
                 super::intermediate::next_step(cx, core, self.first)
             }
+            Err(reason) if self.spent && self.retries < MAX_RETRIES => {
+                // Our private half is used up: whoever answers next must answer the new public value.
+                (self.spent, self.retries) = (false, self.retries.saturating_add(1));
+                cx.out.event(Event::Noted { sa: Some(core.id), path: msg.path, reason });
+                let draft = self.draft(cx, core);
+                Step::Next(InFlight::SaInit(self), draft)
+            }
             Err(reason) => Step::Doubt(InFlight::SaInit(self), reason),
         }
     }
@@ -161,7 +172,7 @@ impl SaInit {
             return Step::Ignore(InFlight::SaInit(self));
         }
         self.retries = self.retries.saturating_add(1);
-        self.cookie = Some(cookie);
+        (self.cookie, self.spent) = (Some(cookie), false);
         // Without a solution the cookie alone may still be let in (RFC 8019 §7.1.2).
         self.solution = puzzle.and_then(|p| puzzle::solve(cx.crypto, &p));
         let draft = self.draft(cx, core);
@@ -181,7 +192,7 @@ impl SaInit {
         match key_pair(cx, group) {
             Ok((secret, public)) => {
                 self.retries = self.retries.saturating_add(1);
-                (self.group, self.secret, self.public) = (group, secret, public);
+                (self.group, self.secret, self.public, self.spent) = (group, secret, public, false);
                 let draft = self.draft(cx, core);
                 Step::Next(InFlight::SaInit(self), draft)
             }
@@ -211,8 +222,9 @@ impl SaInit {
         check_required(core, &agreed, !chosen.addke.is_empty())?;
         // The private half can be used once, so that all other checks come first; a fresh pair stands in for it, should
         // the peer's value be refused.
-        let (spare, _) = key_pair(cx, self.group)?;
+        let (spare, public) = key_pair(cx, self.group)?;
         let secret = ::core::mem::replace(&mut self.secret, spare);
+        (self.public, self.spent) = (public, true);
         let shared = secret
             .0
             .finish(&parts.ke.data)

@@ -44,8 +44,7 @@ impl IkeSa {
             self.core.opening.message1.clone_from(first);
         }
         // The next request of a chain may come when a wider window is full: it waits (RFC 7296 §2.3).
-        let mut flying =
-            Flying { message_id, datagrams, sent: 0, next_at: ravelin_sa_db::Instant::NEVER, resend: true, inflight };
+        let mut flying = Flying { message_id, datagrams, sent: 0, next_at: ravelin_sa_db::Instant::NEVER, inflight };
         if self.send.is_open(message_id) {
             self.launch_now(cx, &mut flying);
         }
@@ -211,13 +210,14 @@ impl IkeSa {
                 }
             }
             Step::Doubt(inflight, reason) => {
-                cx.out.event(Event::Noted { sa: Some(self.core.id), path: self.core.path, reason: reason.clone() });
-                self.doubt = Some(reason);
-                let Some(mut flying) = flying else { return };
-                let grace = cx.now.mono + cx.config.error_grace;
-                flying.resend = false;
-                flying.next_at = if flying.sent == 0 { grace } else { flying.next_at.min(grace) };
-                self.send.launch(flying.back(inflight));
+                // Anybody may have sent it: the tries go on, and it is reported when they run out (RFC 7296 §2.21.1).
+                if self.doubt.as_ref() != Some(&reason) {
+                    cx.out.event(Event::Noted { sa: Some(self.core.id), path: self.core.path, reason: reason.clone() });
+                    self.doubt = Some(reason);
+                }
+                if let Some(flying) = flying {
+                    self.send.launch(flying.back(inflight));
+                }
             }
             Step::Fail(reason) => self.close(cx, reason),
             Step::FailAndTell(reason, kind) => {
@@ -235,21 +235,20 @@ pub(super) struct Answer {
     pub(super) datagrams: Vec<Vec<u8>>,
     pub(super) sent: u32,
     pub(super) next_at: ravelin_sa_db::Instant,
-    pub(super) resend: bool,
 }
 
 impl Answer {
     /// Puts the request back on the wire.
     fn back(self, inflight: InFlight) -> Flying {
-        let Self { message_id, datagrams, sent, next_at, resend } = self;
-        Flying { message_id, datagrams, sent, next_at, resend, inflight }
+        let Self { message_id, datagrams, sent, next_at } = self;
+        Flying { message_id, datagrams, sent, next_at, inflight }
     }
 }
 
 impl Flying {
     /// Takes the exchange out.
     pub(super) fn split(self) -> (InFlight, Answer) {
-        let Self { message_id, datagrams, sent, next_at, resend, inflight } = self;
-        (inflight, Answer { message_id, datagrams, sent, next_at, resend })
+        let Self { message_id, datagrams, sent, next_at, inflight } = self;
+        (inflight, Answer { message_id, datagrams, sent, next_at })
     }
 }

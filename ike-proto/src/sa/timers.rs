@@ -36,6 +36,9 @@ pub enum Why {
     Nothing,
 }
 
+/// A hint that the peer is gone starts a question only after it was silent for so long.
+const HINT_AFTER: Duration = Duration::from_secs(2);
+
 /// How long fragments of one message are kept.
 const REASSEMBLY_TIME: Duration = Duration::from_secs(30);
 
@@ -154,6 +157,15 @@ impl IkeSa {
         if due { self.last_heard + delay } else { Instant::NEVER }
     }
 
+    /// Somebody says that the peer has lost this SA: worth a question, if the peer was silent for a while, and nothing
+    /// more (RFC 7296 §2.4, §2.21.4).
+    pub(crate) fn hint(&mut self, cx: &mut Cx<'_>) {
+        let quiet = cx.now.mono.since(self.last_heard) >= HINT_AFTER;
+        if self.life == Lifecycle::Established && self.send.is_idle() && quiet {
+            self.want(cx, Intent::Liveness { asked: false });
+        }
+    }
+
     fn keepalive_at(&self) -> Instant {
         let delay = self.core.profile.times.keepalive;
         let due = self.life == Lifecycle::Established && self.core.agreed.nat.local && !delay.is_zero();
@@ -198,7 +210,7 @@ impl IkeSa {
             let Some(flying) = self.send.get(message_id) else { continue };
             let sent = flying.sent;
             let tries = cx.config.retransmit.tries;
-            if !flying.resend || (sent > tries && !self.gets_more_time(cx, flying)) {
+            if sent > tries && !self.gets_more_time(cx, flying) {
                 self.give_up(cx, message_id);
                 return;
             }

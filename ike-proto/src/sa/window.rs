@@ -17,8 +17,6 @@ pub struct Flying {
     pub sent: u32,
     /// When to send again or give up.
     pub next_at: Instant,
-    /// False once an unauthenticated error came and only the timer is awaited (RFC 7296 §2.21.1).
-    pub resend: bool,
     /// What the answer will be given to.
     pub inflight: InFlight,
 }
@@ -59,7 +57,7 @@ impl SendWindow {
 
     /// Takes a request that waited for the window and may now be sent.
     pub fn take_waiting(&mut self) -> Option<Flying> {
-        let at = self.flying.iter().position(|f| f.sent == 0 && f.resend && self.is_open(f.message_id))?;
+        let at = self.flying.iter().position(|f| f.sent == 0 && self.is_open(f.message_id))?;
         Some(self.flying.swap_remove(at))
     }
 

@@ -1,7 +1,7 @@
 //! One side renews, the other follows: by call, by time, by volume, with and without a key exchange.
 
 use crate::world::World;
-use ravelin_ike_proto::Event;
+use ravelin_ike_proto::{Event, Reason};
 use ravelin_sa_db::proposal::{Proposal, ProposalProtocol};
 use ravelin_sa_db::{Instant, Report};
 use std::time::Duration;
@@ -203,7 +203,11 @@ fn a_window_above_one_carries_several_requests_at_once() {
 
 #[test]
 fn a_full_peer_refuses_new_pairs_and_still_rekeys() {
-    let mut w = World::up(10, |_, _, c, _| c.max_children = 1);
+    let side = std::cell::Cell::new(0);
+    let mut w = World::up(10, |p, _, _, _| {
+        side.set(side.get() + 1);
+        p.max_children = if side.get() == 2 { 1 } else { 64 };
+    });
     let (peer, now) = (w.sides[0].peer, w.now());
     let second = w.sides[0].db.spd.policies_of(peer).nth(1).unwrap().id;
     let (child, side) = (w.child(0), &mut w.sides[0]);
@@ -215,6 +219,14 @@ fn a_full_peer_refuses_new_pairs_and_still_rekeys() {
     let refused =
         |e: &Event| matches!(e, Event::ChildRefused { reason, .. } if reason.to_string().contains("NO_ADDITIONAL_SAS"));
     assert_eq!((w.event(0, refused), w.event(0, child_rekeyed), w.count(second)), (1, 1, 0));
+    // The full side does not even ask.
+    let (peer, now) = (w.sides[1].peer, w.now());
+    let side = &mut w.sides[1];
+    side.endpoint.initiate(now, &side.db, peer, Some(second)).unwrap();
+    w.collect();
+    assert!(w.flight.is_empty());
+    let limit = |e: &Event| matches!(e, Event::ChildRefused { reason: Reason::Limit { .. }, .. });
+    assert_eq!(w.event(1, limit), 1);
 }
 
 #[test]

@@ -307,6 +307,8 @@ pub struct Peer {
     pub mobike: bool,
     /// An IKE SA without Child SA may be set up (RFC 6023).
     pub childless: Childless,
+    /// Child SAs on one IKE SA with the peer, replaced ones aside; at most what the endpoint's own limit says.
+    pub max_children: u16,
     /// Attempts to bring an IKE SA up, the first included, before it is given up; 0: for ever.
     pub keying_tries: u32,
     /// Times of the IKE SA.
@@ -350,6 +352,7 @@ impl Peer {
             fragmentation: true,
             mobike: true,
             childless: Childless::default(),
+            max_children: u16::MAX,
             keying_tries: 1,
             times: IkeTimes::default(),
         }

@@ -23,6 +23,8 @@ fn b_dies(sim: &mut Sim, a: Host, b: Host) {
     sim.power_off(b);
     sim.run_until(secs(200), "a gives b up", |sim| sim.established(a).is_empty());
     assert!(matches!(sim.closed_because(a), Some(Reason::Silent { .. })));
+    let peer = sim.connection(a, b).0;
+    assert!(matches!(sim.node(a).last_end(peer), Some(end) if matches!(end.reason, Reason::Silent { .. })));
     sim.restart(b);
 }
 
@@ -44,6 +46,7 @@ fn a_dead_peer_is_called_again() {
     b_dies(&mut sim, a, b);
     sim.run_until(secs(30), "up again", |sim| sim.is_up(a, b));
     sim.expect_ping(a, b);
+    assert_eq!(sim.node(a).last_end(sim.connection(a, b).0), None);
 }
 
 #[test]

@@ -155,3 +155,20 @@ fn spis_say_which_endpoint_they_belong_to() {
     }
     assert!(ike >= 1 && esp >= 1);
 }
+
+/// Found by random schedules (seed 4460): an IKE SA that lost its Child SAs was authenticated anew for ever, though the
+/// peer makes none without.
+#[test]
+fn an_empty_ike_sa_is_not_authenticated_anew_for_ever() {
+    let mut sim = Sim::new(10);
+    let (a, b) = Pair::new().both(|s| s.peer.childless = Childless::Never).build(&mut sim);
+    sim.bring_up(a, b);
+    let child = sim.children(a)[0].id;
+    sim.with_node(a, |node, now| node.delete_child(now, child)).unwrap();
+    sim.run_for(secs(1));
+    sim.record();
+    sim.reauth(a, b);
+    sim.run_for(secs(300));
+    let inits = sim.trace().filter(|e| e.message.is_request(ExchangeType::IKE_SA_INIT)).count();
+    assert_eq!((inits, sim.sas(b).len()), (1, 1));
+}

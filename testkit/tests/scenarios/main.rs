@@ -3,14 +3,15 @@
 
 mod bad_network;
 mod comes_up;
+mod crossings;
 mod deterministic;
 mod hostile;
 mod liveness;
 mod nat;
 mod puzzles;
 mod refusals;
+mod rekey;
 mod retries;
-mod schedules;
 mod simultaneous;
 mod strangers;
 mod traffic;

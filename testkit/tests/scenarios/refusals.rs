@@ -4,13 +4,14 @@ use ravelin::db::ProposalProtocol::{Esp, Ike};
 use ravelin::db::{Identity, Proposal};
 use ravelin::ike::registry::NotifyType;
 use ravelin::{Event, Reason};
-use ravelin_testkit::{Host, Pair, Sim, pair, secs};
+use ravelin_testkit::{Host, Message, Pair, Sim, pair, secs};
 
 fn attempt(change: impl FnOnce(Pair) -> Pair) -> (Sim, Host, Host) {
     let mut sim = Sim::new(1);
     let (a, b) = change(Pair::new()).build(&mut sim);
     sim.initiate(a, b);
-    sim.run_for(secs(60));
+    // Unauthenticated errors are believed when the tries run out.
+    sim.run_for(secs(170));
     (sim, a, b)
 }
 
@@ -49,6 +50,34 @@ fn no_common_ike_proposal() {
     assert!(matches!(sim.noted(b), Some(Reason::NoProposal { .. })), "{:?}", sim.events(b));
     sim.assert_down(a);
     sim.assert_down(b);
+}
+
+/// An error that anybody can send does not end an attempt (RFC 7296 §2.21.1); nor does a public value that is none.
+#[test]
+fn a_forged_refusal_does_not_end_an_attempt() {
+    let mut sim = Sim::new(4);
+    let (a, b) = Pair::new().build(&mut sim);
+    sim.partition(a, b);
+    let mut request = None;
+    sim.record();
+    sim.initiate(a, b);
+    if let Some(entry) = sim.trace().next() {
+        request = Some(entry.message.clone());
+    }
+    let request = request.expect("a request");
+    for second in 0..60u8 {
+        let mut forged = request.bytes[..8].to_vec();
+        // Responder SPI, a Notify payload alone, version 2, IKE_SA_INIT, a response, message id 0.
+        forged.extend([0, 0, 0, 0, 0, 0, 0, second, 41, 0x20, 34, 0x20, 0, 0, 0, 0, 0, 0, 0, 36]);
+        forged.extend([0, 0, 0, 8, 0, 0, 0, 14]);
+        let (from, to) = (request.to, request.from);
+        sim.inject(Message { from, to, bytes: forged, sender: Some(b), ..request.clone() });
+        sim.run_for(secs(1));
+    }
+    assert!(matches!(sim.noted(a), Some(Reason::PeerRefused { authenticated: false, .. })));
+    assert_eq!(sim.count_events(a, |e| matches!(e, Event::Noted { .. })), 1);
+    sim.heal(a, b);
+    sim.run_until(secs(100), "up", |sim| sim.is_up(a, b));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Strangers (RFC 7296 §2.6): limits on half-open SAs, cookies under load, and nothing left of them afterwards.
 
 use ravelin::ike::config::CookiePolicy;
-use ravelin_testkit::{Fate, Message, Pair, Sim, secs};
+use ravelin::ike::registry::ExchangeType;
+use ravelin_testkit::{Carrier, Fate, Message, Pair, Sim, millis, secs};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -77,4 +78,44 @@ fn a_changed_request_with_the_same_spi_does_not_lock_out_the_good_one() {
     sim.record();
     sim.inject(request);
     assert_eq!(sim.trace().count(), 1, "the good request is answered (RFC 7296 section 2.1)");
+}
+
+/// Anybody can say INVALID_IKE_SPI: the peer is asked, at most every two seconds, and nothing else changes
+/// (RFC 7296 §2.4, §2.21.4).
+#[test]
+fn a_hint_that_an_sa_is_gone_only_asks() {
+    let mut sim = Sim::new(8);
+    let (a, b) = Pair::new().build(&mut sim);
+    sim.bring_up(a, b);
+    sim.run_for(secs(10));
+    let (path, (i, r)) = (sim.sas(a)[0].path, sim.sas(a)[0].spis);
+    // An INFORMATIONAL response of the responder with a Notify payload alone, without protection.
+    let mut bytes = if path.local.port() == 4500 { vec![0; 4] } else { vec![] };
+    bytes.extend([i.to_be_bytes(), r.to_be_bytes()].concat());
+    bytes.extend([41, 0x20, 37, 0x20, 0, 0, 0, 9, 0, 0, 0, 36]);
+    bytes.extend([0, 0, 0, 8, 0, 0, 0, 4]);
+    let hint = Message {
+        number: 0,
+        sent: sim.now(),
+        sender: None,
+        from: path.remote,
+        to: path.local,
+        carrier: Carrier::Udp,
+        bytes,
+    };
+    sim.record();
+    for _ in 0..100 {
+        sim.inject(hint.clone());
+        sim.run_for(millis(50));
+    }
+    assert_eq!(sim.node(a).counters().hints, 100);
+    let asked = sim.trace().filter(|e| e.message.is_request(ExchangeType::INFORMATIONAL)).count();
+    assert!((1..=3).contains(&asked), "{asked} liveness checks in five seconds");
+    sim.assert_up(a, b);
+    // The peer has lost everything and the question shows it.
+    sim.power_off(b);
+    sim.run_for(secs(3));
+    sim.inject(hint);
+    sim.run_for(secs(170));
+    sim.assert_down(a);
 }
