@@ -139,8 +139,9 @@ fn rekeyed(test: &str, we_start: bool, suite: &Suite, follow_ups: bool) {
             before = seen;
         }
         std::thread::scope(|s| {
-            let env = [("LAB_SUITE", "forky")];
-            s.spawn(|| lab.run("strongswan-peer.sh", &["ctl", it, "--rekey", what, theirs], &env));
+            let lab = &lab;
+            let theirs = ["ctl", it, "--rekey", what, theirs];
+            s.spawn(move || lab.run("strongswan-peer.sh", &theirs, &[("LAB_SUITE", "forky")]));
             gateway.ask(&["rekey", ours]);
         });
         one_of_each(&lab, &gateway, it);
