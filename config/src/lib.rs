@@ -188,6 +188,7 @@ fn post_quantum(s: &Section<'_>, peer: &mut Peer, db: &mut Db) -> Result<()> {
         (None, None) => {}
     }
     peer.ppk_required = s.parsed("ppk_required", words::YES_NO, peer.ppk.is_some(), words::yes_no)?;
+    peer.ppk_rekey = s.parsed("ppk_rekey", words::YES_NO, false, words::yes_no)?;
     peer.ppk_method =
         s.parsed("ppk_method", "\"either\", \"auth\" or \"intermediate\"", PpkMethod::Either, |t| match t {
             "either" => Some(PpkMethod::Either),

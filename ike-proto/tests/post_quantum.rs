@@ -1,6 +1,7 @@
 //! Post-quantum IKEv2 between two endpoints: additional key exchanges (RFC 9370) over IKE_INTERMEDIATE (RFC 9242),
 //! PPKs (RFC 8784, RFC 9867) in every combination, full-transcript AUTH, and what stripping a notify leads to.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, reason = "compares a table with the document")]
 
 mod endpoints;
 
@@ -9,6 +10,7 @@ use ravelin_crypto::Secret;
 use ravelin_ike_proto::registry::{NotifyType, TransformType};
 use ravelin_ike_proto::wire::Message;
 use ravelin_ike_proto::wire::payload::Payload;
+use ravelin_sa_db::Instant;
 use ravelin_sa_db::pad::{Peer, PpkMethod, TranscriptAuth};
 use ravelin_sa_db::proposal::{Proposal, ProposalProtocol};
 
@@ -69,48 +71,116 @@ fn a_mandatory_additional_exchange_is_never_left_out() {
     assert!(b.story().contains("NoProposal"), "{}", b.story());
 }
 
-/// What one side has for PPKs.
+/// What one side's policy says about PPKs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Has {
-    Nothing,
+    Off,
     Optional,
     Required,
-    /// Required, but another id than the other side's.
-    Unknown,
+}
+
+const SHARED: &[u8] = b"\x02shared-ppk";
+
+/// With `known` the two sides have the same PPK, else each one of its own under a name of its own.
+fn ppk_side_with(me: u8, has: Has, method: PpkMethod, known: bool) -> Side {
+    side_with(me, u64::from(me), |p, _, _, db| {
+        if has == Has::Off {
+            return;
+        }
+        let id = if known { SHARED.to_vec() } else { [b"\x02other".as_slice(), &[me]].concat() };
+        db.pad.secrets.add_ppk(id.clone(), Secret::new(vec![if known { 42 } else { me }; 32]));
+        p.ppk = Some(id);
+        p.ppk_method = method;
+        p.ppk_required = has == Has::Required;
+    })
 }
 
 fn ppk_side(me: u8, has: Has, method: PpkMethod) -> Side {
-    side_with(me, u64::from(me), |p, _, _, db| {
-        if has == Has::Nothing {
-            return;
-        }
-        let id =
-            if has == Has::Unknown { [b"\x02other".as_slice(), &[me]].concat() } else { b"\x02shared-ppk".to_vec() };
-        db.pad.secrets.add_ppk(id.clone(), Secret::new(vec![if has == Has::Unknown { me } else { 42 }; 32]));
-        p.ppk = Some(id);
-        p.ppk_method = method;
-        p.ppk_required = matches!(has, Has::Required | Has::Unknown);
-    })
+    ppk_side_with(me, has, method, true)
+}
+
+/// How an attempt comes out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Out {
+    /// With the PPK in the keys.
+    Ppk,
+    /// Without.
+    Plain,
+    /// The initiator refuses: the responder does not offer what its policy demands.
+    InitiatorRefuses,
+    /// The responder refuses with AUTHENTICATION_FAILED.
+    ResponderRefuses,
+}
+
+/// RFC 8784 §3 and §4, RFC 9867 §3.1: initiator, responder, known PPK or not, and how it comes out by either.
+/// `docs/post-quantum.md` has this table from here.
+#[rustfmt::skip]
+const PPK_TABLE: [(Has, Has, bool, Out, Out); 13] = {
+    use Has::{Off, Optional, Required};
+    use Out::{InitiatorRefuses, Plain, Ppk, ResponderRefuses};
+    [
+        // initiator, responder, same PPK, RFC 8784,       RFC 9867
+        (Off,      Off,      true,  Plain,            Plain),
+        (Off,      Optional, true,  Plain,            Plain),
+        (Off,      Required, true,  ResponderRefuses, ResponderRefuses),
+        (Optional, Off,      true,  Plain,            Plain),
+        (Required, Off,      true,  InitiatorRefuses, InitiatorRefuses),
+        (Optional, Optional, true,  Ppk,              Ppk),
+        (Optional, Required, true,  Ppk,              Ppk),
+        (Required, Optional, true,  Ppk,              Ppk),
+        (Required, Required, true,  Ppk,              Ppk),
+        (Optional, Optional, false, Plain,            Plain),
+        (Optional, Required, false, ResponderRefuses, ResponderRefuses),
+        // RFC 8784: without NO_PPK_AUTH the responder has nothing to check. RFC 9867: the answer names no PPK.
+        (Required, Optional, false, ResponderRefuses, InitiatorRefuses),
+        (Required, Required, false, ResponderRefuses, ResponderRefuses),
+    ]
+};
+
+fn come_out(i: Has, r: Has, known: bool, method: PpkMethod) -> Out {
+    let (mut a, mut b) = (ppk_side_with(1, i, method, known), ppk_side_with(2, r, method, known));
+    a.start(0);
+    run(&mut a, &mut b);
+    let case = format!("{method:?} {i:?} {r:?} known {known}\n{}\n{}", a.story(), b.story());
+    assert_eq!(a.is_up(), b.is_up(), "{case}");
+    assert_eq!(a.is_up(), equal_keys(&a, &b), "{case}");
+    if a.is_up() {
+        let used = |s: &Side| s.endpoint.snapshot(Instant(0))[0].ppk;
+        assert_eq!(used(&a), used(&b), "{case}");
+        return if used(&a) { Out::Ppk } else { Out::Plain };
+    }
+    assert!(a.installed().is_empty() && b.installed().is_empty(), "{case}");
+    // Whoever refuses says why in words; the other side hears AUTHENTICATION_FAILED or nothing.
+    if a.why_closed().contains("AUTHENTICATION_FAILED") {
+        assert!(!b.why_closed().is_empty(), "{case}");
+        return Out::ResponderRefuses;
+    }
+    assert!(a.why_closed().contains("USE_PPK") || a.why_closed().contains("preshared key"), "{case}");
+    Out::InitiatorRefuses
 }
 
 #[test]
 fn ppk_table() {
-    use Has::{Nothing, Optional, Required, Unknown};
-    for method in [PpkMethod::Auth, PpkMethod::Intermediate, PpkMethod::Either] {
-        for i in [Nothing, Optional, Required, Unknown] {
-            for r in [Nothing, Optional, Required, Unknown] {
-                let (mut a, mut b) = (ppk_side(1, i, method), ppk_side(2, r, method));
-                a.start(0);
-                run(&mut a, &mut b);
-                let shared = |h| matches!(h, Optional | Required);
-                let used = shared(i) && shared(r);
-                let demanded = matches!(i, Required | Unknown) || matches!(r, Required | Unknown);
-                let up = used || !demanded;
-                assert_eq!((a.is_up(), b.is_up()), (up, up), "{method:?} {i:?} {r:?}\n{}\n{}", a.story(), b.story());
-                assert_eq!(up, equal_keys(&a, &b), "{method:?} {i:?} {r:?}");
-            }
-        }
+    let mut page = String::from("| initiator | responder | same PPK | RFC 8784 | RFC 9867 |\n|---|---|---|---|---|\n");
+    for (i, r, known, auth, intermediate) in PPK_TABLE {
+        assert_eq!(come_out(i, r, known, PpkMethod::Auth), auth, "RFC 8784: {i:?} {r:?} known {known}");
+        let came = come_out(i, r, known, PpkMethod::Intermediate);
+        assert_eq!(came, intermediate, "RFC 9867: {i:?} {r:?} known {known}");
+        // Who takes either gets RFC 9867, with the same result.
+        assert_eq!(come_out(i, r, known, PpkMethod::Either), intermediate, "either: {i:?} {r:?} known {known}");
+        let both = i != Has::Off && r != Has::Off;
+        let same = if !both {
+            "-"
+        } else if known {
+            "yes"
+        } else {
+            "no"
+        };
+        page += &format!("| {i:?} | {r:?} | {same} | {auth:?} | {intermediate:?} |\n");
     }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/post-quantum.md");
+    let document = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(document.contains(&page), "docs/post-quantum.md does not have this table:\n{page}");
 }
 
 #[test]
@@ -192,17 +262,69 @@ fn stripping_the_offer_of_additional_exchanges_is_detected() {
     assert!(!a.is_up() && b.story().contains("NoProposal"), "{}", b.story());
 }
 
+/// What somebody on the way takes out of IKE_SA_INIT.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Strip {
+    Addke,
+    Intermediate,
+    Transcript,
+    UsePpk,
+    UsePpkInt,
+}
+
+fn with_requirement(me: u8, strip: Strip, required: bool) -> Side {
+    side_with(me, u64::from(me), |p, _, _, db| {
+        let none = if required { "" } else { "-ke1_none" };
+        match strip {
+            Strip::Addke | Strip::Intermediate => {
+                p.proposals = ike(&format!("aes128gcm16-prfsha256-x25519-ke1_mlkem768{none}"));
+            }
+            Strip::Transcript if required => p.transcript_auth = TranscriptAuth::Require,
+            Strip::Transcript => p.transcript_auth = TranscriptAuth::Offer,
+            Strip::UsePpk | Strip::UsePpkInt => {
+                p.ppk = Some(SHARED.to_vec());
+                db.pad.secrets.add_ppk(SHARED.to_vec(), Secret::new(vec![42; 32]));
+                let auth = strip == Strip::UsePpk;
+                p.ppk_method = if auth { PpkMethod::Auth } else { PpkMethod::Intermediate };
+                p.ppk_required = required;
+            }
+        }
+    })
+}
+
+/// Everything that can be required, required by one side or both, taken out of either message: never a tunnel, and
+/// one who requires it is told what is missing.
 #[test]
-fn stripping_the_ppk_notify_is_detected_when_a_ppk_is_required() {
-    for (method, notify) in [(PpkMethod::Auth, NotifyType::USE_PPK), (PpkMethod::Intermediate, NotifyType::USE_PPK_INT)]
-    {
+fn what_policy_requires_cannot_be_stripped_and_the_operator_is_told_which() {
+    use Strip::{Addke, Intermediate, Transcript, UsePpk, UsePpkInt};
+    let what: [(Strip, Option<NotifyType>, Option<TransformType>, &[&str]); 5] = [
+        (Addke, None, Some(TransformType::ADDKE1), &["mlkem768", "ML_KEM_768"]),
+        (
+            Intermediate,
+            Some(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED),
+            None,
+            &["INTERMEDIATE_EXCHANGE_SUPPORTED", "mlkem768"],
+        ),
+        (Transcript, Some(NotifyType::IKE_SA_INIT_FULL_TRANSCRIPT_AUTH), None, &["IKE_SA_INIT_FULL_TRANSCRIPT_AUTH"]),
+        (UsePpk, Some(NotifyType::USE_PPK), None, &["USE_PPK", "post-quantum preshared key"]),
+        (UsePpkInt, Some(NotifyType::USE_PPK_INT), None, &["USE_PPK", "post-quantum preshared key"]),
+    ];
+    let mut failed = String::new();
+    for (strip, notify, transform, words) in what {
         for victim in [1, 2] {
-            let (mut a, mut b) = (ppk_side(1, Has::Required, method), ppk_side(2, Has::Required, method));
-            attack(&mut a, &mut b, victim, Some(notify), None);
-            assert!(!a.is_up() && !b.is_up());
-            assert!(a.story().contains("USE_PPK"), "{}", a.story());
+            for (i, r) in [(true, true), (true, false), (false, true)] {
+                let (mut a, mut b) = (with_requirement(1, strip, i), with_requirement(2, strip, r));
+                attack(&mut a, &mut b, victim, notify, transform);
+                let case = format!("{strip:?} from {victim}, required {i} {r}\n{}\n{}", a.story(), b.story());
+                assert!(!a.is_up() && !b.is_up() && a.installed().is_empty() && b.installed().is_empty(), "{case}");
+                let told = |s: &Side| words.iter().any(|w| s.story().contains(w));
+                if !((i && told(&a)) || (r && told(&b))) {
+                    failed += &format!("nobody who requires it is told: {case}\n");
+                }
+            }
         }
     }
+    assert!(failed.is_empty(), "{failed}");
 }
 
 #[test]

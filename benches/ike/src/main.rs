@@ -3,11 +3,12 @@
 //!
 //! Contenders take turns, a batch each per round; initiators are made outside the clock, and the clock is the processor
 //! time of the one thread that does everything. Figures are medians over the rounds.
-//! `cargo run --release -- [quick] [rate|scale] [markdown file] [directory for plots]`;
+//! `cargo run --release -- [quick] [rate|scale|hybrid] [markdown file] [directory for plots]`;
 //! `… -- loop fast 0` makes handshakes of one provider and suite for ten seconds, for a profiler; `… -- blocks fast`
 //! tells which heap blocks an SA is made of.
 
 mod ceiling;
+mod hybrid;
 mod peers;
 mod plot;
 mod rate;
@@ -46,14 +47,17 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let has = |word: &str| args.iter().any(|a| a == word);
-    let files: Vec<_> = args.iter().filter(|a| !["quick", "rate", "scale"].contains(&a.as_str())).collect();
-    let (quick, all) = (has("quick"), !has("rate") && !has("scale"));
+    let files: Vec<_> = args.iter().filter(|a| !["quick", "rate", "scale", "hybrid"].contains(&a.as_str())).collect();
+    let (quick, all) = (has("quick"), !has("rate") && !has("scale") && !has("hybrid"));
     let mut md = machine();
     let mut bars = Vec::new();
     if all || has("rate") {
         let rows = rate::run(if quick { 5 } else { 25 })?;
         rate::table(&rows, &mut md);
         bars = rows;
+    }
+    if all || has("hybrid") {
+        hybrid::run(if quick { 5 } else { 25 }, &mut md)?;
     }
     if all || has("scale") {
         let counts: &[usize] = if quick { &[1_000, 10_000] } else { &[1_000, 10_000, 100_000] };

@@ -40,6 +40,15 @@ pub struct World {
     now: u64,
 }
 
+/// What one handshake sends, both sides together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Traffic {
+    /// Datagrams.
+    pub datagrams: usize,
+    /// Octets of their UDP payloads.
+    pub octets: usize,
+}
+
 /// A node with one PAD entry and one policy for each handshake of a batch.
 pub struct Initiator {
     /// The node.
@@ -110,6 +119,30 @@ impl World {
         Ok(())
     }
 
+    /// What one handshake sends.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn traffic(&mut self) -> Result<Traffic> {
+        let (now, mut initiator, mut seen) = (self.now(), self.initiator()?, Traffic::default());
+        initiator.ids.truncate(1);
+        for (peer, policy) in &initiator.ids {
+            initiator.node.initiate(now, *peer, Some(*policy))?;
+        }
+        let mut count = |octets: usize| {
+            seen.datagrams += 1;
+            seen.octets += octets;
+        };
+        loop {
+            let first = carry_seen(&mut initiator.node, &mut self.responder, now, &mut count);
+            if !carry_seen(&mut self.responder, &mut initiator.node, now, &mut count) && !first {
+                break;
+            }
+        }
+        initiator.check(now)?;
+        Ok(seen)
+    }
+
     /// Seconds of processor time per handshake of one batch, both sides together.
     ///
     /// # Errors
@@ -167,10 +200,15 @@ pub fn exchange(a: &mut Node, b: &mut Node, now: Now) -> bool {
 }
 
 fn carry(from: &mut Node, to: &mut Node, now: Now) -> bool {
+    carry_seen(from, to, now, &mut |_| {})
+}
+
+fn carry_seen(from: &mut Node, to: &mut Node, now: Now, see: &mut dyn FnMut(usize)) -> bool {
     let mut any = false;
     while let Some(output) = from.poll_output() {
         if let Output::Transmit(mut t) = output {
             any = true;
+            see(t.bytes.len());
             let path = Path { local: t.path.remote, remote: t.path.local };
             let _: Ingress<'_> = to.handle_datagram(now, path, &mut t.bytes);
         }

@@ -1,14 +1,18 @@
 //! Live: post-quantum IKEv2 with strongSwan. PPK (RFC 8784) with 5.9.8; ML-KEM as additional key exchange over
-//! IKE_INTERMEDIATE (RFC 9370, RFC 9242) with 6.1, where Debian's mirror has it.
+//! IKE_INTERMEDIATE (RFC 9370, RFC 9242) and alone with 6.1, where Debian's mirror has it, and rekeying by IKE_FOLLOWUP_KE.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panic")]
 
 mod live;
-use live::{GCM, Lab, Suite, config};
+use live::{GCM, Gateway, Lab, SOON, Suite, config, wait};
 
 const PPK: &str = "0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-const HYBRID: Suite =
-    Suite { ike: "aes256gcm16-prfsha384-x25519-ke1_mlkem768", esp: "aes256gcm16", shown: "ESP:AES_GCM_16-256" };
-const ALONE: Suite = Suite { ike: "aes256gcm16-prfsha384-mlkem768", esp: "aes256gcm16", shown: "ESP:AES_GCM_16-256" };
+const HYBRID: Suite = Suite {
+    ike: "aes256gcm16-prfsha384-x25519-ke1_mlkem768",
+    esp: "aes256gcm16-x25519-ke1_mlkem768",
+    shown: "ESP:AES_GCM_16-256",
+};
+const ALONE: Suite =
+    Suite { ike: "aes256gcm16-prfsha384-mlkem768", esp: "aes256gcm16-mlkem768", shown: "ESP:AES_GCM_16-256" };
 
 fn with_ppk(text: &str, required: &str) -> String {
     let keys = format!("ppk_id = \"lab-ppk\"\nppk = \"{PPK}\"\nppk_required = \"{required}\"\n\n[[peer.child]]");
@@ -74,11 +78,11 @@ fn ppk_demanded_of_a_peer_without() {
     gateway.wait("policy demands USE_PPK");
 }
 
-fn newer(test: &str, we_start: bool, suite: &Suite) {
-    let Some(lab) = Lab::up(test, "direct") else { return };
+fn newer(test: &str, we_start: bool, suite: &Suite) -> Option<(Lab, Gateway)> {
+    let lab = Lab::up(test, "direct")?;
     if !lab.run("newer.sh", &["forky"], &[]).status.success() {
         live::skip(test, "no newer strongSwan (lab/packages.sh newer, and a Debian mirror)");
-        return;
+        return None;
     }
     let env = [&suite.env()[..], &[("LAB_SUITE", "forky")]].concat();
     let gateway = if we_start {
@@ -95,24 +99,74 @@ fn newer(test: &str, we_start: bool, suite: &Suite) {
     lab.ping("b");
     let show = gateway.ask(&["show"]);
     assert!(show.contains("ML_KEM_768"), "{show}");
+    Some((lab, gateway))
+}
+
+/// One Child SA in one IKE SA on both sides, which carries traffic.
+#[track_caller]
+fn one_of_each(lab: &Lab, gateway: &Gateway, it: &str) {
+    let count = |text: &str, what: &str| text.matches(what).count();
+    let one = || {
+        let sas = lab.charon_sas(it);
+        count(&sas, "ESTABLISHED") == 1
+            && count(&sas, "INSTALLED") == 1
+            && !sas.contains("DELET")
+            && !sas.contains("REKEY")
+    };
+    wait(SOON, one).unwrap_or_else(|()| panic!("{}\n{}", lab.charon_sas(it), gateway.log()));
+    gateway.wait_show(SOON, |s| count(s, "child-") == 1 && count(s, "ike-") == 1);
+    lab.ping("a");
+    lab.ping("b");
+}
+
+/// Sets up, then both sides rekey the Child SA and the IKE SA, and once both at the same time.
+fn rekeyed(test: &str, we_start: bool, suite: &Suite, follow_ups: bool) {
+    let Some((lab, gateway)) = newer(test, we_start, suite) else { return };
+    let it = if we_start { "b" } else { "a" };
+    let rekeyed = |log: &str| log.matches("IKE_FOLLOWUP_KE re").count();
+    let mut before = 0;
+    for (what, theirs, ours) in [("--child", "net", "net"), ("--ike", "t", "t")] {
+        for by_us in [true, false] {
+            if by_us {
+                gateway.ask(&["rekey", ours]);
+            } else {
+                lab.ok("strongswan-peer.sh", &["ctl", it, "--rekey", what, theirs], &[("LAB_SUITE", "forky")]);
+            }
+            one_of_each(&lab, &gateway, it);
+            let seen = rekeyed(&lab.charon_log(it));
+            // A request and a response of each IKE_FOLLOWUP_KE stand in charon's log, one parsed, one generated.
+            assert_eq!(seen, if follow_ups { before + 2 } else { 0 }, "{what} by us: {by_us}\n{}", lab.charon_log(it));
+            before = seen;
+        }
+        std::thread::scope(|s| {
+            let lab = &lab;
+            let theirs = ["ctl", it, "--rekey", what, theirs];
+            s.spawn(move || lab.run("strongswan-peer.sh", &theirs, &[("LAB_SUITE", "forky")]));
+            gateway.ask(&["rekey", ours]);
+        });
+        one_of_each(&lab, &gateway, it);
+        before = rekeyed(&lab.charon_log(it));
+    }
+    let show = gateway.ask(&["show"]);
+    assert!(show.contains("ML_KEM_768"), "{show}");
 }
 
 #[test]
 fn we_hybrid_mlkem() {
-    newer("we_hybrid", true, &HYBRID);
+    rekeyed("we_hybrid", true, &HYBRID, true);
 }
 
 #[test]
 fn they_hybrid_mlkem() {
-    newer("they_hybrid", false, &HYBRID);
+    rekeyed("they_hybrid", false, &HYBRID, true);
 }
 
 #[test]
 fn we_mlkem_alone() {
-    newer("we_mlkem", true, &ALONE);
+    rekeyed("we_mlkem", true, &ALONE, false);
 }
 
 #[test]
 fn they_mlkem_alone() {
-    newer("they_mlkem", false, &ALONE);
+    rekeyed("they_mlkem", false, &ALONE, false);
 }

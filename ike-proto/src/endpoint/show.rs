@@ -36,6 +36,8 @@ pub struct SaSnapshot {
     pub spis: (u64, u64),
     /// Algorithms in words.
     pub proposal: String,
+    /// A post-quantum preshared key is in its keys (RFC 8784, RFC 9867).
+    pub ppk: bool,
     /// NAT before us, before the peer.
     pub nat: (bool, bool),
     /// Time since the attempt began.
@@ -97,6 +99,7 @@ fn one(core: &SaCore, state: Lifecycle, next: (Instant, Why), now: Instant) -> S
         remote_id: core.remote_id.clone(),
         spis: (core.spi_i, core.spi_r),
         proposal: core.suite.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ppk: core.ppk_used,
         nat: (core.agreed.nat.local, core.agreed.nat.remote),
         age: now.since(core.created),
         established: core.established.map(|at| now.since(at)),

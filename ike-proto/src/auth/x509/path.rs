@@ -66,7 +66,16 @@ const ALGORITHMS: &[(S, AlgorithmIdentifier, AlgorithmIdentifier)] = &[
     (S::RsaPss(H::SHA2_256), alg_id::RSA_ENCRYPTION, alg_id::RSA_PSS_SHA256),
     (S::RsaPss(H::SHA2_384), alg_id::RSA_ENCRYPTION, alg_id::RSA_PSS_SHA384),
     (S::RsaPss(H::SHA2_512), alg_id::RSA_ENCRYPTION, alg_id::RSA_PSS_SHA512),
+    // Only where the provider has them (feature `pqc-sign`).
+    (S::MlDsa44, ML_DSA_44, ML_DSA_44),
+    (S::MlDsa65, ML_DSA_65, ML_DSA_65),
+    (S::MlDsa87, ML_DSA_87, ML_DSA_87),
 ];
+
+/// id-ml-dsa-44, -65 and -87 without parameters (RFC 9881 §2).
+const ML_DSA_44: AlgorithmIdentifier = AlgorithmIdentifier::from_slice(&[6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 17]);
+const ML_DSA_65: AlgorithmIdentifier = AlgorithmIdentifier::from_slice(&[6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 18]);
+const ML_DSA_87: AlgorithmIdentifier = AlgorithmIdentifier::from_slice(&[6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 19]);
 
 /// SubjectPublicKeyInfo from the contents of its two parts.
 fn spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
