@@ -5,6 +5,7 @@ mod bad_network;
 mod comes_up;
 mod deterministic;
 mod hostile;
+mod ivs;
 mod liveness;
 mod nat;
 mod puzzles;

@@ -78,3 +78,20 @@ fn a_changed_request_with_the_same_spi_does_not_lock_out_the_good_one() {
     sim.inject(request);
     assert_eq!(sim.trace().count(), 1, "the good request is answered (RFC 7296 section 2.1)");
 }
+
+#[test]
+fn half_open_sas_are_limited_in_total_too() {
+    let mut sim = Sim::new(4);
+    let (a, b) = Pair::new()
+        .b(|s| {
+            s.config.ike.cookies = CookiePolicy::Never;
+            s.config.ike.half_open_max = 10;
+        })
+        .build(&mut sim);
+    let request = caught(&mut sim, a, b);
+    for n in 0..40 {
+        sim.inject(variant(&request, n));
+    }
+    assert_eq!(sim.sas(b).len(), 10);
+    assert_eq!(sim.node(b).counters().over_limit, 30);
+}
