@@ -79,3 +79,53 @@ fn method_14_takes_exactly_what_was_signed() {
     let auth = Authentication::digital_signature(&weak, &signature).unwrap();
     assert!(check(&auth, b"octets").unwrap_err().contains("SHA-1"));
 }
+
+/// Values computed apart from this code, by Python's hmac: both sides of ours would agree on a wrong formula.
+mod known {
+    use super::*;
+    use crate::auth::signed_octets::SignedOctets;
+    use crate::auth::{null, psk};
+    use alloc::vec::Vec;
+    use ravelin_crypto::{PrfId, Secret};
+
+    fn hex(b: &[u8]) -> String {
+        b.iter().map(|x| alloc::format!("{x:02x}")).collect()
+    }
+
+    #[test]
+    fn signed_octets_and_auth_values() {
+        let crypto = ravelin_crypto::rustcrypto::provider();
+        let prf = crypto.prf(PrfId::HMAC_SHA2_256).unwrap();
+        let sha = crypto.hash(AuthHashId::SHA2_256).unwrap();
+        let sk_p = Secret::new((0..32).collect());
+        let (real, other): (Vec<u8>, Vec<u8>) = ((100..140).collect(), (40..60).collect());
+        let octets = SignedOctets {
+            real_message: &real,
+            other_message: None,
+            nonce: &[b'N'; 16],
+            sk_p: &sk_p,
+            rest_of_id: b"\x02\0\0\0a.test",
+            int_auth: &[b'I'; 8],
+        };
+        let plain = octets.bytes(prf);
+        assert_eq!(hex(&sha.hash(&[&plain])), "b2fd6f068b598062b3da5a587a8063da6e23fe03127f1ba7866cad8be4a195b6");
+        let whole = SignedOctets { other_message: Some(&other), ..octets }.bytes(prf);
+        assert_eq!(hex(&sha.hash(&[&whole])), "bfbb94ea71bdba1218622bd39c69f22503dec6911d35413be929d3e008d1ba10");
+        let secret = Secret::new(b"secret".to_vec());
+        let auth = psk::sign(prf, &secret, &plain);
+        assert_eq!(hex(auth.expose()), "c159e863b5a3b6f07ccad455121144ef9931043da876b1cab7ed2b7512cb79d7");
+        assert_eq!(
+            hex(null::sign(prf, &sk_p, &plain).expose()),
+            "c76c48f506311a52c133ebac0043996b87d4ebbd6a8a0deba1e48c7a45fa9de7"
+        );
+        // Every octet counts, and so does the length.
+        assert!(psk::verify(prf, &secret, &plain, auth.expose()));
+        for at in 0..32 {
+            let mut wrong = auth.expose().to_vec();
+            wrong[at] ^= 1;
+            assert!(!psk::verify(prf, &secret, &plain, &wrong), "octet {at}");
+            assert!(!psk::verify(prf, &secret, &plain, &auth.expose()[..at]), "{at} octets");
+            assert!(!null::verify(prf, &sk_p, &plain, &wrong));
+        }
+    }
+}

@@ -234,3 +234,138 @@ fn prefix(addr: IpAddr) -> IpAddr {
         IpAddr::V6(a) => IpAddr::V6(core::net::Ipv6Addr::from_bits(a.to_bits() & !u128::from(u64::MAX))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ravelin_crypto::rustcrypto;
+
+    /// Never lucky: 1 is no multiple of 8.
+    struct Ones(u8);
+    impl rand_core::TryRng for Ones {
+        type Error = core::convert::Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Ok(1)
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Ok(1)
+        }
+        fn try_fill_bytes(&mut self, b: &mut [u8]) -> Result<(), Self::Error> {
+            self.0 = self.0.wrapping_add(1);
+            b.fill(self.0);
+            Ok(())
+        }
+    }
+    impl rand_core::TryCryptoRng for Ones {}
+
+    struct World {
+        gate: Gate,
+        config: Config,
+        crypto: Provider,
+        rng: Ones,
+    }
+
+    impl World {
+        fn new(cookies: CookiePolicy) -> Self {
+            let config = Config { cookies, ..Config::default() };
+            Self { gate: Gate::default(), config, crypto: rustcrypto::provider(), rng: Ones(0) }
+        }
+
+        fn judge(&mut self, at: u64, stranger: Stranger<'_>) -> Verdict {
+            self.gate.judge(&self.config, &self.crypto, &mut self.rng, Instant(at * 1_000_000), stranger)
+        }
+
+        fn cookie(&mut self, at: u64, stranger: Stranger<'_>) -> Vec<u8> {
+            match self.judge(at, stranger) {
+                Verdict::Demand(cookie) => cookie,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    const HERE: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 1));
+    const THERE: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 9));
+
+    fn stranger(cookie: Option<&[u8]>) -> Stranger<'_> {
+        Stranger { source: HERE, spi_i: 7, ni: &[1; 32], cookie, solution: None }
+    }
+
+    #[test]
+    fn a_cookie_is_good_for_who_got_it_and_for_nobody_else() {
+        let mut w = World::new(CookiePolicy::Always);
+        let cookie = w.cookie(0, stranger(None));
+        assert_eq!(w.judge(0, stranger(Some(&cookie))), Verdict::Pass);
+        for s in [
+            Stranger { source: THERE, ..stranger(None) },
+            Stranger { spi_i: 8, ..stranger(None) },
+            Stranger { ni: &[2; 32], ..stranger(None) },
+        ] {
+            let s = Stranger { cookie: Some(&cookie), ..s };
+            assert!(matches!(w.judge(0, s), Verdict::WrongCookie(_)), "{s:?}");
+        }
+        for bit in 0..cookie.len() * 8 {
+            let mut wrong = cookie.clone();
+            wrong[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(w.judge(0, stranger(Some(&wrong))), Verdict::WrongCookie(_)), "bit {bit}");
+        }
+        assert!(matches!(w.judge(0, stranger(Some(&cookie[..33]))), Verdict::WrongCookie(_)));
+    }
+
+    #[test]
+    fn secrets_are_renewed_and_the_last_one_counts_for_a_while() {
+        let mut w = World::new(CookiePolicy::Always);
+        let first = w.cookie(0, stranger(None));
+        assert_eq!(w.judge(59, stranger(Some(&first))), Verdict::Pass);
+        let second = w.cookie(61, stranger(None));
+        assert_ne!(first, second, "another secret");
+        assert_eq!(w.judge(61, stranger(Some(&first))), Verdict::Pass);
+        assert!(matches!(w.judge(125, stranger(Some(&first))), Verdict::WrongCookie(_)), "two secrets later");
+        assert_eq!(w.judge(125, stranger(Some(&second))), Verdict::Pass);
+        // After a long silence the last secret is too old as well.
+        let third = w.cookie(125, stranger(None));
+        assert!(matches!(w.judge(900, stranger(Some(&third))), Verdict::WrongCookie(_)));
+    }
+
+    #[test]
+    fn limits_in_total_and_per_source_come_and_go() {
+        let mut w = World::new(CookiePolicy::Never);
+        (w.config.half_open_max, w.config.half_open_per_source) = (5, 3);
+        let v6 = |host: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, host]);
+        for host in 1..=3 {
+            w.gate.entered(v6(host));
+        }
+        assert_eq!(w.judge(0, Stranger { source: v6(9), ..stranger(None) }), Verdict::Full, "one /64 is one source");
+        assert_eq!(w.judge(0, stranger(None)), Verdict::Pass);
+        w.gate.left(Some(v6(2)));
+        assert_eq!(w.judge(0, Stranger { source: v6(9), ..stranger(None) }), Verdict::Pass);
+        for _ in 0..3 {
+            w.gate.entered(THERE);
+        }
+        assert_eq!(w.judge(0, stranger(None)), Verdict::Full, "five in total");
+        assert_eq!(w.gate.half_open(), 5);
+    }
+
+    #[test]
+    fn answers_to_strangers_are_limited_per_second() {
+        let mut gate = Gate::default();
+        let mut sent = |at: u64| (0..20).filter(|_| gate.may_answer_stray(Instant(at), 3)).count();
+        assert_eq!([sent(1_000_000), sent(1_900_000), sent(2_000_000)], [3, 0, 3]);
+    }
+
+    #[test]
+    fn a_puzzle_needs_its_solution() {
+        let mut w = World::new(CookiePolicy::Threshold(64));
+        (w.config.puzzle_threshold, w.config.puzzle_difficulty) = (0, 6);
+        let Verdict::Puzzle(set) = w.judge(0, stranger(None)) else { panic!("no puzzle") };
+        assert_eq!(set.difficulty, 6);
+        let with = Stranger { cookie: Some(&set.cookie), ..stranger(None) };
+        assert!(matches!(w.judge(0, with), Verdict::Puzzle(_)), "the cookie alone");
+        let solution = puzzle::solve(&w.crypto, &set).unwrap();
+        let solved = Stranger { solution: Some(&solution), ..with };
+        assert_eq!(w.judge(0, solved), Verdict::Pass);
+        let other = PuzzleSolution::new([&[0; 8], &[1; 8], &[2; 8], &[3; 8]]).unwrap();
+        assert!(matches!(w.judge(0, Stranger { solution: Some(&other), ..with }), Verdict::Puzzle(_)));
+        w.config.puzzle_difficulty = 9;
+        assert!(matches!(w.judge(0, solved), Verdict::Puzzle(_)), "an easier one does not do");
+    }
+}

@@ -124,6 +124,13 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_has_a_bounded_number_of_selectors() {
+        let many: Vec<TrafficSelector> = (0..100).map(|n| ts(&alloc::format!("10.{n}.0.0"), 24)).collect();
+        let n = narrow(&[ts("0.0.0.0", 0)], &[ts("0.0.0.0", 0)], &many, &many[..1]).unwrap();
+        assert_eq!((n.local.len(), n.cut), (MAX_SELECTORS, true));
+    }
+
+    #[test]
     fn subset() {
         assert!(is_subset(&[ts("10.1.2.0", 24)], &[ts("10.1.0.0", 16)]));
         assert!(!is_subset(&[ts("10.0.0.0", 8)], &[ts("10.1.0.0", 16)]));

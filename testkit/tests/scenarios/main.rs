@@ -6,6 +6,7 @@ mod comes_up;
 mod crossings;
 mod deterministic;
 mod hostile;
+mod ivs;
 mod liveness;
 mod nat;
 mod puzzles;

@@ -119,3 +119,20 @@ fn a_hint_that_an_sa_is_gone_only_asks() {
     sim.run_for(secs(170));
     sim.assert_down(a);
 }
+
+#[test]
+fn half_open_sas_are_limited_in_total_too() {
+    let mut sim = Sim::new(4);
+    let (a, b) = Pair::new()
+        .b(|s| {
+            s.config.ike.cookies = CookiePolicy::Never;
+            s.config.ike.half_open_max = 10;
+        })
+        .build(&mut sim);
+    let request = caught(&mut sim, a, b);
+    for n in 0..40 {
+        sim.inject(variant(&request, n));
+    }
+    assert_eq!(sim.sas(b).len(), 10);
+    assert_eq!(sim.node(b).counters().over_limit, 30);
+}
