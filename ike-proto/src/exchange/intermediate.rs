@@ -100,6 +100,7 @@ impl Intermediate {
             let shared =
                 secret.0.finish(&ke.data).map_err(|e| Reason::BadKeyExchange { detail: format!("{method}: {e}") })?;
             core.keys = additional(core, &shared)?;
+            super::auth::export_handshake_keys(cx, core);
             core.pending.ke.remove(0);
         }
         if let Some(own) = self.ppk {
@@ -108,6 +109,7 @@ impl Intermediate {
             if confirmed {
                 core.keys = with_ppk(core, &core.keys, &own.secret)?;
                 core.ppk_used = true;
+                super::auth::export_handshake_keys(cx, core);
             } else if core.profile.ppk_required {
                 return Err(source::missing(&core.profile));
             }
