@@ -12,18 +12,21 @@ from __future__ import annotations
 
 import argparse
 import struct
+from dataclasses import replace
 
-from ravelin import Deliver, IkeCipher, Plane, capture, changes, errors, keylog, wire
+from ravelin import Deliver, IkeCipher, Path, Plane, capture, changes, errors, keylog, wire
 
 try:
     from scapy.layers.inet import IP
     from scapy.layers.inet6 import IPv6
+
+    SCAPY = True
 except ImportError:
-    IP = IPv6 = None
+    SCAPY = False
 
 
 def inner_text(packet: bytes) -> str:
-    if IP is None or IPv6 is None:
+    if not SCAPY:
         return f"{len(packet)} octets: {packet[:24].hex()}…"
     # Octets in, octets out: bytes(IP(packet)) is the packet again.
     return str((IPv6 if packet[0] >> 4 == 6 else IP)(packet).summary())
@@ -37,12 +40,15 @@ class Reader:
         self.ciphers: dict[tuple[int, int], list[IkeCipher]] = {}
         for k in keys.ike:
             self.ciphers.setdefault(k.spis, []).append(IkeCipher(k))
-        self.plane, self.joiner = Plane(), wire.Reassembler()
+        self.joiner = wire.Reassembler()
+        # The tables do not say whether sequence numbers are extended (RFC 4303 §2.2.1): one of the two will do.
+        self.planes = Plane(), Plane()
         known = set()
         for sa in keys.esp:
             if sa.spi not in known:
                 known.add(sa.spi)
-                self.plane.apply(changes.InstallInbound(sa), 0)
+                for plane, esn in zip(self.planes, (False, True)):
+                    plane.apply(changes.InstallInbound(replace(sa, esn=esn)), 0)
         self.opened = 0
 
     def ike(self, data: bytes) -> str:
@@ -62,14 +68,17 @@ class Reader:
             return str(opened) if whole is None else str(whole)
         return f"{message}\n  (no key)"
 
-    def esp(self, data: bytes, path: capture.Path) -> tuple[str, bytes | None]:
+    def esp(self, data: bytes, path: Path) -> tuple[str, bytes | None]:
         spi, sequence = struct.unpack_from("!II", data)
-        match self.plane.ingress(data, path.reverse(), 0):
-            case Deliver(_, packet):
-                self.opened += 1
-                return f"ESP {spi:08x} #{sequence}: {inner_text(packet)}", packet
-            case dropped:
-                return f"ESP {spi:08x} #{sequence}: {dropped.reason.text}", None
+        why = ""
+        for plane in self.planes:
+            match plane.ingress(data, path.reverse(), 0):
+                case Deliver(_, packet):
+                    self.opened += 1
+                    return f"ESP {spi:08x} #{sequence}: {inner_text(packet)}", packet
+                case dropped:
+                    why = dropped.reason.text
+        return f"ESP {spi:08x} #{sequence}: {why}", None
 
 
 def main() -> None:

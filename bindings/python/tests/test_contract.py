@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path as File
 
 import ravelin
 from ravelin import DropReason, _ravelin, errors, events
 
-SURFACE = File(__file__).parents[2] / "surface.txt"
+ROOT = File(os.environ.get("RAVELIN_ROOT") or File(__file__).parents[3])
+SURFACE = ROOT / "bindings/surface.txt"
 
 
 def test_every_status_has_its_exception():

@@ -16,7 +16,7 @@ from pathlib import Path as File
 import pytest
 
 HERE = File(__file__).parent
-LAB = HERE.parents[2] / "lab"
+LAB = File(os.environ.get("RAVELIN_ROOT") or HERE.parents[2]) / "lab"
 
 
 class Lab:

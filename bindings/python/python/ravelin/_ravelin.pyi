@@ -12,6 +12,12 @@ from .events import IkeKeys, Output
 from .show import ChildStats, Counters, IkeSa
 from .values import Address, ChildId, DropReason, Encapsulation, IkeSaId, Path, PeerId, PolicyId
 
+__all__ = [
+    "VERSION", "Acquiring", "Bypass", "Config", "Consumed", "Deliver", "Discard", "Dropped", "IkeCipher", "NoSa", "Node",
+    "Plane", "Sealed", "Sent", "Ticket", "TooBig", "algorithms", "describe", "drop_reasons", "esp_line", "fields",
+    "ike_line", "names", "statuses", "walk",
+]
+
 VERSION: str
 
 _Now: TypeAlias = tuple[int, int] | int
