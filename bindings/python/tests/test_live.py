@@ -88,6 +88,29 @@ def test_a_python_driven_node_initiates(lab: Lab) -> None:
     assert "established between 10.9.0.2[b.lab.test]...10.9.0.1[a.lab.test]" in lab.log()
 
 
+EXAMPLES = File(os.environ.get("RAVELIN_ROOT") or HERE.parents[2]) / "examples/python"
+
+
+def test_a_probe_says_what_strongswan_supports(lab: Lab) -> None:
+    lab.ok("strongswan-peer.sh", "up", "psk", "b")
+    probe = lab.inside("a", sys.executable, str(EXAMPLES / "probe.py"), "10.9.0.2", "--gap", "0", "--timeout", "1", "--json")
+    out, _ = probe.communicate(timeout=120)
+    found = json.loads(out)
+    assert found["answers"] and found["encr"] and found["ke"] and found["prf"], found
+    assert "NAT traversal" in found["extensions"], found
+
+
+def test_scripted_peers_against_strongswan(lab: Lab) -> None:
+    lab.ok("strongswan-peer.sh", "up", "psk", "b")
+    harness = lab.inside(
+        "a", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / "test_responder.py"),
+        "--responder", "10.9.0.2", "--from", "10.9.0.1", "--id", "a.lab.test", "--responder-id", "b.lab.test",
+        "--psk", "labsecret-psk-0123456789", "--local-ts", "10.10.1.0/24", "--remote-ts", "10.10.2.0/24",
+    )
+    out, _ = harness.communicate(timeout=300)
+    assert harness.returncode == 0, out
+
+
 def test_a_python_driven_node_responds(lab: Lab) -> None:
     node = lab.inside("a", sys.executable, str(HERE / "live_peer.py"), "responder")
     try:

@@ -46,15 +46,18 @@ class Datagram:
 
     @property
     def marker(self) -> int:
-        """Octets of the non-ESP marker in front (4 on the NAT port)."""
-        return 4 if 4500 in (self.path.local[1], self.path.remote[1]) and self.data[:4] == bytes(4) else 0
+        """Octets of the non-ESP marker in front (4 on the NAT port, whatever its number)."""
+        return 4 if self.data[:4] == bytes(4) and len(self.data) >= 32 and self.data[21] >> 4 == 2 else 0
 
     @property
     def is_ike(self) -> bool:
         """True when it looks like IKE."""
         if self.bare or len(self.data) < 28:
             return False
-        return self.marker == 4 or 4500 not in (self.path.local[1], self.path.remote[1])
+        ports = (self.path.local[1], self.path.remote[1])
+        if self.marker == 4 or 500 in ports:
+            return True
+        return 4500 not in ports and self.data[17] >> 4 == 2 and int.from_bytes(self.data[24:28], "big") == len(self.data)
 
     @property
     def is_esp(self) -> bool:
