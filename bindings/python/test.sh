@@ -20,7 +20,7 @@ install() {
   rm -rf "$venv"
   "$python" -m venv "$venv" > "$log" 2>&1 || { tail -n 3 "$log"; return 1; }
   "$venv/bin/pip" install -q maturin "mypy>=1.15" "pytest>=8" scapy cryptography pdoc >> "$log" 2>&1 ||
-    cannot "packages of Python's index could not be installed ($(tail -n 1 "$log"))"
+    cannot "packages of Python's index could not be installed: $(tail -n 1 "$log")"
   # The dev profile, whose dependencies the other tests have built already.
   PATH=$venv/bin:$PATH MATURIN_PEP517_ARGS="--profile ${PROFILE:-dev}" \
     "$venv/bin/pip" install -q --no-build-isolation --no-deps . >> "$log" 2>&1 || { tail -n 30 "$log"; return 1; }
@@ -41,4 +41,6 @@ status=0
 "$venv/bin/mypy" --config-file "$root/bindings/python/pyproject.toml" --cache-dir "$cache" examples tests/live_peer.py || status=1
 MYPY_CACHE_DIR=$cache "$venv/bin/python" -m mypy.stubtest ravelin._ravelin --concise || status=1
 "$venv/bin/pytest" -q -p no:cacheprovider tests examples || status=1
+# The reference, rendered.
+"$venv/bin/pdoc" -o "$CARGO_TARGET_DIR/python-docs" ravelin ravelin.{aio,capture,config,keylog,testing,values,wire} ravelin.testing.scripts > "$work/pdoc.log" 2>&1 || { cat "$work/pdoc.log"; status=1; }
 exit $status

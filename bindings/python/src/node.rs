@@ -6,7 +6,7 @@ use crate::convert::{Lengths, Octets, Way, When, ip};
 use crate::error::misuse;
 use crate::event::{self, Ticket};
 use crate::outcome::{Acquiring, Bypass, Consumed, Deliver, Discard, Dropped, TooBig};
-use crate::plane::{Collect, Packed, Plane, check, cut, room};
+use crate::plane::{Collect, Packed, Plane, Target, Targets, cut};
 use crate::{change, snapshot};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -116,14 +116,14 @@ impl Node {
         now: When,
         out: &Object<'_>,
     ) -> PyResult<isize> {
-        let (mut data, space) = (data.0, room::<u8>(out)?);
+        let (mut data, space) = (data.0, Target::new(out)?);
         match self.run(py, |n| came(n, now, path, &mut data)) {
             Came::Consumed => Ok(0),
             Came::Dropped(reason) => Ok((-1isize).saturating_sub(isize::from(reason as u8))),
             Came::Deliver(_, range) => {
                 let mut packed = Packed::default();
                 packed.add(data.get(range).unwrap_or_default());
-                packed.give_octets(out, space).map(|n| isize::try_from(n).unwrap_or(isize::MAX))
+                packed.give_octets(&space).map(|n| isize::try_from(n).unwrap_or(isize::MAX))
             }
         }
     }
@@ -161,11 +161,11 @@ impl Node {
 
     /// As `handle_packet`; what is to be sent goes to `out`. Gives its length, 0 when there is nothing to send now.
     fn handle_packet_into(&self, py: Python<'_>, packet: Octets, now: When, out: &Object<'_>) -> PyResult<usize> {
-        let (mut sink, space) = (Collect::default(), room::<u8>(out)?);
+        let (mut sink, space) = (Collect::default(), Target::new(out)?);
         self.run(py, |n| n.handle_packet(now.0, &packet.0, &mut sink));
         let mut packed = Packed::default();
         sink.packets.iter().for_each(|(_, data)| packed.octets.extend_from_slice(data));
-        packed.give_octets(out, space)
+        packed.give_octets(&space)
     }
 
     /// Takes many UDP payloads that came on one path and lie one after another. Inner packets go to `out` one after
@@ -181,7 +181,7 @@ impl Node {
         out: &Object<'_>,
         out_lengths: &Object<'_>,
     ) -> PyResult<usize> {
-        let space = check(out, out_lengths, lengths.0.len())?;
+        let space = Targets::new(out, out_lengths, lengths.0.len())?;
         let (cut, mut data) = (cut(data.0.len(), &lengths.0)?, data.0);
         let packed = self.run(py, |n| {
             let mut packed = Packed::default();
@@ -194,7 +194,7 @@ impl Node {
             }
             packed
         });
-        packed.give(out, out_lengths, space)
+        packed.give(&space)
     }
 
     /// Takes many IP packets that lie one after another; what is to be sent goes to `out`, as with
@@ -208,7 +208,7 @@ impl Node {
         out: &Object<'_>,
         out_lengths: &Object<'_>,
     ) -> PyResult<usize> {
-        let space = check(out, out_lengths, lengths.0.len())?;
+        let space = Targets::new(out, out_lengths, lengths.0.len())?;
         let (cut, data) = (cut(data.0.len(), &lengths.0)?, data.0);
         let packed = self.run(py, |n| {
             let (mut packed, mut sink) = (Packed::default(), Collect::default());
@@ -219,7 +219,7 @@ impl Node {
             }
             packed
         });
-        packed.give(out, out_lengths, space)
+        packed.give(&space)
     }
 
     /// Does everything whose time has come.

@@ -13,6 +13,7 @@ use ravelin::db::ChildId;
 use ravelin::esp::plane::{Egress, Ingress, OpenJob, PlaneConfig, SealJob, Worker};
 use ravelin::esp::{OuterInfo, PacketSink, Plane as Inner, TransmitMeta};
 use ravelin::{Instant, Path, Secret};
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -72,37 +73,67 @@ pub(crate) fn cut(octets: usize, lengths: &[u32]) -> PyResult<Vec<Range<usize>>>
     cut.filter(|_| at <= octets).ok_or_else(|| invalid("the lengths add up to more octets than there are"))
 }
 
-/// Writes to the front of a buffer of the caller: bytearray, memoryview, array.
-pub(crate) fn write<T: pyo3::buffer::Element>(target: &Bound<'_, PyAny>, items: &[T]) -> PyResult<()> {
-    if items.is_empty() {
-        return Ok(());
-    }
-    let py = target.py();
-    let view = PyMemoryView::from(target)?;
-    let end = isize::try_from(items.len()).map_err(|_| invalid("too long"))?;
-    let front = view.get_item(PySlice::new(py, 0, end, 1))?;
-    PyBuffer::<T>::get(&front)?.copy_from_slice(py, items)
+/// A buffer of the caller that is written to: bytearray, memoryview, array. Checked before any work is done.
+pub(crate) struct Target<'a, 'py, T> {
+    object: &'a Bound<'py, PyAny>,
+    buffer: PyUntypedBuffer,
+    items: PhantomData<T>,
 }
 
-/// How many items fit; refuses what may not be written.
-pub(crate) fn room<T: pyo3::buffer::Element>(target: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let buffer = PyUntypedBuffer::get(target)?;
-    if buffer.readonly() {
-        return Err(invalid("expected a buffer that may be written"));
+/// Up to here a buffer is written as a whole, with what stood behind put back: cheaper than a view of its front.
+const SMALL: usize = 8192;
+
+impl<'a, 'py, T: pyo3::buffer::Element> Target<'a, 'py, T> {
+    pub(crate) fn new(object: &'a Bound<'py, PyAny>) -> PyResult<Self> {
+        let buffer = PyUntypedBuffer::get(object)?;
+        if buffer.readonly() {
+            return Err(invalid("expected a buffer that may be written"));
+        }
+        // An empty array has no address, and so not the right one.
+        if buffer.item_count() != 0 {
+            buffer.as_typed::<T>()?;
+        }
+        Ok(Self { object, buffer, items: PhantomData })
     }
-    if buffer.item_count() != 0 {
-        buffer.as_typed::<T>()?;
+
+    /// Writes to the front.
+    fn write(&self, items: &[T]) -> PyResult<()> {
+        let (py, room) = (self.object.py(), self.buffer.item_count());
+        if items.is_empty() {
+            return Ok(());
+        }
+        if items.len() > room {
+            return Err(raise(Status::BufferTooSmall, format!("the buffer takes {room}, there are {}", items.len())));
+        }
+        let whole = self.buffer.as_typed::<T>()?;
+        if items.len() == room {
+            return whole.copy_from_slice(py, items);
+        }
+        if room <= SMALL {
+            let mut all = whole.to_vec(py)?;
+            if let Some(front) = all.get_mut(..items.len()) {
+                front.copy_from_slice(items);
+            }
+            return whole.copy_from_slice(py, &all);
+        }
+        let end = isize::try_from(items.len()).map_err(|_| invalid("too long"))?;
+        let front = PyMemoryView::from(self.object)?.get_item(PySlice::new(py, 0, end, 1))?;
+        PyBuffer::<T>::get(&front)?.copy_from_slice(py, items)
     }
-    Ok(buffer.item_count())
 }
 
-/// Checks the buffers that a burst writes to.
-pub(crate) fn check(out: &Bound<'_, PyAny>, lengths: &Bound<'_, PyAny>, packets: usize) -> PyResult<usize> {
-    let (octets, places) = (room::<u8>(out)?, room::<u32>(lengths)?);
-    if places < packets {
-        return Err(invalid(format!("expected room for {packets} lengths, found {places}")));
+/// The two buffers that a burst writes to.
+pub(crate) struct Targets<'a, 'py>(Target<'a, 'py, u8>, Target<'a, 'py, u32>);
+
+impl<'a, 'py> Targets<'a, 'py> {
+    pub(crate) fn new(out: &'a Bound<'py, PyAny>, lengths: &'a Bound<'py, PyAny>, packets: usize) -> PyResult<Self> {
+        let targets = Self(Target::new(out)?, Target::new(lengths)?);
+        let places = targets.1.buffer.item_count();
+        if places < packets {
+            return Err(invalid(format!("expected room for {packets} lengths, found {places}")));
+        }
+        Ok(targets)
     }
-    Ok(octets)
 }
 
 /// One thread's memory for bursts.
@@ -125,18 +156,15 @@ impl Packed {
     }
 
     /// Into the caller's buffers; gives the number of octets.
-    pub(crate) fn give(self, out: &Bound<'_, PyAny>, lengths: &Bound<'_, PyAny>, room: usize) -> PyResult<usize> {
-        write(lengths, &self.lengths)?;
-        self.give_octets(out, room)
+    pub(crate) fn give(self, to: &Targets<'_, '_>) -> PyResult<usize> {
+        to.0.write(&self.octets)?;
+        to.1.write(&self.lengths)?;
+        Ok(self.octets.len())
     }
 
     /// The octets alone.
-    pub(crate) fn give_octets(self, out: &Bound<'_, PyAny>, room: usize) -> PyResult<usize> {
-        if self.octets.len() > room {
-            let text = format!("the buffer has {room} octets, the packets {}", self.octets.len());
-            return Err(raise(Status::BufferTooSmall, text));
-        }
-        write(out, &self.octets)?;
+    pub(crate) fn give_octets(self, to: &Target<'_, '_, u8>) -> PyResult<usize> {
+        to.write(&self.octets)?;
         Ok(self.octets.len())
     }
 }
@@ -250,25 +278,25 @@ impl Plane {
 
     /// Opens one ESP packet into `out`; gives the length of the inner packet, 0 when it was dropped.
     fn ingress_into(&self, data: Octets, path: Way, now: When, out: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let (mut data, space) = (data.0, room::<u8>(out)?);
+        let (mut data, space) = (data.0, Target::new(out)?);
         let range = match self.inner.ingress(now.0.mono, path.0, OuterInfo::default(), &mut data) {
             Ingress::Deliver { range, .. } => range,
             Ingress::Drop(_) => return Ok(0),
         };
         let mut packed = Packed::default();
         packed.add(data.get(range).unwrap_or_default());
-        packed.give_octets(out, space)
+        packed.give_octets(&space)
     }
 
     /// Seals one IP packet into `out`; gives the length of what is to be sent, 0 when there is nothing.
     fn egress_into(&self, packet: Octets, child: u64, now: When, out: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let (mut sink, space) = (Collect::default(), room::<u8>(out)?);
+        let (mut sink, space) = (Collect::default(), Target::new(out)?);
         if self.inner.egress(now.0.mono, ChildId(child), &packet.0, &mut sink) != Egress::Sent {
             return Ok(0);
         }
         let mut packed = Packed::default();
         sink.packets.iter().for_each(|(_, data)| packed.octets.extend_from_slice(data));
-        packed.give_octets(out, space)
+        packed.give_octets(&space)
     }
 
     /// Seals many packets that lie one after another in `data`, their lengths in `lengths`. What is to be sent goes to
@@ -284,9 +312,9 @@ impl Plane {
         out: &Bound<'_, PyAny>,
         out_lengths: &Bound<'_, PyAny>,
     ) -> PyResult<usize> {
-        let space = check(out, out_lengths, lengths.0.len())?;
+        let space = Targets::new(out, out_lengths, lengths.0.len())?;
         let cut = cut(data.0.len(), &lengths.0)?;
-        py.detach(|| self.seal_packed(now.0.mono, ChildId(child), &data.0, &cut)).give(out, out_lengths, space)
+        py.detach(|| self.seal_packed(now.0.mono, ChildId(child), &data.0, &cut)).give(&space)
     }
 
     /// Opens many packets, in the same way; all came on `path`.
@@ -301,9 +329,9 @@ impl Plane {
         out: &Bound<'_, PyAny>,
         out_lengths: &Bound<'_, PyAny>,
     ) -> PyResult<usize> {
-        let space = check(out, out_lengths, lengths.0.len())?;
+        let space = Targets::new(out, out_lengths, lengths.0.len())?;
         let cut = cut(data.0.len(), &lengths.0)?;
-        py.detach(|| self.open_packed(now.0.mono, path.0, data.0, &cut)).give(out, out_lengths, space)
+        py.detach(|| self.open_packed(now.0.mono, path.0, data.0, &cut)).give(&space)
     }
 
     /// The oldest report, or None.
