@@ -85,7 +85,10 @@ impl Intermediate {
     pub fn response(self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Step {
         let first = self.first;
         match self.finish(core, msg) {
-            Ok(()) => next_step(cx, core, first),
+            Ok(()) => {
+                super::auth::export_handshake_keys(cx, core);
+                next_step(cx, core, first)
+            }
             Err(reason) => Step::Fail(reason),
         }
     }
@@ -100,7 +103,6 @@ impl Intermediate {
             let shared =
                 secret.0.finish(&ke.data).map_err(|e| Reason::BadKeyExchange { detail: format!("{method}: {e}") })?;
             core.keys = additional(core, &shared)?;
-            super::auth::export_handshake_keys(cx, core);
             core.pending.ke.remove(0);
         }
         if let Some(own) = self.ppk {
@@ -109,7 +111,6 @@ impl Intermediate {
             if confirmed {
                 core.keys = with_ppk(core, &core.keys, &own.secret)?;
                 core.ppk_used = true;
-                super::auth::export_handshake_keys(cx, core);
             } else if core.profile.ppk_required {
                 return Err(source::missing(&core.profile));
             }
