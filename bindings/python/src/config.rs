@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use ravelin::crypto::{AuthHashId, Provider, SignatureScheme};
 use ravelin::db::pad::{
-    AuthMethod, Childless, Credential, EapMethod, IdPattern, Identity, NatTraversal, Peer, PpkMethod, Revocation,
+    AuthMethod, Childless, Credential, EapMethod, IdPattern, Identity, NatTraversal, Peer, PpkMethod, PpkSource, Revocation,
     Uniqueness,
 };
 use ravelin::db::proposal::{Proposal, ProposalProtocol};
@@ -380,6 +380,8 @@ fn authentication(f: &Fields<'_, '_>, provider: &Provider, peer: &mut Peer, db: 
 }
 
 fn post_quantum(f: &Fields<'_, '_>, peer: &mut Peer, db: &mut Db) -> PyResult<()> {
+    let sources = [("configured", PpkSource::Configured), ("asked", PpkSource::Asked)];
+    (peer.ppk_source, peer.ppk_rekey) = (f.choice("ppk_source", &sources)?, f.flag("ppk_rekey")?);
     let Some(id) = f.octets("ppk_id")? else { return Ok(()) };
     // PPK_ID_FIXED (RFC 8784 §5.1)
     let id = [&[2u8][..], &id].concat();

@@ -197,6 +197,12 @@ fn question(py: Python<'_>, ticket: Number, ask: Ask) -> PyResult<Object<'_>> {
             class!(py, "ravelin.asks", "SharedSecret")?.call1((ticket, local.to_string(), remote.to_string()))
         }
         Ask::Ppk { id } => class!(py, "ravelin.asks", "Ppk")?.call1((ticket, PyBytes::new(py, &id))),
+        Ask::NextPpk { local, remote, peer } => class!(py, "ravelin.asks", "NextPpk")?.call1((
+            ticket,
+            local.to_string(),
+            remote.map(|r| r.to_string()),
+            peer,
+        )),
         Ask::Eap { id, packet } => {
             class!(py, "ravelin.asks", "Eap")?.call1((ticket, id.to_string(), PyBytes::new(py, &packet)))
         }
@@ -212,6 +218,7 @@ pub(crate) fn answer(given: &Object<'_>) -> PyResult<Answer> {
         "Signature" => Answer::Signature(octets("data")?),
         "PublicKey" => Answer::PublicKey(octets("der")?),
         "Secret" => Answer::Secret(Secret::new(octets("data")?)),
+        "PpkSecret" => Answer::Ppk { id: octets("id")?, secret: Secret::new(octets("data")?) },
         "EapPacket" => {
             let msk: Option<Octets> = given.getattr("msk")?.extract()?;
             Answer::Eap { packet: octets("packet")?, msk: msk.map(|m| Secret::new(m.0)) }

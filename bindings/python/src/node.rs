@@ -276,6 +276,11 @@ impl Node {
         self.ask(py, |n| n.probe(now.0, IkeSaId(sa)))
     }
 
+    /// Begins everything whose policy says so.
+    fn start(&self, py: Python<'_>, now: When) {
+        self.run(py, |n| n.start(now.0));
+    }
+
     /// Moves an IKE SA to another path.
     fn roam(&self, py: Python<'_>, sa: u64, path: Way, now: When) -> PyResult<()> {
         self.ask(py, |n| n.roam(now.0, IkeSaId(sa), path.0))

@@ -137,6 +137,8 @@ class Node:
         """Authenticates anew: a new IKE SA with the same Child SAs takes the place of this one."""
     def probe(self, sa: int, now: _Now) -> None:
         """Asks whether a peer is alive; the answer is `events.Alive`, or `events.Closed`."""
+    def start(self, now: _Now) -> None:
+        """Begins everything whose policy says so (`Child(start="start")`)."""
     def roam(self, sa: int, path: _Path, now: _Now) -> None:
         """Moves an IKE SA and its Child SAs to another path (MOBIKE)."""
     def set_addresses(self, addresses: Sequence[str], now: _Now) -> None:

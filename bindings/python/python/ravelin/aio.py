@@ -214,7 +214,7 @@ class Host:
         match output:
             case events.Transmit() | Sealed():
                 self._transmit(output)
-            case asks.Sign() | asks.VerifyChain() | asks.SharedSecret() | asks.Ppk() | asks.Eap():
+            case asks.Sign() | asks.VerifyChain() | asks.SharedSecret() | asks.Ppk() | asks.NextPpk() | asks.Eap():
                 task = asyncio.get_running_loop().create_task(self._answer(output))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)

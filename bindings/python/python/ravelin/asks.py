@@ -18,7 +18,7 @@ from typing import TypeAlias
 from ._ravelin import Ticket
 
 __all__ = [
-    "Answer", "Ask", "Eap", "EapPacket", "Ppk", "PublicKey", "Refused", "Secret", "SharedSecret", "Sign", "Signature",
+    "Answer", "Ask", "Eap", "EapPacket", "NextPpk", "Ppk", "PpkSecret", "PublicKey", "Refused", "Secret", "SharedSecret", "Sign", "Signature",
     "Ticket", "VerifyChain",
 ]
 
@@ -64,6 +64,16 @@ class Ppk:
 
 
 @dataclass(frozen=True, slots=True)
+class NextPpk:
+    """Which post-quantum pre-shared key to use with a peer (`Peer(ppk_source="asked")`); answered by `PpkSecret`."""
+
+    ticket: Ticket
+    local: str
+    remote: str | None
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Eap:
     """What the EAP server says to this packet, empty at the start; answered by `EapPacket`."""
 
@@ -72,7 +82,7 @@ class Eap:
     packet: bytes
 
 
-Ask: TypeAlias = Sign | VerifyChain | SharedSecret | Ppk | Eap
+Ask: TypeAlias = Sign | VerifyChain | SharedSecret | Ppk | NextPpk | Eap
 """A question."""
 
 
@@ -98,6 +108,14 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class PpkSecret:
+    """A post-quantum pre-shared key with its PPK_ID (type octet and value)."""
+
+    id: bytes
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class EapPacket:
     """The server's next EAP packet; with Success, the MSK where the method makes one."""
 
@@ -112,5 +130,5 @@ class Refused:
     why: str
 
 
-Answer: TypeAlias = Signature | PublicKey | Secret | EapPacket | Refused
+Answer: TypeAlias = Signature | PublicKey | Secret | PpkSecret | EapPacket | Refused
 """An answer; `Refused` fits every question."""

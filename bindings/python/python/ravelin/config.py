@@ -82,6 +82,8 @@ class Peer:
     ppk_id: bytes | None = None
     ppk: bytes | None = field(default=None, repr=False)
     ppk_required: bool = False
+    ppk_source: Literal["configured", "asked"] = "configured"
+    ppk_rekey: bool = False
     ppk_method: Literal["either", "auth", "intermediate"] = "either"
 
     nat_traversal: Literal["auto", "force", "never", "forbid"] = "auto"
