@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use ravelin::crypto::{AuthHashId, Provider, SignatureScheme};
 use ravelin::db::pad::{
-    AuthMethod, Childless, Credential, EapMethod, IdPattern, Identity, NatTraversal, Peer, PpkMethod, PpkSource, Revocation,
-    Uniqueness,
+    AuthMethod, Childless, Credential, EapMethod, IdPattern, Identity, NatTraversal, Peer, PpkMethod, PpkSource,
+    Revocation, Uniqueness,
 };
 use ravelin::db::proposal::{Proposal, ProposalProtocol};
 use ravelin::db::spd::{Action, CloseAction, Policy, Priority, Protect, StartAction};
