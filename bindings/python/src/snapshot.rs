@@ -101,6 +101,7 @@ pub(crate) fn counters<'py>(py: Python<'py>, c: &Counters) -> PyResult<Object<'p
         c.repeated,
         c.cookies_demanded,
         c.cookies_wrong,
+        c.puzzles_set,
         c.over_limit,
         c.refused,
     ))

@@ -95,5 +95,6 @@ class Counters:
     repeated: int
     cookies_demanded: int
     cookies_wrong: int
+    puzzles_set: int
     over_limit: int
     refused: int
