@@ -172,6 +172,7 @@ fn event_kind(event: &Event) -> u32 {
         Event::Assigned { .. } => 44,
         Event::Leased { .. } => 45,
         Event::Suggested { .. } => 46,
+        Event::HandshakeKeys(_) => 47,
         // An event that is newer than this list
         _ => NEWER,
     }

@@ -106,6 +106,10 @@ pub enum Event {
     },
     /// Keys of an IKE SA, only when the configuration asks for key export (debugging with Wireshark).
     IkeKeys(Arc<IkeKeyLog>),
+    /// Keys of an IKE SA that is not authenticated yet, only when the configuration asks for key export: each time they
+    /// change (IKE_SA_INIT, IKE_INTERMEDIATE), before a message is sent under them. Test harnesses rewrite IKE_AUTH
+    /// with them. [`Event::IkeKeys`] follows when the SA is established.
+    HandshakeKeys(Arc<IkeKeyLog>),
     /// Keys of a Child SA pair, only when the configuration asks for key export.
     ChildKeys {
         /// Inbound half.

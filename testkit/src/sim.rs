@@ -270,6 +270,7 @@ impl Sim {
                 h.ike_keys.push(Arc::clone(keys));
                 return;
             }
+            Event::HandshakeKeys(_) => return,
             _ => {}
         }
         h.events.push((at, event));

@@ -85,7 +85,10 @@ impl Intermediate {
     pub fn response(self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Step {
         let first = self.first;
         match self.finish(core, msg) {
-            Ok(()) => next_step(cx, core, first),
+            Ok(()) => {
+                super::auth::export_handshake_keys(cx, core);
+                next_step(cx, core, first)
+            }
             Err(reason) => Step::Fail(reason),
         }
     }

@@ -238,7 +238,7 @@ impl SaInit {
             offered: Vec::new(),
         };
         core.spi_r = spi_r;
-        derive(core, suite, &shared)
+        derive(cx, core, suite, &shared)
     }
 }
 
@@ -328,7 +328,7 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
         message2: Vec::new(),
         offered: Vec::new(),
     };
-    derive(core, suite, &shared).map_err(refuse)?;
+    derive(cx, core, suite, &shared).map_err(refuse)?;
     let mut draft = alloc::vec![
         answer_sa(&chosen),
         Payload::Ke(KeyExchange::new(group, public)),
@@ -505,12 +505,13 @@ fn auth_methods(msg: &Inbound<'_>) -> Vec<Announcement> {
 }
 
 /// Derives SK_* of the initial IKE SA.
-fn derive(core: &mut SaCore, suite: IkeSuite, shared: &Secret) -> Result<(), Reason> {
+fn derive(cx: &mut Cx<'_>, core: &mut SaCore, suite: IkeSuite, shared: &Secret) -> Result<(), Reason> {
     let (ni, nr) = (&core.opening.ni, &core.opening.nr);
     let seed = skeyseed(suite.prf, ni, nr, shared);
     core.keys =
         SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i: core.spi_i, spi_r: core.spi_r })?;
     core.pending = Pending { ke: suite.addke.clone(), ppk: core.agreed.ppk == PpkUse::Intermediate };
     core.suite = Some(suite);
+    super::auth::export_handshake_keys(cx, core);
     Ok(())
 }

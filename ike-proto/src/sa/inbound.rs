@@ -222,6 +222,7 @@ impl IkeSa {
         self.receive.keep(Answered { message_id: header.message_id, fingerprint, datagrams, sent: 1 });
         if let Some(keys) = self.core.next_keys.take() {
             self.core.keys = keys;
+            crate::exchange::auth::export_handshake_keys(cx, &self.core);
         }
         self.settle_life();
         if let After::Close(reason) = reply.after {

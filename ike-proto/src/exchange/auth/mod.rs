@@ -77,8 +77,19 @@ pub(crate) fn export_keys(cx: &mut Cx<'_>, core: &SaCore, suite: &IkeSuite) {
     if !cx.config.export_keys {
         return;
     }
+    cx.out.event(Event::IkeKeys(key_log(core, suite)));
+}
+
+/// The same for an IKE SA that is not authenticated yet, each time its keys change.
+pub(crate) fn export_handshake_keys(cx: &mut Cx<'_>, core: &SaCore) {
+    if let Some(suite) = core.suite.as_ref().filter(|_| cx.config.export_keys) {
+        cx.out.event(Event::HandshakeKeys(key_log(core, suite)));
+    }
+}
+
+fn key_log(core: &SaCore, suite: &IkeSuite) -> Arc<IkeKeyLog> {
     let k = &core.keys;
-    cx.out.event(Event::IkeKeys(Arc::new(IkeKeyLog {
+    Arc::new(IkeKeyLog {
         sa: core.id,
         spis: (core.spi_i, core.spi_r),
         encr: suite.encr,
@@ -87,7 +98,7 @@ pub(crate) fn export_keys(cx: &mut Cx<'_>, core: &SaCore, suite: &IkeSuite) {
         sk_er: k.er.clone(),
         sk_ai: k.ai.clone(),
         sk_ar: k.ar.clone(),
-    })));
+    })
 }
 
 /// The IKE suite was chosen for a candidate known by address alone; the entry it turned out to be must allow it too.
