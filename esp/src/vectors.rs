@@ -43,7 +43,7 @@ fn packets_of_others() {
         let mut p = params(1, Direction::Inbound, suite(v));
         p.spi = Spi::from_be_bytes(esp[..4].try_into().unwrap());
         p.esn = v["esn"].as_bool().unwrap();
-        let sa = match InboundSa::new(&provider, Arc::new(p.clone())) {
+        let sa = match InboundSa::new(&provider, &p) {
             Ok(sa) => sa,
             Err(crate::PlaneError::UnsupportedTransform) => {
                 missing.push(name.into());
@@ -69,7 +69,7 @@ fn packets_of_others() {
         // Sealed again. The IV of the packet is not ours to choose, so it is put in where it differs: for counter
         // modes by numbering, for CBC by comparing after decryption only.
         p.direction = Direction::Outbound;
-        let out = OutboundSa::starting_after(&provider, Arc::new(p), &Secret::default(), opened.number - 1).unwrap();
+        let out = OutboundSa::starting_after(&provider, &p, &Secret::default(), opened.number - 1).unwrap();
         assert_eq!(out.sealed_len(inner.len()), esp.len(), "{name}: same padding");
         let mut again = std::vec![0u8; esp.len()];
         out.seal(inner, opened.next_header, &mut again).unwrap();

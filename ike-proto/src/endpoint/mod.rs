@@ -260,10 +260,10 @@ impl Endpoint {
 
     /// After an SA was touched: its deadline, its place in the indexes, and what concerns others.
     fn settle(&mut self, now: Now, db: &Db, id: IkeSaId, effects: Vec<Effect>) {
-        let half_open_before = self.index.was_half_open(id);
+        let half_open_from = self.index.half_open_from(id);
         self.index.refresh(id, &self.config);
-        if half_open_before && !self.index.was_half_open(id) {
-            self.gate.left(self.index.source(id));
+        if half_open_from.is_some() && self.index.half_open_from(id).is_none() {
+            self.gate.left(half_open_from);
         }
         for effect in effects {
             match effect {

@@ -4,6 +4,7 @@
 //! The initiator alone decides about the path. The responder says which addresses it has, takes what an
 //! UPDATE_SA_ADDRESSES came on, and makes sure that the peer is there before it sends traffic.
 
+use super::rare::Blank;
 use super::{Cx, Draft, InFlight, Inbound, SaCore, Step, notify};
 use crate::error::Reason;
 use crate::event::Event;
@@ -41,6 +42,22 @@ pub struct Mobility {
     pub check_due: Option<Option<NatState>>,
     /// As responder: message id of the newest UPDATE_SA_ADDRESSES.
     pub newest_update: Option<u32>,
+}
+
+impl Blank for Mobility {
+    fn blank() -> &'static Self {
+        static BLANK: Mobility = Mobility {
+            peer_addrs: Vec::new(),
+            told: Vec::new(),
+            esp_path: None,
+            mapping: Vec::new(),
+            mapping_asked: false,
+            update_due: false,
+            check_due: None,
+            newest_update: None,
+        };
+        &BLANK
+    }
 }
 
 /// A question of ours about paths, on the wire.

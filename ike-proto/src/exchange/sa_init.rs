@@ -40,8 +40,8 @@ pub struct SaInit {
     offered: Vec<Proposal>,
     /// The group whose public value was sent.
     group: KeId,
-    /// Its private half.
-    secret: SecretHalf,
+    /// Its private half, until it was used.
+    secret: Option<SecretHalf>,
     /// Public value.
     public: Vec<u8>,
     /// Our nonce.
@@ -82,7 +82,7 @@ impl SaInit {
         })?;
         let (secret, public) = key_pair(cx, group)?;
         let ni = cx.random(FIRST_NONCE_LEN);
-        let init = Self { offered, group, secret, public, ni, cookie: None, solution: None, retries: 0, first };
+        let init = Self { offered, group, secret: Some(secret), public, ni, cookie: None, solution: None, retries: 0, first };
         let draft = init.draft(cx, core);
         Ok((InFlight::SaInit(Box::new(init)), draft))
     }
@@ -181,7 +181,7 @@ impl SaInit {
         match key_pair(cx, group) {
             Ok((secret, public)) => {
                 self.retries = self.retries.saturating_add(1);
-                (self.group, self.secret, self.public) = (group, secret, public);
+                (self.group, self.secret, self.public) = (group, Some(secret), public);
                 let draft = self.draft(cx, core);
                 Step::Next(InFlight::SaInit(self), draft)
             }
@@ -209,10 +209,9 @@ impl SaInit {
         }
         let agreed = agreed(cx, core, msg, spi_r, self.wants(cx, core));
         check_required(core, &agreed, !chosen.addke.is_empty())?;
-        // The private half can be used once, so that all other checks come first; a fresh pair stands in for it, should
-        // the peer's value be refused.
-        let (spare, _) = key_pair(cx, self.group)?;
-        let secret = ::core::mem::replace(&mut self.secret, spare);
+        // The private half can be used once, so that all other checks come first.
+        let used = || Reason::BadKeyExchange { detail: "a first answer had a bad public value".to_string() };
+        let secret = self.secret.take().ok_or_else(used)?;
         let shared = secret
             .0
             .finish(&parts.ke.data)
@@ -224,7 +223,8 @@ impl SaInit {
             message1: sent.to_vec(),
             message2: msg.raw.to_vec(),
             offered: Vec::new(),
-        };
+        }
+        .into();
         core.spi_r = spi_r;
         derive(core, suite, &shared)
     }
@@ -315,7 +315,8 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
         message1: msg.raw.to_vec(),
         message2: Vec::new(),
         offered: Vec::new(),
-    };
+    }
+    .into();
     derive(core, suite, &shared).map_err(refuse)?;
     let mut draft = alloc::vec![
         answer_sa(&chosen),
@@ -498,7 +499,8 @@ fn derive(core: &mut SaCore, suite: IkeSuite, shared: &Secret) -> Result<(), Rea
     let seed = skeyseed(suite.prf, ni, nr, shared);
     core.keys =
         SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i: core.spi_i, spi_r: core.spi_r })?;
-    core.pending = Pending { ke: suite.addke.clone(), ppk: core.agreed.ppk == PpkUse::Intermediate };
+    core.pending = Pending { ke: suite.addke.clone(), ppk: core.agreed.ppk == PpkUse::Intermediate }.into();
+    core.pending.tidy();
     core.suite = Some(suite);
     Ok(())
 }

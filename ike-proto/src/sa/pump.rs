@@ -12,6 +12,7 @@ use crate::exchange::ike_rekey::RekeyIke;
 use crate::exchange::{Cx, Draft, InFlight, Step, followup_ke, informational, mobility, notify};
 use crate::registry::ExchangeType;
 use crate::wire::order;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 impl IkeSa {
@@ -212,7 +213,7 @@ impl IkeSa {
             }
             Step::Doubt(inflight, reason) => {
                 cx.out.event(Event::Noted { sa: Some(self.core.id), path: self.core.path, reason: reason.clone() });
-                self.doubt = Some(reason);
+                self.doubt = Some(Box::new(reason));
                 let Some(mut flying) = flying else { return };
                 let grace = cx.now.mono + cx.config.error_grace;
                 flying.resend = false;
