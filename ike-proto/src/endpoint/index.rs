@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::ids::IkeSaId;
-use crate::sa::{IkeSa, Lifecycle, Why};
+use crate::sa::{Folded, IkeSa, Lifecycle, Why};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::{IpAddr, SocketAddr};
@@ -21,10 +21,12 @@ struct Entry {
 #[derive(Default)]
 pub(super) struct Index {
     sas: BTreeMap<IkeSaId, Entry>,
+    /// Half-open ones that are folded up; they are in `by_spi`, `by_init` and `deadlines` too.
+    folded: BTreeMap<IkeSaId, Box<Folded>>,
     by_spi: BTreeMap<u64, IkeSaId>,
-    /// Half-open SAs by the initiator's SPI and address. Several: whether a request is a retransmission its octets say,
+    /// Half-open SAs by the initiator's SPI. Several: whether a request is a retransmission its octets say,
     /// so that nobody locks an initiator out with a request under its SPI (RFC 7296 §2.1).
-    by_init: BTreeSet<(u64, SocketAddr, IkeSaId)>,
+    by_init: BTreeSet<(u64, IkeSaId)>,
     by_peer: BTreeMap<PeerId, BTreeSet<IkeSaId>>,
     /// Established IKE SAs by PAD entry and a hash of the peer's identity; our own stands in the entry.
     by_identity: BTreeSet<(PeerId, u64, IkeSaId)>,
@@ -39,7 +41,7 @@ pub(crate) type PeersUp = BTreeMap<PeerId, BTreeSet<IkeSaId>>;
 
 impl Index {
     pub(super) fn len(&self) -> usize {
-        self.sas.len()
+        self.sas.len().saturating_add(self.folded.len())
     }
 
     pub(super) fn get(&self, id: IkeSaId) -> Option<&IkeSa> {
@@ -72,9 +74,50 @@ impl Index {
 
     /// The half-open SA that this very IKE_SA_INIT request made.
     pub(super) fn by_init(&self, spi_i: u64, source: SocketAddr, raw: &[u8]) -> Option<IkeSaId> {
-        let range = (spi_i, source, IkeSaId(0))..=(spi_i, source, IkeSaId(u64::MAX));
-        let mut same = self.by_init.range(range).map(|(_, _, id)| *id);
-        same.find(|id| self.get(*id).is_some_and(|sa| sa.core.opening.message1 == raw))
+        let mut same = self.by_init.range((spi_i, IkeSaId(0))..=(spi_i, IkeSaId(u64::MAX))).map(|(_, id)| *id);
+        same.find(|id| match (self.sas.get(id), self.folded.get(id)) {
+            (Some(e), _) => e.half_open.as_deref() == Some(&source) && e.sa.core.opening.message1 == raw,
+            (None, Some(f)) => f.path.remote == source && f.request() == raw,
+            (None, None) => false,
+        })
+    }
+
+    /// A folded SA.
+    pub(super) fn folded(&self, id: IkeSaId) -> Option<&Folded> {
+        self.folded.get(&id).map(|f| &**f)
+    }
+
+    /// Every folded SA.
+    pub(super) fn all_folded(&self) -> impl Iterator<Item = &Folded> {
+        self.folded.values().map(|f| &**f)
+    }
+
+    /// A new half-open SA, folded up.
+    pub(super) fn insert_folded(&mut self, folded: Folded, config: &Config) {
+        let (id, (spi_i, spi_r)) = (folded.id, folded.spis());
+        self.by_spi.insert(spi_r, id);
+        self.by_init.insert((spi_i, id));
+        self.deadlines.insert((folded.created + config.half_open_lifetime, Why::HalfOpen, id));
+        self.folded.insert(id, Box::new(folded));
+    }
+
+    /// Takes a folded SA out of every index.
+    pub(super) fn take_folded(&mut self, id: IkeSaId, config: &Config) -> Option<Box<Folded>> {
+        let folded = self.folded.remove(&id)?;
+        let (spi_i, spi_r) = folded.spis();
+        self.by_spi.remove(&spi_r);
+        self.by_init.remove(&(spi_i, id));
+        self.deadlines.remove(&(folded.created + config.half_open_lifetime, Why::HalfOpen, id));
+        Some(folded)
+    }
+
+    /// Folds a half-open SA up, if it can be.
+    pub(super) fn fold(&mut self, id: IkeSaId, config: &Config) {
+        if let Some(folded) = self.get(id).and_then(IkeSa::fold)
+            && self.forget(id).is_some()
+        {
+            self.insert_folded(folded, config);
+        }
     }
 
     pub(super) fn by_child(&self, child: ChildId) -> Option<IkeSaId> {
@@ -89,7 +132,7 @@ impl Index {
         let (id, source) = (sa.core.id, sa.core.path.remote);
         self.by_spi.insert(sa.core.spi_local(), id);
         if sa.is_half_open() {
-            self.by_init.insert((sa.core.spi_i, source, id));
+            self.by_init.insert((sa.core.spi_i, id));
         }
         if let (Lifecycle::Opening, Some(peer)) = (sa.life, sa.core.peer) {
             self.opening.entry(peer).or_default().insert(id);
@@ -116,9 +159,9 @@ impl Index {
             leave(&mut self.opening, &peer, id);
         }
         if !entry.sa.is_half_open()
-            && let Some(source) = entry.half_open.take()
+            && entry.half_open.take().is_some()
         {
-            self.by_init.remove(&(entry.sa.core.spi_i, *source, id));
+            self.by_init.remove(&(entry.sa.core.spi_i, id));
         }
     }
 
@@ -131,8 +174,8 @@ impl Index {
     pub(super) fn forget(&mut self, id: IkeSaId) -> Option<Box<IkeSa>> {
         let entry = self.sas.remove(&id)?;
         self.by_spi.remove(&entry.sa.core.spi_local());
-        if let Some(source) = entry.half_open {
-            self.by_init.remove(&(entry.sa.core.spi_i, *source, id));
+        if entry.half_open.is_some() {
+            self.by_init.remove(&(entry.sa.core.spi_i, id));
         }
         self.deadlines.remove(&(entry.deadline.0, entry.deadline.1, id));
         if let Some(peer) = entry.sa.core.peer {

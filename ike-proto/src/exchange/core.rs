@@ -88,6 +88,8 @@ pub struct Opening {
     pub message2: Vec<u8>,
     /// Proposals that the peer offered (responder only), to check against the PAD entry that it turns out to be.
     pub offered: Vec<Proposal>,
+    /// SKEYSEED (responder only), from which a half-open SA that was folded up gets its keys back.
+    pub seed: Option<Secret>,
 }
 
 /// Where a Child SA stands.
@@ -246,7 +248,7 @@ pub struct SaCore {
 impl Blank for Opening {
     fn blank() -> &'static Self {
         static BLANK: Opening =
-            Opening { ni: Vec::new(), nr: Vec::new(), message1: Vec::new(), message2: Vec::new(), offered: Vec::new() };
+            Opening { ni: Vec::new(), nr: Vec::new(), message1: Vec::new(), message2: Vec::new(), offered: Vec::new(), seed: None };
         &BLANK
     }
 }

@@ -222,7 +222,7 @@ impl SaInit {
             nr: parts.nonce.to_vec(),
             message1: sent.to_vec(),
             message2: msg.raw.to_vec(),
-            offered: Vec::new(),
+            ..Opening::default()
         }
         .into();
         core.spi_r = spi_r;
@@ -313,8 +313,7 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
         ni: parts.nonce.to_vec(),
         nr: nr.clone(),
         message1: msg.raw.to_vec(),
-        message2: Vec::new(),
-        offered: Vec::new(),
+        ..Opening::default()
     }
     .into();
     derive(core, suite, &shared).map_err(refuse)?;
@@ -335,6 +334,36 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
     draft.extend(super::auth::certificate_request(cx, &core.profile));
     draft.extend(super::auth::announcements(cx, &core.profile));
     Ok(draft)
+}
+
+/// Fills `core` again from what was said: the request, our answer to it, and SKEYSEED.
+///
+/// # Errors
+/// When the configuration does not allow any more what was answered.
+pub fn resume(
+    cx: &Cx<'_>,
+    core: &mut SaCore,
+    request: &Inbound<'_>,
+    answer: &Inbound<'_>,
+    seed: Secret,
+) -> Result<(), Reason> {
+    let (asked, said) = (Parts::read(request)?, Parts::read(answer)?);
+    let intermediate = request.notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED).is_some();
+    let ours = acceptable(cx, &core.profile.proposals, intermediate);
+    // The answer has one transform of each type: what was chosen.
+    let chosen = negotiate::choose(&ours, said.sa, Some(said.ke.method), cx.config.prefer_own)?;
+    let suite =
+        IkeSuite::resolve(cx.crypto, &chosen).ok_or(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported))?;
+    core.agreed = agreed(cx, core, request, 0, Beyond::of(answer));
+    core.opening = Opening {
+        ni: asked.nonce.to_vec(),
+        nr: said.nonce.to_vec(),
+        message1: request.raw.to_vec(),
+        message2: answer.raw.to_vec(),
+        ..Opening::default()
+    }
+    .into();
+    derive_from(core, suite, seed)
 }
 
 fn answer_sa(chosen: &Chosen) -> Payload {
@@ -495,12 +524,19 @@ fn auth_methods(msg: &Inbound<'_>) -> Vec<Announcement> {
 
 /// Derives SK_* of the initial IKE SA.
 fn derive(core: &mut SaCore, suite: IkeSuite, shared: &Secret) -> Result<(), Reason> {
+    let seed = skeyseed(suite.prf, &core.opening.ni, &core.opening.nr, shared);
+    derive_from(core, suite, seed)
+}
+
+fn derive_from(core: &mut SaCore, suite: IkeSuite, seed: Secret) -> Result<(), Reason> {
     let (ni, nr) = (&core.opening.ni, &core.opening.nr);
-    let seed = skeyseed(suite.prf, ni, nr, shared);
     core.keys =
         SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i: core.spi_i, spi_r: core.spi_r })?;
     core.pending = Pending { ke: suite.addke.clone(), ppk: core.agreed.ppk == PpkUse::Intermediate }.into();
     core.pending.tidy();
     core.suite = Some(suite);
+    if core.role == Role::Responder {
+        core.opening.seed = Some(seed);
+    }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod collision;
+pub(crate) mod folded;
 mod followup;
 mod inbound;
 pub mod lifecycle;
@@ -14,6 +15,7 @@ mod rekey;
 mod timers;
 pub mod window;
 
+pub(crate) use folded::Folded;
 pub use inbound::Outcome;
 pub use lifecycle::Lifecycle;
 pub use queue::Intent;
