@@ -158,9 +158,7 @@ impl Index {
         {
             leave(&mut self.opening, &peer, id);
         }
-        if !entry.sa.is_half_open()
-            && entry.half_open.take().is_some()
-        {
+        if !entry.sa.is_half_open() && entry.half_open.take().is_some() {
             self.by_init.remove(&(entry.sa.core.spi_i, id));
         }
     }

@@ -44,7 +44,9 @@ impl Endpoint {
         if let Some(id) = self.index.by_init(header.initiator_spi.0, path.remote, raw) {
             match self.index.folded(id) {
                 Some(f) => self.out.transmit(f.path, codec::with_marker(&self.config, f.path, f.answer())),
-                None => drop(self.with(now, db, id, |sa, cx| sa.repeat_init(cx, raw))),
+                None => {
+                    self.with(now, db, id, |sa, cx| sa.repeat_init(cx, raw));
+                }
             }
             self.counters.repeated = self.counters.repeated.saturating_add(1);
             return;

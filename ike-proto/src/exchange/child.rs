@@ -539,7 +539,12 @@ pub struct Material<'m> {
 }
 
 /// Derives the keys and hands both directions to the data plane, inbound first.
-fn install(cx: &mut Cx<'_>, core: &mut SaCore, mut plan: Plan, material: &Material<'_>) -> Result<ChildId, ChildFailure> {
+fn install(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    mut plan: Plan,
+    material: &Material<'_>,
+) -> Result<ChildId, ChildFailure> {
     let spi_out = plan.chosen.peer_spi.as_slice().try_into().ok().map(Spi::from_be_bytes);
     let spi_out = spi_out.filter(|s| !s.is_reserved()).ok_or_else(|| {
         ChildFailure::broken(Reason::Malformed {

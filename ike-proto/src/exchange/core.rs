@@ -247,8 +247,14 @@ pub struct SaCore {
 
 impl Blank for Opening {
     fn blank() -> &'static Self {
-        static BLANK: Opening =
-            Opening { ni: Vec::new(), nr: Vec::new(), message1: Vec::new(), message2: Vec::new(), offered: Vec::new(), seed: None };
+        static BLANK: Opening = Opening {
+            ni: Vec::new(),
+            nr: Vec::new(),
+            message1: Vec::new(),
+            message2: Vec::new(),
+            offered: Vec::new(),
+            seed: None,
+        };
         &BLANK
     }
 }

@@ -309,13 +309,8 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
     let takes = takes(cx, core, msg);
     core.agreed = agreed(cx, core, msg, 0, takes);
     check_required(core, &core.agreed, !chosen.addke.is_empty()).map_err(refuse)?;
-    core.opening = Opening {
-        ni: parts.nonce.to_vec(),
-        nr: nr.clone(),
-        message1: msg.raw.to_vec(),
-        ..Opening::default()
-    }
-    .into();
+    core.opening =
+        Opening { ni: parts.nonce.to_vec(), nr: nr.clone(), message1: msg.raw.to_vec(), ..Opening::default() }.into();
     derive(core, suite, &shared).map_err(refuse)?;
     let mut draft = alloc::vec![
         answer_sa(&chosen),

@@ -49,7 +49,8 @@ impl Folded {
 
     /// SPIs of initiator and responder.
     pub(crate) fn spis(&self) -> (u64, u64) {
-        let spi = |at: usize| self.answer().get(at..).and_then(|b| b.first_chunk()).copied().map_or(0, u64::from_be_bytes);
+        let spi =
+            |at: usize| self.answer().get(at..).and_then(|b| b.first_chunk()).copied().map_or(0, u64::from_be_bytes);
         (spi(0), spi(8))
     }
 }

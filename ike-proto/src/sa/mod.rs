@@ -28,8 +28,8 @@ use crate::exchange::down::Down;
 use crate::exchange::rare::Rare;
 use crate::exchange::sa_init::{self, Refusal, SaInit};
 use crate::exchange::{
-    Agreed, ChildState, Cx, Effect, InFlight, Inbound, SaCore, Schedule, child_rekey, configure,
-    followup_ke, informational,
+    Agreed, ChildState, Cx, Effect, InFlight, Inbound, SaCore, Schedule, child_rekey, configure, followup_ke,
+    informational,
 };
 use crate::ids::{IkeSaId, Role};
 use crate::keys::SkKeys;
