@@ -4,7 +4,6 @@ use crate::outbound::OutboundSa;
 use crate::testing::{params, provider, vectors};
 use crate::transform::Transform;
 use crate::{DropReason, InboundSa, IpPacket};
-use alloc::sync::Arc;
 use ravelin_crypto::{EncrId, IntegId, Secret};
 use ravelin_sa_db::{CipherSuite, Direction, Spi};
 use std::string::String;

@@ -21,15 +21,18 @@ fn side(me: u8, seed: u64) -> Side {
     })
 }
 
+/// Datagrams and where they go.
+type Wire = Vec<(Path, Vec<u8>)>;
+
 /// What a side has to say.
-fn said(side: &mut Side) -> Vec<(Path, Vec<u8>)> {
+fn said(side: &mut Side) -> Wire {
     let mut wire = vec![];
     side.drain(&mut wire);
     wire
 }
 
 /// Initiators, and what the responder answered to each.
-fn rush(responder: &mut Side) -> Vec<(Side, Vec<u8>, Vec<(Path, Vec<u8>)>)> {
+fn rush(responder: &mut Side) -> Vec<(Side, Vec<u8>, Wire)> {
     let one = |n| {
         let mut initiator = side(1, 100 + n as u64);
         initiator.start(START);
@@ -65,6 +68,7 @@ fn folded_ones_go_on_as_if_nothing_had_been() {
         for (path, bytes) in said(&mut responder) {
             initiator.take(START, path, &bytes);
         }
+        let _ = said(&mut initiator);
         assert!(initiator.is_up() && initiator.children() == 1, "{n}: {}", initiator.story());
     }
     assert_eq!((responder.endpoint.len(), responder.children()), (MANY, MANY));

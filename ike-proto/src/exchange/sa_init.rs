@@ -82,7 +82,8 @@ impl SaInit {
         })?;
         let (secret, public) = key_pair(cx, group)?;
         let ni = cx.random(FIRST_NONCE_LEN);
-        let init = Self { offered, group, secret: Some(secret), public, ni, cookie: None, solution: None, retries: 0, first };
+        let init =
+            Self { offered, group, secret: Some(secret), public, ni, cookie: None, solution: None, retries: 0, first };
         let draft = init.draft(cx, core);
         Ok((InFlight::SaInit(Box::new(init)), draft))
     }
