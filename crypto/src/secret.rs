@@ -1,6 +1,7 @@
 //! Octets that are wiped on drop, compared in constant time and never printed.
 //! Every key, shared secret and password of the stack travels in a [`Secret`].
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use subtle::ConstantTimeEq;
@@ -8,19 +9,25 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Secret octets on the heap. `Debug` prints the length only; equality takes constant time in the content.
 #[derive(Clone, Default, Zeroize, ZeroizeOnDrop)]
-pub struct Secret(Vec<u8>);
+pub struct Secret(Box<[u8]>);
 
 impl Secret {
     /// Takes ownership of `bytes`; they are wiped when the value is dropped.
     #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+    pub fn new(mut bytes: Vec<u8>) -> Self {
+        if bytes.len() == bytes.capacity() {
+            return Self(bytes.into_boxed_slice());
+        }
+        // A smaller block may be elsewhere, and the old one would keep what was in it.
+        let secret = Self::from(bytes.as_slice());
+        bytes.zeroize();
+        secret
     }
 
     /// `len` zero octets, to be filled by [`Secret::expose_mut`].
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
-        Self(alloc::vec![0; len])
+        Self(alloc::vec![0; len].into_boxed_slice())
     }
 
     /// The octets themselves. Whoever calls this must not copy them into anything that is printed or kept.
@@ -49,7 +56,7 @@ impl Secret {
 
 impl From<&[u8]> for Secret {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        Self(bytes.into())
     }
 }
 

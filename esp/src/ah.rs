@@ -125,14 +125,14 @@ pub(crate) fn seal(sa: &OutboundSa, packet: &mut [u8], at: usize, next_header: u
     let (ah, payload) = rest.split_at_mut_checked(len).ok_or(DropReason::NoRoom)?;
     ah.fill(0);
     let units = u8::try_from((len / 4).saturating_sub(2)).map_err(|_| DropReason::Oversized)?;
-    let [s0, s1, s2, s3] = sa.params().spi.to_be_bytes();
+    let [s0, s1, s2, s3] = sa.spi();
     let [h0, h1, h2, h3, n0, n1, n2, n3] = number.to_be_bytes();
     *ah.first_chunk_mut::<FIXED>().ok_or(DropReason::NoRoom)? =
         [next_header, units, 0, 0, s0, s1, s2, s3, n0, n1, n2, n3];
     let mut icv = [0u8; 64];
     let icv = icv.get_mut(..sa.icv_len()).ok_or(DropReason::Provider)?;
     let high = [h0, h1, h2, h3];
-    let high: &[u8] = if sa.params().esn { &high } else { &[] };
+    let high: &[u8] = if sa.esn() { &high } else { &[] };
     sa.integ()
         .ok_or(DropReason::WrongProtocol)?
         .sign(&[masked.as_slice(), ah, payload, high], icv)
@@ -166,7 +166,7 @@ pub(crate) fn open(sa: &InboundSa, packet: &[u8], at: usize) -> Result<(Range<us
     let padding = ah.get(FIXED.saturating_add(icv.len())..).unwrap_or(&[]);
     let [h0, h1, h2, h3, ..] = number.to_be_bytes();
     let high = [h0, h1, h2, h3];
-    let high: &[u8] = if sa.params().esn { &high } else { &[] };
+    let high: &[u8] = if sa.esn() { &high } else { &[] };
     sa.integ()
         .ok_or(DropReason::WrongProtocol)?
         .verify(&[masked.as_slice(), fixed, zero, padding, payload, high], icv)

@@ -5,18 +5,17 @@
 use crate::replay::ReplayWindow;
 use crate::transform::{HEADER, TRAILER, Transform};
 use crate::{DropReason, PlaneError};
-use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Range;
 use ravelin_crypto::Provider;
 use ravelin_crypto::integ::IntegKey;
-use ravelin_sa_db::{Direction, Protocol, SaParams};
+use ravelin_sa_db::{Direction, Protocol, SaParams, Spi};
 
 /// The keyed inbound half of a Child SA.
 pub struct InboundSa {
-    params: Arc<SaParams>,
     transform: Transform,
     window: ReplayWindow,
+    spi: Spi,
 }
 
 /// A packet whose ICV was good.
@@ -31,11 +30,11 @@ pub struct Opened {
 }
 
 impl InboundSa {
-    /// Builds the key schedules.
+    /// Builds the key schedules. Nothing else of `params` is kept, the keys least of all.
     ///
     /// # Errors
     /// [`PlaneError`] when transform, key lengths, window or direction do not fit.
-    pub fn new(provider: &Provider, params: Arc<SaParams>) -> Result<Self, PlaneError> {
+    pub fn new(provider: &Provider, params: &SaParams) -> Result<Self, PlaneError> {
         if params.direction != Direction::Inbound {
             return Err(PlaneError::Direction);
         }
@@ -47,13 +46,12 @@ impl InboundSa {
             return Err(PlaneError::Mode);
         }
         let window = ReplayWindow::new(params.replay_window, params.esn);
-        Ok(Self { params, transform, window })
+        Ok(Self { transform, window, spi: params.spi })
     }
 
-    /// What it was made of.
-    #[must_use]
-    pub fn params(&self) -> &Arc<SaParams> {
-        &self.params
+    /// True when its sequence numbers have 64 bits (RFC 4303 §2.2.1).
+    pub(crate) fn esn(&self) -> bool {
+        self.transform.esn()
     }
 
     /// Its replay window.
@@ -126,9 +124,6 @@ fn trailer(inside: &[u8]) -> Result<(usize, u8), DropReason> {
 
 impl fmt::Debug for InboundSa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InboundSa")
-            .field("spi", &self.params.spi)
-            .field("top", &self.window.top())
-            .finish_non_exhaustive()
+        f.debug_struct("InboundSa").field("spi", &self.spi).field("top", &self.window.top()).finish_non_exhaustive()
     }
 }

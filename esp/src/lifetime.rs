@@ -2,6 +2,7 @@
 //! that yield reports once. Time limits are IKE's. Counting is apart from sealing and opening, so that a worker may
 //! count a whole burst at once. To add a limit: a flag in `flag`, a comparison in `Usage::add`.
 
+use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use ravelin_sa_db::{Instant, Lifetime, Limits};
 
@@ -27,8 +28,10 @@ pub struct Usage {
     bytes: AtomicU64,
     last: AtomicU64,
     flags: AtomicU32,
-    life: Lifetime,
+    /// True when octets or packets are limited.
     limited: bool,
+    /// The limits, when there are any.
+    life: Option<Box<Lifetime>>,
 }
 
 /// What counting found, to be reported.
@@ -36,6 +39,8 @@ pub struct Usage {
 pub(crate) struct Crossed {
     pub(crate) soft: bool,
     pub(crate) hard: bool,
+    /// It was reported as idle and is not any more.
+    pub(crate) woke: bool,
 }
 
 impl Usage {
@@ -48,8 +53,8 @@ impl Usage {
             bytes: AtomicU64::new(0),
             last: AtomicU64::new(now.micros()),
             flags: AtomicU32::new(0),
-            life,
             limited: life.soft != none || life.hard != none,
+            life: (life != Lifetime::default()).then(|| Box::new(life)),
         }
     }
 
@@ -89,19 +94,21 @@ impl Usage {
     pub(crate) fn add(&self, packets: u64, bytes: u64, now: Instant) -> Crossed {
         let p = self.packets.fetch_add(packets, Ordering::Relaxed).saturating_add(packets);
         let b = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let mut woke = false;
         if self.last.load(Ordering::Relaxed) < now.micros() {
             self.last.store(now.micros(), Ordering::Relaxed);
             if self.flags.load(Ordering::Relaxed) & flag::IDLE != 0 {
-                self.flags.fetch_and(!flag::IDLE, Ordering::Relaxed);
+                woke = self.flags.fetch_and(!flag::IDLE, Ordering::Relaxed) & flag::IDLE != 0;
             }
         }
-        if !self.limited {
-            return Crossed::default();
-        }
+        let Some(life) = self.life.as_deref().filter(|_| self.limited) else {
+            return Crossed { woke, ..Crossed::default() };
+        };
         let over = |l: Limits| (l.packets != 0 && p >= l.packets) || (l.bytes != 0 && b >= l.bytes);
         Crossed {
-            soft: over(self.life.soft) && self.raise(flag::SOFT),
-            hard: over(self.life.hard) && self.raise(flag::HARD),
+            soft: over(life.soft) && self.raise(flag::SOFT),
+            hard: over(life.hard) && self.raise(flag::HARD),
+            woke,
         }
     }
 
@@ -113,8 +120,9 @@ impl Usage {
     /// When the idle limit passes; `None` when it is not watched or has been reported.
     #[must_use]
     pub fn idle_deadline(&self) -> Option<Instant> {
-        let watched = !self.life.idle.is_zero() && self.flags.load(Ordering::Relaxed) & flag::IDLE == 0;
-        watched.then(|| self.last() + self.life.idle)
+        let idle = self.life.as_deref().map(|l| l.idle).filter(|idle| !idle.is_zero())?;
+        let watched = self.flags.load(Ordering::Relaxed) & flag::IDLE == 0;
+        watched.then(|| self.last() + idle)
     }
 }
 
@@ -131,9 +139,9 @@ mod tests {
         };
         let u = Usage::new(life, Instant(0));
         assert_eq!(u.add(1, 99, Instant(1)), Crossed::default());
-        assert_eq!(u.add(1, 1, Instant(2)), Crossed { soft: true, hard: false });
+        assert_eq!(u.add(1, 1, Instant(2)), Crossed { soft: true, ..Crossed::default() });
         assert!(u.is_usable());
-        assert_eq!(u.add(1, 1, Instant(3)), Crossed { soft: false, hard: true });
+        assert_eq!(u.add(1, 1, Instant(3)), Crossed { hard: true, ..Crossed::default() });
         assert_eq!(u.add(1, 1, Instant(3)), Crossed::default());
         assert!(!u.is_usable());
     }

@@ -4,7 +4,6 @@
 use crate::sequence::Sequence;
 use crate::transform::{HEADER, TRAILER, Transform};
 use crate::{DropReason, PlaneError};
-use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Range;
 use ravelin_crypto::integ::IntegKey;
@@ -16,7 +15,6 @@ pub struct OutboundSa {
     transform: Transform,
     spi: [u8; 4],
     sequence: Sequence,
-    params: Arc<SaParams>,
 }
 
 /// The counting pad of RFC 4303 §2.4.
@@ -34,11 +32,11 @@ const PAD: [u8; 256] = {
 };
 
 impl OutboundSa {
-    /// Builds the key schedules. `seed` is secret and makes unpredictable IVs for CBC (see `nonce.rs`).
+    /// Builds the key schedules; nothing else of `params` is kept. `seed` is secret and makes unpredictable IVs for CBC (see `nonce.rs`).
     ///
     /// # Errors
     /// [`PlaneError`] when transform, key lengths or direction do not fit.
-    pub fn new(provider: &Provider, params: Arc<SaParams>, seed: &Secret) -> Result<Self, PlaneError> {
+    pub fn new(provider: &Provider, params: &SaParams, seed: &Secret) -> Result<Self, PlaneError> {
         Self::starting_after(provider, params, seed, 0)
     }
 
@@ -49,7 +47,7 @@ impl OutboundSa {
     /// As for [`OutboundSa::new`].
     pub fn starting_after(
         provider: &Provider,
-        params: Arc<SaParams>,
+        params: &SaParams,
         seed: &Secret,
         used: u64,
     ) -> Result<Self, PlaneError> {
@@ -61,13 +59,17 @@ impl OutboundSa {
             return Err(PlaneError::Mode);
         }
         let sequence = Sequence::starting_after(params.esn, used);
-        Ok(Self { transform, spi: params.spi.to_be_bytes(), sequence, params })
+        Ok(Self { transform, spi: params.spi.to_be_bytes(), sequence })
     }
 
-    /// What it was made of.
-    #[must_use]
-    pub fn params(&self) -> &Arc<SaParams> {
-        &self.params
+    /// Its SPI as it goes over the wire.
+    pub(crate) fn spi(&self) -> [u8; 4] {
+        self.spi
+    }
+
+    /// True when its sequence numbers have 64 bits (RFC 4303 §2.2.1).
+    pub(crate) fn esn(&self) -> bool {
+        self.transform.esn()
     }
 
     /// Its counter.
@@ -214,7 +216,7 @@ impl OutboundSa {
 impl fmt::Debug for OutboundSa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutboundSa")
-            .field("spi", &self.params.spi)
+            .field("spi", &u32::from_be_bytes(self.spi))
             .field("sequence", &self.sequence)
             .finish_non_exhaustive()
     }

@@ -21,16 +21,28 @@ pub(crate) const TRAILER: usize = 2;
 /// The keyed algorithms of one direction of one SA.
 pub(crate) struct Transform {
     kind: Kind,
-    iv_len: usize,
-    icv_len: usize,
-    align: usize,
+    iv_len: u8,
+    icv_len: u8,
+    align: u8,
     esn: bool,
 }
 
+/// Lengths of IVs, ICVs and blocks, which are small.
+fn small(len: usize) -> Result<u8, PlaneError> {
+    u8::try_from(len).map_err(|_| PlaneError::UnsupportedTransform)
+}
+
 enum Kind {
-    Aead { key: Box<dyn AeadKey>, salt: [u8; 4], salt_len: usize },
+    Aead { key: Box<dyn AeadKey>, salt: [u8; 4], salt_len: u8 },
     Gmac { key: Box<dyn AeadKey>, salt: [u8; 4] },
-    Split { cipher: Option<Box<dyn CipherKey>>, cbc_iv: Option<CbcIv>, integ: Option<Box<dyn IntegKey>> },
+    Split(Box<Split>),
+}
+
+/// Cipher, then MAC.
+struct Split {
+    cipher: Option<Box<dyn CipherKey>>,
+    cbc_iv: Option<CbcIv>,
+    integ: Option<Box<dyn IntegKey>>,
 }
 
 /// The transform an implicit-IV or GMAC transform is made of.
@@ -62,8 +74,8 @@ impl Transform {
             if integ.is_none() {
                 return Err(PlaneError::NoProtection);
             }
-            let kind = Kind::Split { cipher: None, cbc_iv: None, integ };
-            return Ok(Self { kind, iv_len: 0, icv_len, align: 4, esn });
+            let kind = Kind::Split(Box::new(Split { cipher: None, cbc_iv: None, integ }));
+            return Ok(Self { kind, iv_len: 0, icv_len: small(icv_len)?, align: 4, esn });
         }
         let cipher = provider.cipher(suite.encr, suite.key_bits).ok_or(PlaneError::UnsupportedTransform)?;
         let key = cipher.key(suite.encr_key.expose()).map_err(|_| PlaneError::KeyLength)?;
@@ -72,8 +84,9 @@ impl Transform {
             Some(seed) if cipher.random_iv() => Some(CbcIv::new(provider, cipher, seed, &keys, spi)?),
             _ => None,
         };
-        let kind = Kind::Split { cipher: Some(key), cbc_iv, integ };
-        Ok(Self { kind, iv_len: cipher.iv_len(), icv_len, align: cipher.block_len().max(4), esn })
+        let kind = Kind::Split(Box::new(Split { cipher: Some(key), cbc_iv, integ }));
+        let (iv_len, align) = (small(cipher.iv_len())?, small(cipher.block_len().max(4))?);
+        Ok(Self { kind, iv_len, icv_len: small(icv_len)?, align, esn })
     }
 
     fn combined(provider: &Provider, suite: &CipherSuite, esn: bool) -> Result<Self, PlaneError> {
@@ -96,9 +109,9 @@ impl Transform {
         let kind = if suite.encr == EncrId::NULL_AUTH_AES_GMAC {
             Kind::Gmac { key, salt }
         } else {
-            Kind::Aead { key, salt, salt_len }
+            Kind::Aead { key, salt, salt_len: small(salt_len)? }
         };
-        Ok(Self { kind, iv_len, icv_len: aead.tag_len(), align: 4, esn })
+        Ok(Self { kind, iv_len, icv_len: small(aead.tag_len())?, align: 4, esn })
     }
 
     #[allow(clippy::type_complexity, reason = "used once")]
@@ -119,7 +132,7 @@ impl Transform {
     /// The MAC of a transform without encryption, for AH.
     pub(crate) fn integ_key(&self) -> Option<&dyn IntegKey> {
         match &self.kind {
-            Kind::Split { cipher: None, integ: Some(key), .. } => Some(key.as_ref()),
+            Kind::Split(split) if split.cipher.is_none() => split.integ.as_deref(),
             _ => None,
         }
     }
@@ -127,19 +140,24 @@ impl Transform {
     /// Where the payload starts in the ESP packet.
     #[inline]
     pub(crate) fn payload_at(&self) -> usize {
-        HEADER.wrapping_add(self.iv_len)
+        HEADER.wrapping_add(usize::from(self.iv_len))
     }
 
     /// Octets of ICV.
     #[inline]
     pub(crate) fn icv_len(&self) -> usize {
-        self.icv_len
+        usize::from(self.icv_len)
+    }
+
+    /// Sequence numbers of 64 bits.
+    pub(crate) fn esn(&self) -> bool {
+        self.esn
     }
 
     /// Payload, padding and trailer together (RFC 4303 §2.4), for `payload` octets.
     #[inline]
     pub(crate) fn padded(&self, payload: usize) -> usize {
-        let mask = self.align.wrapping_sub(1);
+        let mask = usize::from(self.align).wrapping_sub(1);
         payload.saturating_add(TRAILER).saturating_add(mask) & !mask
     }
 
@@ -181,7 +199,7 @@ impl Transform {
     /// Where payload and trailer are in a packet of this length.
     #[inline]
     pub(crate) fn inside(&self, len: usize) -> Result<Range<usize>, DropReason> {
-        let end = len.checked_sub(self.icv_len).ok_or(DropReason::Runt)?;
+        let end = len.checked_sub(self.icv_len()).ok_or(DropReason::Runt)?;
         let start = self.payload_at();
         if end < start.saturating_add(TRAILER) { Err(DropReason::Runt) } else { Ok(start..end) }
     }
@@ -197,9 +215,9 @@ impl Transform {
                 if let Some(iv) = iv.first_chunk_mut::<8>() {
                     *iv = counter;
                 }
-                let n = nonce(*salt, *salt_len, counter);
+                let n = nonce(*salt, usize::from(*salt_len), counter);
                 let (aad, aad_len) = aad(head, number, self.esn);
-                let n = n.get(..salt_len.wrapping_add(8)).ok_or(CryptoError::Length)?;
+                let n = n.get(..usize::from(*salt_len).wrapping_add(8)).ok_or(CryptoError::Length)?;
                 key.seal(n, aad.get(..aad_len).ok_or(CryptoError::Length)?, data, tag)
             }
             Kind::Gmac { key, salt } => {
@@ -211,7 +229,8 @@ impl Transform {
                 self.parts(esp)?.3.copy_from_slice(&tag);
                 Ok(())
             }
-            Kind::Split { cipher, cbc_iv, integ } => {
+            Kind::Split(split) => {
+                let Split { cipher, cbc_iv, integ } = &**split;
                 let (_, iv, data, _) = self.parts(esp)?;
                 if let Some(cipher) = cipher {
                     match (cbc_iv, iv.first_chunk_mut::<8>()) {
@@ -222,7 +241,7 @@ impl Transform {
                     cipher.encrypt(iv, data)?;
                 }
                 let Some(integ) = integ else { return Ok(()) };
-                let at = esp.len().checked_sub(self.icv_len).ok_or(CryptoError::Length)?;
+                let at = esp.len().checked_sub(self.icv_len()).ok_or(CryptoError::Length)?;
                 let (covered, icv) = esp.split_at_mut_checked(at).ok_or(CryptoError::Length)?;
                 let high = high_half(number);
                 if self.esn { integ.sign(&[covered, &high], icv) } else { integ.sign(&[covered], icv) }
@@ -244,9 +263,9 @@ impl Transform {
             Kind::Aead { key, salt, salt_len } => {
                 let (head, iv, data, tag) = self.parts(esp)?;
                 let iv = iv.first_chunk::<8>().copied().unwrap_or(number.to_be_bytes());
-                let n = nonce(*salt, *salt_len, iv);
+                let n = nonce(*salt, usize::from(*salt_len), iv);
                 let (aad, aad_len) = aad(head, number, self.esn);
-                let n = n.get(..salt_len.wrapping_add(8)).ok_or(CryptoError::Length)?;
+                let n = n.get(..usize::from(*salt_len).wrapping_add(8)).ok_or(CryptoError::Length)?;
                 key.open(n, aad.get(..aad_len).ok_or(CryptoError::Length)?, data, tag)
             }
             Kind::Gmac { key, salt } => {
@@ -255,9 +274,10 @@ impl Transform {
                 let n = nonce(*salt, 4, *iv.first_chunk::<8>().ok_or(CryptoError::Length)?);
                 self.with_high_half(number, esp, |aad| key.open(&n, aad, &mut [], &tag))
             }
-            Kind::Split { cipher, integ, .. } => {
+            Kind::Split(split) => {
+                let Split { cipher, integ, .. } = &**split;
                 if let Some(integ) = integ {
-                    let at = esp.len().checked_sub(self.icv_len).ok_or(CryptoError::Length)?;
+                    let at = esp.len().checked_sub(self.icv_len()).ok_or(CryptoError::Length)?;
                     let (covered, icv) = esp.split_at_checked(at).ok_or(CryptoError::Length)?;
                     let high = high_half(number);
                     if self.esn { integ.verify(&[covered, &high], icv) } else { integ.verify(&[covered], icv) }?;
@@ -277,8 +297,8 @@ impl Transform {
         esp: &'a mut [u8],
     ) -> Result<(&'a mut [u8; HEADER], &'a mut [u8], &'a mut [u8], &'a mut [u8]), CryptoError> {
         let (head, rest) = esp.split_first_chunk_mut::<HEADER>().ok_or(CryptoError::Length)?;
-        let (iv, rest) = rest.split_at_mut_checked(self.iv_len).ok_or(CryptoError::Length)?;
-        let at = rest.len().checked_sub(self.icv_len).ok_or(CryptoError::Length)?;
+        let (iv, rest) = rest.split_at_mut_checked(usize::from(self.iv_len)).ok_or(CryptoError::Length)?;
+        let at = rest.len().checked_sub(self.icv_len()).ok_or(CryptoError::Length)?;
         let (data, icv) = rest.split_at_mut_checked(at).ok_or(CryptoError::Length)?;
         Ok((head, iv, data, icv))
     }
@@ -291,7 +311,7 @@ impl Transform {
         esp: &mut [u8],
         run: impl FnOnce(&[u8]) -> Result<(), CryptoError>,
     ) -> Result<(), CryptoError> {
-        let end = esp.len().checked_sub(self.icv_len).ok_or(CryptoError::Length)?;
+        let end = esp.len().checked_sub(self.icv_len()).ok_or(CryptoError::Length)?;
         if !self.esn {
             return run(esp.get(..end).ok_or(CryptoError::Length)?);
         }
@@ -340,7 +360,7 @@ impl Transform {
         let Kind::Aead { key, salt, salt_len } = &self.kind else { return Err(CryptoError::Unsupported) };
         let (head, iv_field, data, tag) = self.parts(esp)?;
         iv_field.copy_from_slice(&iv);
-        let n = nonce(*salt, *salt_len, iv);
-        key.seal(&n[..salt_len + 8], &head[..], data, tag)
+        let n = nonce(*salt, usize::from(*salt_len), iv);
+        key.seal(&n[..usize::from(*salt_len) + 8], &head[..], data, tag)
     }
 }

@@ -4,7 +4,6 @@ use crate::outbound::OutboundSa;
 use crate::testing::{params, provider, vectors};
 use crate::transform::Transform;
 use crate::{DropReason, InboundSa, IpPacket};
-use alloc::sync::Arc;
 use ravelin_crypto::{EncrId, IntegId, Secret};
 use ravelin_sa_db::{CipherSuite, Direction, Spi};
 use std::string::String;
@@ -43,7 +42,7 @@ fn packets_of_others() {
         let mut p = params(1, Direction::Inbound, suite(v));
         p.spi = Spi::from_be_bytes(esp[..4].try_into().unwrap());
         p.esn = v["esn"].as_bool().unwrap();
-        let sa = match InboundSa::new(&provider, Arc::new(p.clone())) {
+        let sa = match InboundSa::new(&provider, &p) {
             Ok(sa) => sa,
             Err(crate::PlaneError::UnsupportedTransform) => {
                 missing.push(name.into());
@@ -69,7 +68,7 @@ fn packets_of_others() {
         // Sealed again. The IV of the packet is not ours to choose, so it is put in where it differs: for counter
         // modes by numbering, for CBC by comparing after decryption only.
         p.direction = Direction::Outbound;
-        let out = OutboundSa::starting_after(&provider, Arc::new(p), &Secret::default(), opened.number - 1).unwrap();
+        let out = OutboundSa::starting_after(&provider, &p, &Secret::default(), opened.number - 1).unwrap();
         assert_eq!(out.sealed_len(inner.len()), esp.len(), "{name}: same padding");
         let mut again = std::vec![0u8; esp.len()];
         out.seal(inner, opened.next_header, &mut again).unwrap();

@@ -3,13 +3,12 @@
 //! IPv4 options travel in a pseudo header (protocol 94): next header, length in 8 octets less one, pad length, zero,
 //! padding, options.
 
-use super::transport::{single_host, synthesize};
+use super::transport::synthesize;
 use crate::DropReason;
 use crate::packet::{Fragment, IpPacket};
 use crate::plane::OuterInfo;
 use core::net::IpAddr;
 use core::ops::Range;
-use ravelin_sa_db::SaParams;
 
 /// Protocol number of the pseudo header.
 pub const PSEUDO_HEADER: u8 = 94;
@@ -61,21 +60,18 @@ pub fn write_pseudo(parts: &Parts, options: &[u8], out: &mut [u8]) -> Option<()>
     Some(())
 }
 
-/// Puts the inner header back: addresses from the selectors, hop limit and class from outside.
+/// Puts the inner header back: addresses from the selectors (`local` and `remote`, where each side has only one), hop limit and class from outside.
 ///
 /// # Errors
 /// [`DropReason::Selectors`] when the SA has no fixed inner addresses, else room and header faults.
 pub fn decapsulate(
-    params: &SaParams,
+    (local, remote): (Option<IpAddr>, Option<IpAddr>),
     buf: &mut [u8],
     payload: Range<usize>,
     next_header: u8,
     outer: OuterInfo,
 ) -> Result<Range<usize>, DropReason> {
-    let (source, destination) = match (single_host(&params.remote_ts), single_host(&params.local_ts)) {
-        (Some(s), Some(d)) => (s, d),
-        _ => return Err(DropReason::Selectors),
-    };
+    let (Some(source), Some(destination)) = (remote, local) else { return Err(DropReason::Selectors) };
     if next_header != PSEUDO_HEADER {
         return synthesize(buf, payload, source, destination, outer, next_header);
     }

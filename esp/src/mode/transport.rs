@@ -6,7 +6,7 @@ use crate::plane::OuterInfo;
 use crate::{DropReason, checksum};
 use core::net::IpAddr;
 use core::ops::Range;
-use ravelin_sa_db::{AddrRange, Path, SaParams, TrafficSelector};
+use ravelin_sa_db::{AddrRange, Path, TrafficSelector};
 
 /// Where an IP packet is cut for transport mode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -163,7 +163,7 @@ pub fn single_host(ts: &[TrafficSelector]) -> Option<IpAddr> {
 /// Corrects the checksum of an upper layer that was computed with the addresses before the NAT. Those are the SA's
 /// selectors when each is one address; then the change is incremental and an error in the data stays visible. Else
 /// the checksum is computed anew: the ICV has vouched for the data.
-pub fn fix_checksum(params: &SaParams, packet: &mut [u8]) -> Result<(), DropReason> {
+pub fn fix_checksum((local, remote): (Option<IpAddr>, Option<IpAddr>), packet: &mut [u8]) -> Result<(), DropReason> {
     let ip = IpPacket::parse(packet)?;
     let offset = match ip.protocol {
         protocol::TCP => 16usize,
@@ -179,7 +179,7 @@ pub fn fix_checksum(params: &SaParams, packet: &mut [u8]) -> Result<(), DropReas
         return Ok(());
     }
     let now = pair_sum(ip.source(), ip.destination());
-    let new = match (single_host(&params.remote_ts), single_host(&params.local_ts)) {
+    let new = match (remote, local) {
         (Some(s), Some(d)) => {
             let then = pair_sum(s, d);
             if then == now {

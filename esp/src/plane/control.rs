@@ -3,12 +3,12 @@
 //! usable for packets that are already on their way to it.
 
 use super::Plane;
-use super::entry::{Entry, Inbound, Outbound};
+use super::entry::{Entry, Facts, Inbound, Outbound};
 use super::routes::PolicyRecord;
 use crate::lifetime::flag;
 use crate::mode::transport::single_host;
 use crate::{InboundSa, OutboundSa, PlaneError};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use hashbrown::HashSet;
@@ -35,6 +35,8 @@ pub(crate) struct Control {
     pub(crate) by_spi: BTreeMap<(Spi, ChildId), ()>,
     used_keys: HashSet<[u8; 16]>,
     used_order: VecDeque<[u8; 16]>,
+    /// When to look whether a Child SA is idle, the earliest first; not later than it is.
+    idle: BTreeSet<(Instant, ChildId)>,
 }
 
 #[derive(Default)]
@@ -46,7 +48,24 @@ struct PolicyState {
 
 impl Control {
     pub(crate) fn is_active(&self, sa: &Outbound) -> bool {
-        self.policies.get(&sa.params.policy).is_some_and(|p| p.sending.is_active(sa))
+        self.policies.get(&sa.facts.policy).is_some_and(|p| p.sending.is_active(sa))
+    }
+
+    /// Has a Child SA with an idle limit looked at.
+    pub(crate) fn watch_idle(&mut self, child: ChildId, at: Option<Instant>) {
+        self.idle.extend(at.map(|at| (at, child)));
+    }
+
+    /// The next Child SA to look at, if there is one by `now`.
+    pub(crate) fn next_idle(&mut self, now: Instant) -> Option<ChildId> {
+        let first = self.idle.first().filter(|(at, _)| *at <= now)?;
+        let first = *first;
+        self.idle.remove(&first).then_some(first.1)
+    }
+
+    /// When to look again.
+    pub(crate) fn idle_deadline(&self) -> Option<Instant> {
+        self.idle.first().map(|(at, _)| *at)
     }
 
     /// Remembers an outbound key; false when it was here before.
@@ -103,17 +122,20 @@ impl Plane {
 
     fn install_inbound(&self, now: Instant, params: &Arc<SaParams>) -> Result<(), PlaneError> {
         self.check(params)?;
-        let sa = InboundSa::new(&self.provider, Arc::clone(params))?;
+        let sa = InboundSa::new(&self.provider, params)?;
         if !sa.has_integrity() {
             return Err(PlaneError::NoIntegrity);
         }
         let mut control = self.control.lock();
-        let taken = control.children.get(&params.child).is_some_and(|c| c.inbound.is_some());
+        let record = control.children.get(&params.child);
+        let taken = record.is_some_and(|c| c.inbound.is_some());
+        let other = record.and_then(|c| c.outbound.as_ref()).map(|e| &e.facts);
         if taken || self.inbound.get(&params.spi).is_some() {
             return Err(PlaneError::Spi);
         }
-        let entry = Arc::new(Entry::new(sa, Arc::clone(params), now));
+        let entry = Arc::new(Entry::new(sa, params, Facts::of(params, other), now));
         control.children.entry(params.child).or_default().inbound = Some(Arc::clone(&entry));
+        control.watch_idle(params.child, entry.core.usage.idle_deadline());
         self.inbound.insert(params.spi, entry);
         Ok(())
     }
@@ -125,7 +147,7 @@ impl Plane {
     /// As for [`Plane::apply`].
     pub fn install_outbound(&self, now: Instant, params: &Arc<SaParams>, used: u64) -> Result<(), PlaneError> {
         self.check(params)?;
-        let sa = OutboundSa::starting_after(&self.provider, Arc::clone(params), &self.config.seed, used)?;
+        let sa = OutboundSa::starting_after(&self.provider, params, &self.config.seed, used)?;
         if !sa.has_integrity() {
             return Err(PlaneError::NoIntegrity);
         }
@@ -137,12 +159,14 @@ impl Plane {
         if !control.remember(print) {
             return Err(PlaneError::KeyReused);
         }
-        let entry = Arc::new(Entry::new(sa, Arc::clone(params), now));
+        let other = control.children.get(&params.child).and_then(|c| c.inbound.as_ref()).map(|e| &e.facts);
+        let entry = Arc::new(Entry::new(sa, params, Facts::of(params, other), now));
         control.children.entry(params.child).or_default().outbound = Some(Arc::clone(&entry));
+        control.watch_idle(params.child, entry.core.usage.idle_deadline());
         self.outbound.insert(params.child, Arc::clone(&entry));
         control.by_spi.insert((params.spi, params.child), ());
         let state = control.policies.entry(params.policy).or_default();
-        if state.sending.has_equal(&entry) {
+        if PolicyRecord::has_equal(&entry, &self.routes) {
             state.standby.push(params.child);
         } else {
             state.sending.insert(&entry, &self.routes);
@@ -163,12 +187,12 @@ impl Plane {
         let mut control = self.control.lock();
         let new = control.children.get(&to).and_then(|c| c.outbound.clone()).ok_or(PlaneError::UnknownChild)?;
         let old = control.children.get(&from).and_then(|c| c.outbound.clone());
-        let state = control.policies.entry(new.params.policy).or_default();
+        let state = control.policies.entry(new.facts.policy).or_default();
         state.standby.retain(|c| *c != to);
         // The new route first: between the two steps packets find one or the other, never none.
         state.sending.insert(&new, &self.routes);
         if let Some(old) = old.filter(|o| o.child() != to) {
-            let state = control.policies.entry(old.params.policy).or_default();
+            let state = control.policies.entry(old.facts.policy).or_default();
             if state.sending.is_active(&old) {
                 state.sending.remove(&old, &self.routes);
                 state.standby.push(from);
@@ -186,7 +210,7 @@ impl Plane {
         }
         if let Some(old) = &record.inbound {
             let new = Arc::new(old.moved(path, encapsulation));
-            self.inbound.insert(new.params.spi, Arc::clone(&new));
+            self.inbound.insert(Spi(new.spi), Arc::clone(&new));
             self.retire(old);
             record.inbound = Some(new);
         }
@@ -194,7 +218,7 @@ impl Plane {
             let new = Arc::new(old.moved(path, encapsulation));
             self.outbound.insert(child, Arc::clone(&new));
             let old = Arc::clone(old);
-            if let Some(state) = control.policies.get_mut(&new.params.policy)
+            if let Some(state) = control.policies.get_mut(&new.facts.policy)
                 && state.sending.is_active(&new)
             {
                 state.sending.insert(&new, &self.routes);
@@ -211,15 +235,15 @@ impl Plane {
         let record = control.children.get_mut(&sa.child).ok_or(PlaneError::UnknownChild)?;
         match sa.direction {
             Direction::Inbound => {
-                let old = record.inbound.take_if(|e| e.params.spi == sa.spi).ok_or(PlaneError::UnknownChild)?;
+                let old = record.inbound.take_if(|e| e.spi == sa.spi.0).ok_or(PlaneError::UnknownChild)?;
                 old.core.usage.raise(flag::REMOVED);
                 self.inbound.remove(&sa.spi);
                 self.retire(&old);
             }
             Direction::Outbound => {
-                let old = record.outbound.take_if(|e| e.params.spi == sa.spi).ok_or(PlaneError::UnknownChild)?;
+                let old = record.outbound.take_if(|e| e.spi == sa.spi.0).ok_or(PlaneError::UnknownChild)?;
                 old.core.usage.raise(flag::REMOVED);
-                if let Some(state) = control.policies.get_mut(&old.params.policy) {
+                if let Some(state) = control.policies.get_mut(&old.facts.policy) {
                     let was_sending = state.sending.is_active(&old);
                     state.standby.retain(|c| *c != sa.child);
                     // The newest one in waiting takes over before the old one goes.
@@ -228,7 +252,7 @@ impl Plane {
                     }
                     state.sending.remove(&old, &self.routes);
                     if state.sending.is_empty() && state.standby.is_empty() {
-                        control.policies.remove(&old.params.policy);
+                        control.policies.remove(&old.facts.policy);
                     }
                 }
                 self.outbound.remove(&sa.child);
@@ -246,7 +270,7 @@ impl Plane {
     #[must_use]
     pub fn inbound_spis(&self) -> Vec<Spi> {
         let control = self.control.lock();
-        control.children.values().filter_map(|c| c.inbound.as_ref().map(|e| e.params.spi)).collect()
+        control.children.values().filter_map(|c| c.inbound.as_ref().map(|e| Spi(e.spi))).collect()
     }
 }
 
@@ -258,8 +282,7 @@ fn promote(
 ) -> Option<Arc<Outbound>> {
     let fits = |c: &ChildId| {
         let sa = children.get(c)?.outbound.as_ref()?;
-        let same = sa.params.local_ts == old.params.local_ts && sa.params.remote_ts == old.params.remote_ts;
-        (same && sa.core.usage.is_usable()).then(|| Arc::clone(sa))
+        (sa.facts.same_selectors(&old.facts) && sa.core.usage.is_usable()).then(|| Arc::clone(sa))
     };
     let (at, sa) = standby.iter().enumerate().rev().find_map(|(i, c)| fits(c).map(|sa| (i, sa)))?;
     standby.remove(at);

@@ -2,22 +2,26 @@
 //! outer addresses of the moment. A `Move` makes a new entry around the same core.
 
 use super::report::{HINT_INTERVAL, Reports};
-use super::stats::{DirectionStats, Drops};
+use super::stats::{DirectionStats, SaDrops};
 use crate::lifetime::{Crossed, Usage, flag};
 use crate::mode::transport::single_host;
 use crate::packet::IpPacket;
 use crate::selectors::Selectors;
 use crate::{DropReason, InboundSa, OutboundSa};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::net::IpAddr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use ravelin_sa_db::{ChildId, Direction, Encapsulation, Instant, Mode, PacketKey, Path, Protocol, Report, SaParams};
+use ravelin_sa_db::{
+    ChildId, Direction, Encapsulation, Instant, Mode, PacketKey, Path, PolicyId, Protocol, Report, SaParams, Spi,
+    TrafficSelector,
+};
 
 /// What never changes while an SA lives, `S` being [`InboundSa`] or [`OutboundSa`].
 pub(crate) struct Core<S> {
     pub(crate) sa: S,
     pub(crate) usage: Usage,
-    pub(crate) drops: Drops,
-    pub(crate) selectors: Selectors,
+    pub(crate) drops: SaDrops,
     /// Hash of the last path reported, and when.
     path_hash: AtomicU64,
     path_at: AtomicU64,
@@ -27,13 +31,51 @@ pub(crate) struct Core<S> {
     pub(crate) ip_id: AtomicU64,
 }
 
+/// What both directions of a Child SA have in common.
+pub(crate) struct Facts {
+    pub(crate) policy: PolicyId,
+    /// In the form that packets are compared with.
+    pub(crate) selectors: Selectors,
+    /// As they were negotiated.
+    pub(crate) local_ts: Box<[TrafficSelector]>,
+    pub(crate) remote_ts: Box<[TrafficSelector]>,
+}
+
+impl Facts {
+    /// Those of `params`; the other direction's when they are the same.
+    pub(crate) fn of(params: &SaParams, other: Option<&Arc<Facts>>) -> Arc<Self> {
+        let same = |f: &&Arc<Facts>| {
+            f.policy == params.policy && *f.local_ts == *params.local_ts && *f.remote_ts == *params.remote_ts
+        };
+        other.filter(same).map_or_else(
+            || {
+                Arc::new(Self {
+                    policy: params.policy,
+                    selectors: Selectors::new(params),
+                    local_ts: params.local_ts.clone().into_boxed_slice(),
+                    remote_ts: params.remote_ts.clone().into_boxed_slice(),
+                })
+            },
+            Arc::clone,
+        )
+    }
+
+    pub(crate) fn same_selectors(&self, other: &Self) -> bool {
+        self.local_ts == other.local_ts && self.remote_ts == other.remote_ts
+    }
+
+    /// The one address of each side, ours first, where there is only one.
+    pub(crate) fn hosts(&self) -> (Option<IpAddr>, Option<IpAddr>) {
+        (single_host(&self.local_ts), single_host(&self.remote_ts))
+    }
+}
+
 /// A core and where its packets go.
 pub(crate) struct Entry<S> {
     pub(crate) core: Arc<Core<S>>,
-    pub(crate) params: Arc<SaParams>,
+    pub(crate) facts: Arc<Facts>,
     pub(crate) path: Path,
     pub(crate) encapsulation: Encapsulation,
-    // Copies of what every packet needs, so that the parameters themselves are not touched.
     pub(crate) spi: u32,
     pub(crate) mode: Mode,
     pub(crate) protocol: Protocol,
@@ -47,38 +89,43 @@ pub(crate) type Inbound = Entry<InboundSa>;
 pub(crate) type Outbound = Entry<OutboundSa>;
 
 impl<S> Entry<S> {
-    pub(crate) fn new(sa: S, params: Arc<SaParams>, now: Instant) -> Self {
+    pub(crate) fn new(sa: S, params: &SaParams, facts: Arc<Facts>, now: Instant) -> Self {
         let core = Core {
             sa,
             usage: Usage::new(params.lifetime, now),
-            drops: Drops::new(),
-            selectors: Selectors::new(&params),
+            drops: SaDrops::default(),
             path_hash: AtomicU64::new(0),
             path_at: AtomicU64::new(0),
             mtu: AtomicU32::new(0),
             ip_id: AtomicU64::new(u64::from(params.spi.0)),
         };
-        let (path, encapsulation) = (params.path, params.encapsulation);
-        Self::around(Arc::new(core), params, path, encapsulation)
-    }
-
-    pub(crate) fn moved(&self, path: Path, encapsulation: Encapsulation) -> Self {
-        let (core, params) = (Arc::clone(&self.core), Arc::clone(&self.params));
-        Self::around(core, params, path, encapsulation)
-    }
-
-    fn around(core: Arc<Core<S>>, params: Arc<SaParams>, path: Path, encapsulation: Encapsulation) -> Self {
         Self {
-            core,
-            path,
-            encapsulation,
+            core: Arc::new(core),
+            facts,
+            path: params.path,
+            encapsulation: params.encapsulation,
             spi: params.spi.0,
             mode: params.mode,
             protocol: params.protocol,
             tfc_padding: params.tfc_padding,
             child: params.child,
             stale: AtomicBool::new(false),
-            params,
+        }
+    }
+
+    pub(crate) fn moved(&self, path: Path, encapsulation: Encapsulation) -> Self {
+        let Self { spi, mode, protocol, tfc_padding, child, .. } = *self;
+        Self {
+            core: Arc::clone(&self.core),
+            facts: Arc::clone(&self.facts),
+            path,
+            encapsulation,
+            spi,
+            mode,
+            protocol,
+            tfc_padding,
+            child,
+            stale: AtomicBool::new(false),
         }
     }
 
@@ -86,10 +133,10 @@ impl<S> Entry<S> {
     /// negotiated; there the SA itself stands for them, where each is one address (RFC 7296 §2.23.1).
     #[inline]
     pub(crate) fn holds(&self, ip: &IpPacket, direction: Direction) -> bool {
-        self.core.selectors.hold(ip, direction)
+        self.facts.selectors.hold(ip, direction)
             || (self.mode == Mode::Transport
                 && self.encapsulation == Encapsulation::Udp
-                && translated_hold(&self.params, &ip.key(direction)))
+                && translated_hold(&self.facts, &ip.key(direction)))
     }
 
     /// The table has another entry, or none, in its place.
@@ -125,6 +172,9 @@ impl<S> Entry<S> {
         if crossed.soft {
             reports.push(Report::SoftExpired(self.child()));
         }
+        if crossed.woke {
+            reports.woke(self.child());
+        }
         if crossed.hard {
             reports.push(Report::HardExpired(self.child()));
         }
@@ -153,7 +203,7 @@ impl<S> Entry<S> {
 
     pub(crate) fn stats(&self, sequence: u64) -> DirectionStats {
         DirectionStats {
-            spi: self.params.spi,
+            spi: Spi(self.spi),
             packets: self.core.usage.packets(),
             bytes: self.core.usage.bytes(),
             last: self.core.usage.last(),
@@ -175,11 +225,9 @@ impl Outbound {
     }
 }
 
-fn translated_hold(params: &SaParams, key: &PacketKey) -> bool {
-    let (Some(local), Some(remote)) = (single_host(&params.local_ts), single_host(&params.remote_ts)) else {
-        return false;
-    };
-    PacketKey { local, remote, ..*key }.matches_any(&params.local_ts, &params.remote_ts)
+fn translated_hold(facts: &Facts, key: &PacketKey) -> bool {
+    let (Some(local), Some(remote)) = facts.hosts() else { return false };
+    PacketKey { local, remote, ..*key }.matches_any(&facts.local_ts, &facts.remote_ts)
 }
 
 fn hash_path(path: &Path) -> u64 {

@@ -198,11 +198,14 @@ impl Plane {
                     }
                 };
                 if entry.encapsulation == Encapsulation::Udp {
-                    transport::fix_checksum(&entry.params, buf.get_mut(range.clone()).ok_or(DropReason::InnerHeader)?)?;
+                    transport::fix_checksum(
+                        entry.facts.hosts(),
+                        buf.get_mut(range.clone()).ok_or(DropReason::InnerHeader)?,
+                    )?;
                 }
                 range
             }
-            Mode::Beet => beet::decapsulate(&entry.params, buf, payload, next_header, outer)?,
+            Mode::Beet => beet::decapsulate(entry.facts.hosts(), buf, payload, next_header, outer)?,
         };
         let inner = IpPacket::parse(buf.get(range.clone()).ok_or(DropReason::InnerHeader)?)?;
         if !entry.holds(&inner, Direction::Inbound) {
@@ -220,7 +223,7 @@ impl Plane {
         buf: &mut [u8],
         outer: OuterInfo,
     ) -> Result<Range<usize>, DropReason> {
-        let range = tunnel::decapsulate(&entry.core.selectors, payload, next_header, buf, outer.traffic_class)?;
+        let range = tunnel::decapsulate(&entry.facts.selectors, payload, next_header, buf, outer.traffic_class)?;
         if self.config.mss_clamp != 0
             && let Some(ip) = buf.get_mut(range.clone())
         {

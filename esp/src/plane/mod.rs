@@ -150,40 +150,63 @@ impl Plane {
 
     /// Reports SAs that have been idle for their limit. To be called at [`Plane::deadline`] or when convenient.
     pub fn handle_timeout(&self, now: Instant) {
-        let control = self.control.lock();
-        for (child, record) in &control.children {
-            let usages = usages(record);
-            let idle = usages.iter().flatten().filter_map(|u| u.idle_deadline()).max();
-            if idle.is_some_and(|at| at <= now) {
-                // Both flags are raised, whichever was first.
-                let raised = usages.iter().flatten().filter(|u| u.raise(flag::IDLE)).count();
-                if raised != 0 {
-                    self.reports.push(Report::Idle(*child));
-                }
+        let mut guard = self.control.lock();
+        let control = &mut *guard;
+        self.watch_woken(control);
+        for _ in 0..MAX_IDLE {
+            let Some(child) = control.next_idle(now) else { return };
+            // It may be gone; it may have carried packets since it was put into the queue.
+            let Some(record) = control.children.get(&child) else { continue };
+            let Some(at) = idle_at(record) else { continue };
+            if at > now {
+                control.watch_idle(child, Some(at));
+                continue;
+            }
+            // Both flags are raised, whichever was first.
+            let raised = usages(record).iter().flatten().filter(|u| u.raise(flag::IDLE)).count();
+            if raised != 0 {
+                self.reports.push(Report::Idle(child));
             }
         }
     }
 
-    /// The earliest idle limit; `None` when none is watched. Costs a walk over all SAs.
+    /// When an SA may be idle for its limit, not later than that; `None` when none is watched.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let control = self.control.lock();
-        let idle = |r: &ChildRecord| usages(r).iter().flatten().filter_map(|u| u.idle_deadline()).max();
-        control.children.values().filter_map(idle).min()
+        let mut control = self.control.lock();
+        self.watch_woken(&mut control);
+        control.idle_deadline()
+    }
+
+    /// Child SAs that were idle and are not any more are watched again.
+    fn watch_woken(&self, control: &mut Control) {
+        for child in self.reports.take_woken() {
+            let at = control.children.get(&child).and_then(idle_at);
+            control.watch_idle(child, at);
+        }
     }
 }
 
-/// A Child SA is idle when both directions are.
+/// SAs looked at by one call of [`Plane::handle_timeout`].
+const MAX_IDLE: usize = 1024;
+
+/// When a Child SA is idle if nothing comes: when both directions are.
+fn idle_at(record: &ChildRecord) -> Option<Instant> {
+    usages(record).iter().flatten().filter_map(|u| u.idle_deadline()).max()
+}
+
+/// Both directions, as far as they are there.
 fn usages(record: &ChildRecord) -> [Option<&crate::lifetime::Usage>; 2] {
     [record.inbound.as_ref().map(|e| &e.core.usage), record.outbound.as_ref().map(|e| &e.core.usage)]
 }
 
 fn child_stats(control: &Control, child: ChildId, record: &ChildRecord) -> ChildStats {
-    let params = record.inbound.as_ref().map(|e| &e.params).or(record.outbound.as_ref().map(|e| &e.params));
+    let inbound = record.inbound.as_ref().map(|e| (&e.facts, e.mode));
+    let any = inbound.or(record.outbound.as_ref().map(|e| (&e.facts, e.mode)));
     ChildStats {
         child,
-        policy: params.map_or(PolicyId(0), |p| p.policy),
-        mode: params.map_or_else(Default::default, |p| p.mode),
+        policy: any.map_or(PolicyId(0), |(facts, _)| facts.policy),
+        mode: any.map_or_else(Default::default, |(_, mode)| mode),
         inbound: record.inbound.as_ref().map(|e| e.stats(e.core.sa.window().top())),
         outbound: record.outbound.as_ref().map(|e| e.stats(e.core.sa.sequence().used())),
         active: record.outbound.as_ref().is_some_and(|e| control.is_active(e)),

@@ -3,8 +3,9 @@
 //! SPI at most ten times a second in all. A report that finds the queue full is tried again with the next packet.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use ravelin_sa_db::{Instant, Report};
+use ravelin_sa_db::{ChildId, Instant, Report};
 use spin::Mutex;
 
 /// The longest the queue gets.
@@ -15,14 +16,17 @@ pub(crate) const HINT_INTERVAL: u64 = 100_000;
 pub(crate) struct Reports {
     queue: Mutex<VecDeque<Report>>,
     waiting: AtomicBool,
+    /// Child SAs that were idle and carry traffic again, for the idle watch.
+    woken: Mutex<Vec<ChildId>>,
     unknown_after: AtomicU64,
 }
 
 impl Reports {
     pub(crate) fn new() -> Self {
         Self {
-            queue: Mutex::new(VecDeque::with_capacity(CAPACITY)),
+            queue: Mutex::new(VecDeque::new()),
             waiting: AtomicBool::new(false),
+            woken: Mutex::new(Vec::new()),
             unknown_after: AtomicU64::new(0),
         }
     }
@@ -56,6 +60,17 @@ impl Reports {
             self.waiting.store(false, Ordering::Release);
         }
         report
+    }
+
+    /// A Child SA that was reported as idle carries traffic again: once per report.
+    #[cold]
+    pub(crate) fn woke(&self, child: ChildId) {
+        self.woken.lock().push(child);
+    }
+
+    /// Takes them.
+    pub(crate) fn take_woken(&self) -> Vec<ChildId> {
+        core::mem::take(&mut *self.woken.lock())
     }
 
     /// True when another unknown SPI may be reported now.

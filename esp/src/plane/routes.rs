@@ -36,7 +36,27 @@ pub(crate) struct PolicyRoutes {
 }
 
 /// The published form of one prefix.
-pub(crate) struct Bucket(Vec<Arc<Outbound>>);
+pub(crate) enum Bucket {
+    /// Nearly always.
+    One(Arc<Outbound>),
+    Many(Vec<Arc<Outbound>>),
+}
+
+impl Bucket {
+    fn iter(&self) -> core::slice::Iter<'_, Arc<Outbound>> {
+        match self {
+            Self::One(sa) => core::slice::from_ref(sa).iter(),
+            Self::Many(all) => all.iter(),
+        }
+    }
+
+    fn new(mut all: Vec<Arc<Outbound>>) -> Option<Arc<Self>> {
+        if all.len() > 1 {
+            return Some(Arc::new(Self::Many(all)));
+        }
+        all.pop().map(|one| Arc::new(Self::One(one)))
+    }
+}
 
 /// Readers' side.
 pub(crate) struct Routes {
@@ -50,7 +70,6 @@ pub(crate) struct Routes {
 #[derive(Default)]
 pub(crate) struct PolicyRecord {
     active: Vec<Arc<Outbound>>,
-    buckets: BTreeMap<RouteKey, Vec<Arc<Outbound>>>,
     lens: BTreeMap<(bool, u8), usize>,
 }
 
@@ -81,9 +100,9 @@ fn covers(sa: &Outbound, ip: &IpPacket) -> bool {
 
 /// Where an SA is found: by its remote selectors, and in transport mode behind a NAT by the address that is seen.
 fn keys_of(sa: &Outbound) -> Vec<RouteKey> {
-    let policy = sa.params.policy;
-    let mut keys: Vec<_> = sa.params.remote_ts.iter().map(|t| route_key(policy, &t.addrs)).collect();
-    if sa.params.mode == Mode::Transport && sa.encapsulation == Encapsulation::Udp {
+    let policy = sa.facts.policy;
+    let mut keys: Vec<_> = sa.facts.remote_ts.iter().map(|t| route_key(policy, &t.addrs)).collect();
+    if sa.mode == Mode::Transport && sa.encapsulation == Encapsulation::Udp {
         keys.push(route_key(policy, &AddrRange::host(sa.path.remote.ip())));
     }
     keys.sort_unstable();
@@ -107,7 +126,7 @@ impl PolicyRoutes {
         for &(_, len) in self.lens.iter().filter(|(six, _)| *six == v6) {
             let bits = if len == NO_PREFIX { 0 } else { mask(bits, width, len) };
             let found = bucket(&RouteKey { policy, v6, len, bits });
-            if let Some(sa) = found.as_ref().and_then(|b| b.0.iter().find(|sa| covers(sa, ip))) {
+            if let Some(sa) = found.as_ref().and_then(|b| b.iter().find(|sa| covers(sa, ip))) {
                 return Some(Arc::clone(sa));
             }
         }
@@ -133,12 +152,10 @@ impl Routes {
 
 impl PolicyRecord {
     /// True when an SA with the same selectors is sending.
-    pub(crate) fn has_equal(&self, sa: &Outbound) -> bool {
-        let Some(first) = sa.params.remote_ts.first() else { return false };
-        let bucket = self.buckets.get(&route_key(sa.params.policy, &first.addrs));
-        bucket.is_some_and(|b| {
-            b.iter().any(|o| o.params.local_ts == sa.params.local_ts && o.params.remote_ts == sa.params.remote_ts)
-        })
+    pub(crate) fn has_equal(sa: &Outbound, routes: &Routes) -> bool {
+        let Some(first) = sa.facts.remote_ts.first() else { return false };
+        let bucket = routes.buckets.get(&route_key(sa.facts.policy, &first.addrs));
+        bucket.is_some_and(|b| b.iter().any(|o| o.facts.same_selectors(&sa.facts)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -163,20 +180,23 @@ impl PolicyRecord {
         }
         let keys = keys_of(sa);
         for &key in &keys {
-            let bucket = self.buckets.entry(key).or_insert_with(|| {
+            let old = routes.buckets.get(&key);
+            if old.is_none() {
                 let n = self.lens.entry((key.v6, key.len)).or_insert(0);
                 *n = n.saturating_add(1);
-                Vec::new()
-            });
-            match bucket.iter_mut().find(|o| o.child() == sa.child()) {
-                Some(slot) => *slot = Arc::clone(sa),
-                None => bucket.push(Arc::clone(sa)),
             }
-            routes.buckets.insert(key, Arc::new(Bucket(bucket.clone())));
+            let mut all: Vec<_> = old.iter().flat_map(|b| b.iter()).cloned().collect();
+            match all.iter_mut().find(|o| o.child() == sa.child()) {
+                Some(slot) => *slot = Arc::clone(sa),
+                None => all.push(Arc::clone(sa)),
+            }
+            if let Some(bucket) = Bucket::new(all) {
+                routes.buckets.insert(key, bucket);
+            }
         }
         stale.retain(|k| !keys.contains(k));
         self.forget(&stale, sa, routes);
-        self.publish(sa.params.policy, routes);
+        self.publish(sa.facts.policy, routes);
     }
 
     /// Stops `sa` sending.
@@ -184,20 +204,19 @@ impl PolicyRecord {
         if let Ok(at) = self.active.binary_search_by_key(&sa.child(), |o| o.child()) {
             self.active.remove(at);
         }
-        self.publish(sa.params.policy, routes);
+        self.publish(sa.facts.policy, routes);
         self.forget(&keys_of(sa), sa, routes);
-        self.publish(sa.params.policy, routes);
+        self.publish(sa.facts.policy, routes);
     }
 
     fn forget(&mut self, keys: &[RouteKey], sa: &Outbound, routes: &Routes) {
         for &key in keys {
-            let Some(bucket) = self.buckets.get_mut(&key) else { continue };
-            bucket.retain(|o| o.child() != sa.child());
-            if !bucket.is_empty() {
-                routes.buckets.insert(key, Arc::new(Bucket(bucket.clone())));
+            let Some(old) = routes.buckets.get(&key) else { continue };
+            let rest = old.iter().filter(|o| o.child() != sa.child()).cloned().collect();
+            if let Some(bucket) = Bucket::new(rest) {
+                routes.buckets.insert(key, bucket);
                 continue;
             }
-            self.buckets.remove(&key);
             routes.buckets.remove(&key);
             if let Some(n) = self.lens.get_mut(&(key.v6, key.len)) {
                 *n = n.saturating_sub(1);

@@ -1,8 +1,10 @@
 //! Counters for people: per SA and for the plane, each cause of a drop apart.
 
 use crate::DropReason;
+use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU64, Ordering};
 use ravelin_sa_db::{ChildId, Encapsulation, Instant, Mode, Path, PolicyId, Spi};
+use spin::Once;
 
 /// One counter for each [`DropReason`].
 #[derive(Debug)]
@@ -26,6 +28,21 @@ impl Drops {
             *to = from.load(Ordering::Relaxed);
         }
         DropCounts(out)
+    }
+}
+
+/// The same for an SA: most SAs never drop anything, and have no counters until they do.
+#[derive(Debug, Default)]
+pub(crate) struct SaDrops(Once<Box<Drops>>);
+
+impl SaDrops {
+    #[cold]
+    pub(crate) fn count(&self, reason: DropReason) {
+        self.0.call_once(|| Box::new(Drops::new())).count(reason);
+    }
+
+    pub(crate) fn snapshot(&self) -> DropCounts {
+        self.0.get().map_or(DropCounts([0; DropReason::COUNT]), |d| d.snapshot())
     }
 }
 

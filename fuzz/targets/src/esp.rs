@@ -141,7 +141,7 @@ pub(crate) fn sealed(data: &[u8]) {
     }
     let Some(plane) = receiver(n) else { return };
     let sa =
-        OutboundSa::new(provider(), Arc::new(params(n, Direction::Outbound)), &Secret::default()).expect("a suite");
+        OutboundSa::new(provider(), &params(n, Direction::Outbound), &Secret::default()).expect("a suite");
     let mut accepted = BTreeSet::new();
     for (i, packet) in packets.iter().take(16).enumerate() {
         let inner = dress(packet);

@@ -152,6 +152,10 @@ impl Endpoint {
     pub fn shutdown(&mut self, now: Now, db: &Db) {
         self.closing = true;
         self.retries.clear();
+        let half: Vec<IkeSaId> = self.index.all_folded().map(|f| f.id).collect();
+        for id in half {
+            self.unfold(now, db, id);
+        }
         let all: Vec<IkeSaId> = self.index.iter().map(|sa| sa.core.id).collect();
         for id in all {
             self.with(now, db, id, |sa, cx| sa.shut(cx, Reason::ShuttingDown));

@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::ids::IkeSaId;
-use crate::sa::{IkeSa, Lifecycle, Why};
+use crate::sa::{Folded, IkeSa, Lifecycle, Why};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::{IpAddr, SocketAddr};
@@ -13,21 +13,23 @@ use ravelin_sa_db::{ChildId, Identity, Instant, PeerId};
 struct Entry {
     sa: Box<IkeSa>,
     deadline: (Instant, Why),
-    half_open: bool,
-    source: SocketAddr,
+    /// Where the first message came from, while it is half-open.
+    half_open: Option<Box<SocketAddr>>,
 }
 
 /// All IKE SAs and the ways to them.
 #[derive(Default)]
 pub(super) struct Index {
     sas: BTreeMap<IkeSaId, Entry>,
+    /// Half-open ones that are folded up; they are in `by_spi`, `by_init` and `deadlines` too.
+    folded: BTreeMap<IkeSaId, Box<Folded>>,
     by_spi: BTreeMap<u64, IkeSaId>,
-    /// Half-open SAs by the initiator's SPI and address. Several: whether a request is a retransmission its octets say,
+    /// Half-open SAs by the initiator's SPI. Several: whether a request is a retransmission its octets say,
     /// so that nobody locks an initiator out with a request under its SPI (RFC 7296 §2.1).
-    by_init: BTreeSet<(u64, SocketAddr, IkeSaId)>,
+    by_init: BTreeSet<(u64, IkeSaId)>,
     by_peer: BTreeMap<PeerId, BTreeSet<IkeSaId>>,
-    /// Established IKE SAs by PAD entry and the peer's identity; our own stands in the entry.
-    by_identity: BTreeMap<(PeerId, Identity), BTreeSet<IkeSaId>>,
+    /// Established IKE SAs by PAD entry and a hash of the peer's identity; our own stands in the entry.
+    by_identity: BTreeSet<(PeerId, u64, IkeSaId)>,
     /// Attempts of ours by PAD entry.
     opening: BTreeMap<PeerId, BTreeSet<IkeSaId>>,
     by_child: BTreeMap<ChildId, IkeSaId>,
@@ -39,7 +41,7 @@ pub(crate) type PeersUp = BTreeMap<PeerId, BTreeSet<IkeSaId>>;
 
 impl Index {
     pub(super) fn len(&self) -> usize {
-        self.sas.len()
+        self.sas.len().saturating_add(self.folded.len())
     }
 
     pub(super) fn get(&self, id: IkeSaId) -> Option<&IkeSa> {
@@ -72,9 +74,50 @@ impl Index {
 
     /// The half-open SA that this very IKE_SA_INIT request made.
     pub(super) fn by_init(&self, spi_i: u64, source: SocketAddr, raw: &[u8]) -> Option<IkeSaId> {
-        let range = (spi_i, source, IkeSaId(0))..=(spi_i, source, IkeSaId(u64::MAX));
-        let mut same = self.by_init.range(range).map(|(_, _, id)| *id);
-        same.find(|id| self.get(*id).is_some_and(|sa| sa.core.opening.message1 == raw))
+        let mut same = self.by_init.range((spi_i, IkeSaId(0))..=(spi_i, IkeSaId(u64::MAX))).map(|(_, id)| *id);
+        same.find(|id| match (self.sas.get(id), self.folded.get(id)) {
+            (Some(e), _) => e.half_open.as_deref() == Some(&source) && e.sa.core.opening.message1 == raw,
+            (None, Some(f)) => f.path.remote == source && f.request() == raw,
+            (None, None) => false,
+        })
+    }
+
+    /// A folded SA.
+    pub(super) fn folded(&self, id: IkeSaId) -> Option<&Folded> {
+        self.folded.get(&id).map(|f| &**f)
+    }
+
+    /// Every folded SA.
+    pub(super) fn all_folded(&self) -> impl Iterator<Item = &Folded> {
+        self.folded.values().map(|f| &**f)
+    }
+
+    /// A new half-open SA, folded up.
+    pub(super) fn insert_folded(&mut self, folded: Folded, config: &Config) {
+        let (id, (spi_i, spi_r)) = (folded.id, folded.spis());
+        self.by_spi.insert(spi_r, id);
+        self.by_init.insert((spi_i, id));
+        self.deadlines.insert((folded.created + config.half_open_lifetime, Why::HalfOpen, id));
+        self.folded.insert(id, Box::new(folded));
+    }
+
+    /// Takes a folded SA out of every index.
+    pub(super) fn take_folded(&mut self, id: IkeSaId, config: &Config) -> Option<Box<Folded>> {
+        let folded = self.folded.remove(&id)?;
+        let (spi_i, spi_r) = folded.spis();
+        self.by_spi.remove(&spi_r);
+        self.by_init.remove(&(spi_i, id));
+        self.deadlines.remove(&(folded.created + config.half_open_lifetime, Why::HalfOpen, id));
+        Some(folded)
+    }
+
+    /// Folds a half-open SA up, if it can be.
+    pub(super) fn fold(&mut self, id: IkeSaId, config: &Config) {
+        if let Some(folded) = self.get(id).and_then(IkeSa::fold)
+            && self.forget(id).is_some()
+        {
+            self.insert_folded(folded, config);
+        }
     }
 
     pub(super) fn by_child(&self, child: ChildId) -> Option<IkeSaId> {
@@ -89,13 +132,13 @@ impl Index {
         let (id, source) = (sa.core.id, sa.core.path.remote);
         self.by_spi.insert(sa.core.spi_local(), id);
         if sa.is_half_open() {
-            self.by_init.insert((sa.core.spi_i, source, id));
+            self.by_init.insert((sa.core.spi_i, id));
         }
         if let (Lifecycle::Opening, Some(peer)) = (sa.life, sa.core.peer) {
             self.opening.entry(peer).or_default().insert(id);
         }
-        let half_open = sa.is_half_open();
-        self.sas.insert(id, Entry { sa, deadline: (Instant::NEVER, Why::Nothing), half_open, source });
+        let half_open = sa.is_half_open().then(|| Box::new(source));
+        self.sas.insert(id, Entry { sa, deadline: (Instant::NEVER, Why::Nothing), half_open });
         self.refresh(id, config);
     }
 
@@ -115,32 +158,29 @@ impl Index {
         {
             leave(&mut self.opening, &peer, id);
         }
-        if entry.half_open && !entry.sa.is_half_open() {
-            entry.half_open = false;
-            self.by_init.remove(&(entry.sa.core.spi_i, entry.source, id));
+        if !entry.sa.is_half_open() && entry.half_open.take().is_some() {
+            self.by_init.remove(&(entry.sa.core.spi_i, id));
         }
     }
 
-    pub(super) fn was_half_open(&self, id: IkeSaId) -> bool {
-        self.sas.get(&id).is_some_and(|e| e.half_open)
-    }
-
-    /// Where the first message of a half-open SA came from.
-    pub(super) fn source(&self, id: IkeSaId) -> Option<IpAddr> {
-        self.sas.get(&id).map(|e| e.source.ip())
+    /// Where the first message of an SA came from that was half-open when it was last looked at.
+    pub(super) fn half_open_from(&self, id: IkeSaId) -> Option<IpAddr> {
+        self.sas.get(&id)?.half_open.as_ref().map(|source| source.ip())
     }
 
     /// Drops a closed SA from every index.
     pub(super) fn forget(&mut self, id: IkeSaId) -> Option<Box<IkeSa>> {
         let entry = self.sas.remove(&id)?;
         self.by_spi.remove(&entry.sa.core.spi_local());
-        self.by_init.remove(&(entry.sa.core.spi_i, entry.source, id));
+        if entry.half_open.is_some() {
+            self.by_init.remove(&(entry.sa.core.spi_i, id));
+        }
         self.deadlines.remove(&(entry.deadline.0, entry.deadline.1, id));
         if let Some(peer) = entry.sa.core.peer {
             leave(&mut self.by_peer, &peer, id);
             leave(&mut self.opening, &peer, id);
             if let Some(identity) = &entry.sa.core.remote_id {
-                leave(&mut self.by_identity, &(peer, identity.clone()), id);
+                self.by_identity.remove(&(peer, hash(identity), id));
             }
         }
         Some(entry.sa)
@@ -148,16 +188,20 @@ impl Index {
 
     pub(super) fn peer_up(&mut self, peer: PeerId, id: IkeSaId) {
         self.by_peer.entry(peer).or_default().insert(id);
-        if let Some(identity) = self.get(id).and_then(|sa| sa.core.remote_id.clone()) {
-            self.by_identity.entry((peer, identity)).or_default().insert(id);
+        if let Some(identity) = self.get(id).and_then(|sa| sa.core.remote_id.as_ref()) {
+            self.by_identity.insert((peer, hash(identity), id));
         }
     }
 
     /// The other established IKE SAs of the same PAD entry and identity.
     pub(super) fn same_identity(&self, id: IkeSaId) -> impl Iterator<Item = IkeSaId> {
-        let key = self.get(id).and_then(|sa| Some((sa.core.peer?, sa.core.remote_id.clone()?)));
-        let all = key.and_then(|k| self.by_identity.get(&k)).into_iter().flatten().copied();
-        all.filter(move |o| *o != id)
+        let own = self.get(id).and_then(|sa| Some((sa.core.peer?, sa.core.remote_id.as_ref()?)));
+        own.into_iter().flat_map(move |(peer, identity)| {
+            let hash = hash(identity);
+            let range = (peer, hash, IkeSaId(0))..=(peer, hash, IkeSaId(u64::MAX));
+            let same = move |o: &IkeSaId| self.get(*o).is_some_and(|sa| sa.core.remote_id.as_ref() == Some(identity));
+            self.by_identity.range(range).map(|(_, _, o)| *o).filter(move |o| *o != id).filter(same)
+        })
     }
 
     pub(super) fn child_up(&mut self, child: ChildId, id: IkeSaId) {
@@ -190,6 +234,12 @@ impl Index {
     pub(super) fn opening_to(&self, peer: PeerId) -> Option<IkeSaId> {
         self.opening.get(&peer)?.first().copied()
     }
+}
+
+/// FNV-1a. Who is proved under names that collide is found a little slower.
+fn hash(identity: &Identity) -> u64 {
+    let mix = |h: u64, b: u8| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+    identity.data.iter().copied().chain([identity.kind.0]).fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
 fn leave<K: Ord>(map: &mut BTreeMap<K, BTreeSet<IkeSaId>>, key: &K, id: IkeSaId) {

@@ -42,7 +42,12 @@ impl Endpoint {
             return;
         }
         if let Some(id) = self.index.by_init(header.initiator_spi.0, path.remote, raw) {
-            self.with(now, db, id, |sa, cx| sa.repeat_init(cx, raw));
+            match self.index.folded(id) {
+                Some(f) => self.out.transmit(f.path, codec::with_marker(&self.config, f.path, f.answer())),
+                None => {
+                    self.with(now, db, id, |sa, cx| sa.repeat_init(cx, raw));
+                }
+            }
             self.counters.repeated = self.counters.repeated.saturating_add(1);
             return;
         }
@@ -174,7 +179,11 @@ impl Endpoint {
         let sa = self.newborn(now, db, |cx| IkeSa::respond(cx, birth, msg, proved))?;
         self.next_sa = self.next_sa.saturating_add(1);
         self.gate.entered(msg.path.remote.ip());
-        self.index.insert(Box::new(sa), &self.config);
+        // Few at a time are kept as they are; in an onslaught, or a rush, the others take little memory.
+        match (self.gate.half_open() > FOLD_FROM).then(|| sa.fold()).flatten() {
+            Some(folded) => self.index.insert_folded(folded, &self.config),
+            None => self.index.insert(Box::new(sa), &self.config),
+        }
         Ok(())
     }
 
@@ -213,5 +222,7 @@ impl Endpoint {
     }
 }
 
+/// From this many half-open SAs on they are folded up.
+const FOLD_FROM: u32 = 64;
 /// PAD entries tried for one IKE_SA_INIT request.
 const MAX_CANDIDATES: usize = 16;

@@ -20,6 +20,8 @@ pub use retry::LastEnd;
 pub use show::{ChildSnapshot, SaSnapshot};
 
 use crate::config::Config;
+use crate::error::Reason;
+use crate::event::Event;
 use crate::exchange::{Cx, Effect};
 use crate::ids::IkeSaId;
 use crate::output::{Outbox, Output};
@@ -135,7 +137,9 @@ impl Endpoint {
             return;
         }
         let local = if header.flags.initiator() { header.responder_spi } else { header.initiator_spi };
-        let Some(id) = self.index.by_spi(local.0).filter(|id| self.fits(*id, &header)) else {
+        let known = self.index.by_spi(local.0);
+        let unfolded = known.is_some_and(|id| self.unfold(now, db, id));
+        let Some(id) = known.filter(|id| self.fits(*id, &header)) else {
             self.stray(now, path, &header);
             return;
         };
@@ -150,6 +154,9 @@ impl Endpoint {
             return;
         }
         let outcome = self.with(now, db, id, |sa, cx| sa.handle_protected(cx, path, &envelope, bytes));
+        if unfolded && outcome != Some(Outcome::Handled) {
+            self.index.fold(id, &self.config);
+        }
         self.count(outcome);
     }
 
@@ -214,6 +221,11 @@ impl Endpoint {
         self.send_delayed(now.mono);
         for _ in 0..MAX_TIMERS {
             let Some(id) = self.index.due(now.mono) else { break };
+            if let Some(folded) = self.index.take_folded(id, &self.config) {
+                self.gate.left(Some(folded.path.remote.ip()));
+                self.out.event(Event::Closed { sa: id, peer: None, reason: Reason::HalfOpenExpired });
+                continue;
+            }
             self.with(now, db, id, |sa, cx| sa.handle_timeout(cx));
         }
         self.try_again(now, db);
@@ -242,6 +254,31 @@ impl Endpoint {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Unfolds an SA that is folded up; false when it is not.
+    fn unfold(&mut self, now: Now, db: &Db, id: IkeSaId) -> bool {
+        let Some(folded) = self.index.take_folded(id, &self.config) else { return false };
+        let mut effects = Vec::new();
+        let mut cx = Cx {
+            now,
+            config: &self.config,
+            db,
+            crypto: &self.crypto,
+            rng: self.rng.as_mut(),
+            out: &mut self.out,
+            next_child: &mut self.next_child,
+            next_sa: &mut self.next_sa,
+            ike_spis: self.index.spis(),
+            effects: &mut effects,
+            addresses: &self.addresses,
+            peers_up: self.index.peers(),
+        };
+        match IkeSa::unfold(&mut cx, &folded) {
+            Some(sa) => self.index.insert(Box::new(sa), &self.config),
+            None => self.gate.left(Some(folded.path.remote.ip())),
+        }
+        true
     }
 
     /// Lends the world to one SA and tidies up afterwards: deadlines, indexes, effects.
@@ -288,10 +325,10 @@ impl Endpoint {
 
     /// After an SA was touched: its deadline, its place in the indexes, and what concerns others.
     fn settle(&mut self, now: Now, db: &Db, id: IkeSaId, effects: Vec<Effect>) {
-        let half_open_before = self.index.was_half_open(id);
+        let half_open_from = self.index.half_open_from(id);
         self.index.refresh(id, &self.config);
-        if half_open_before && !self.index.was_half_open(id) {
-            self.gate.left(self.index.source(id));
+        if half_open_from.is_some() && self.index.half_open_from(id).is_none() {
+            self.gate.left(half_open_from);
         }
         for effect in effects {
             match effect {
@@ -328,18 +365,18 @@ impl Endpoint {
             // The peer forgot them: nobody is left to hear a Delete.
             Uniqueness::InitialContact | Uniqueness::Replace | Uniqueness::Keep if initial_contact => {
                 for o in others {
-                    self.with(now, db, o, |sa, cx| sa.close(cx, crate::error::Reason::Unique));
+                    self.with(now, db, o, |sa, cx| sa.close(cx, Reason::Unique));
                 }
             }
             Uniqueness::InitialContact => {}
             Uniqueness::Replace => {
                 for o in others {
-                    self.with(now, db, o, |sa, cx| sa.shut(cx, crate::error::Reason::Unique));
+                    self.with(now, db, o, |sa, cx| sa.shut(cx, Reason::Unique));
                 }
             }
             Uniqueness::Keep if others.is_empty() => {}
             Uniqueness::Keep => {
-                self.with(now, db, id, |sa, cx| sa.shut(cx, crate::error::Reason::Unique));
+                self.with(now, db, id, |sa, cx| sa.shut(cx, Reason::Unique));
             }
         }
     }

@@ -4,7 +4,7 @@ use super::Endpoint;
 use crate::event::Assigned;
 use crate::exchange::{Child, SaCore};
 use crate::ids::{IkeSaId, Role};
-use crate::sa::{Lifecycle, Why};
+use crate::sa::{Folded, Lifecycle, Why};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -83,7 +83,33 @@ impl Endpoint {
     /// Every IKE SA, oldest first.
     #[must_use]
     pub fn snapshot(&self, now: Instant) -> Vec<SaSnapshot> {
-        self.index.iter().map(|sa| one(&sa.core, sa.life, sa.deadline(&self.config), now)).collect()
+        let full = self.index.iter().map(|sa| one(&sa.core, sa.life, sa.deadline(&self.config), now));
+        let half = self.index.all_folded().map(|f| half_open(f, f.created + self.config.half_open_lifetime, now));
+        let mut all: Vec<SaSnapshot> = full.chain(half).collect();
+        all.sort_by_key(|sa| sa.id);
+        all
+    }
+}
+
+fn half_open(folded: &Folded, until: Instant, now: Instant) -> SaSnapshot {
+    SaSnapshot {
+        id: folded.id,
+        peer: None,
+        peer_name: folded.profile.name.clone(),
+        state: Lifecycle::Opening,
+        role: Role::Responder,
+        path: folded.path,
+        local_id: None,
+        remote_id: None,
+        spis: folded.spis(),
+        proposal: String::new(),
+        nat: (false, false),
+        age: now.since(folded.created),
+        established: None,
+        next: (until, Why::HalfOpen),
+        leased: Vec::new(),
+        assigned: None,
+        children: Vec::new(),
     }
 }
 

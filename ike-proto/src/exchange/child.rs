@@ -564,7 +564,12 @@ pub struct Material<'m> {
 }
 
 /// Derives the keys and hands both directions to the data plane, inbound first.
-fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'_>) -> Result<ChildId, ChildFailure> {
+fn install(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    mut plan: Plan,
+    material: &Material<'_>,
+) -> Result<ChildId, ChildFailure> {
     let spi_out = plan.chosen.peer_spi.as_slice().try_into().ok().map(Spi::from_be_bytes);
     let spi_out = spi_out.filter(|s| !s.is_reserved()).ok_or_else(|| {
         ChildFailure::broken(Reason::Malformed {
@@ -587,6 +592,8 @@ fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'
     let keys = derive(cx, core, &plan.chosen, material)
         .map_err(|r| ChildFailure { must_delete: true, ..ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, r) })?;
     let id = cx.child_id();
+    plan.narrowed.local.shrink_to_fit();
+    plan.narrowed.remote.shrink_to_fit();
     let (inbound, outbound) = both_directions(core, &plan, id, spi_out, keys);
     let (inbound, outbound) = (Arc::new(inbound), Arc::new(outbound));
     configure::bind(cx, core, &plan.policy, &plan.narrowed.local, &plan.narrowed.remote);
@@ -625,6 +632,7 @@ fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'
         local_ts: child.local_ts.clone(),
         remote_ts: child.remote_ts.clone(),
     })));
+    core.children.reserve_exact(1);
     core.children.push(child);
     cx.effects.push(Effect::ChildUp(id));
     Ok(id)

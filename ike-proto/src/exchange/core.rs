@@ -8,6 +8,7 @@ use super::auth::eap::EapServer;
 use super::followup_ke::Unfinished;
 use super::mobility::Mobility;
 use super::ppk::Ppk;
+use super::rare::{Blank, Rare};
 use crate::ask::{Answers, Granted};
 use crate::config::Config;
 use crate::event::Assigned;
@@ -23,7 +24,7 @@ use crate::wire::notify::Announcement;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ravelin_crypto::{AuthHashId, KeId};
+use ravelin_crypto::{AuthHashId, KeId, Secret};
 use ravelin_sa_db::pad::{Identity, NatTraversal, Peer};
 use ravelin_sa_db::proposal::Proposal;
 use ravelin_sa_db::{
@@ -87,6 +88,8 @@ pub struct Opening {
     pub message2: Vec<u8>,
     /// Proposals that the peer offered (responder only), to check against the PAD entry that it turns out to be.
     pub offered: Vec<Proposal>,
+    /// SKEYSEED (responder only), from which a half-open SA that was folded up gets its keys back.
+    pub seed: Option<Secret>,
 }
 
 /// Where a Child SA stands.
@@ -187,19 +190,19 @@ pub struct SaCore {
     /// Keys; empty before IKE_SA_INIT is done.
     pub keys: SkKeys,
     /// Keys that come into force once the answer is sealed with the old ones (IKE_INTERMEDIATE).
-    pub next_keys: Option<SkKeys>,
+    pub next_keys: Option<Box<SkKeys>>,
     /// Messages sealed so far: the IV of counter-mode ciphers.
     pub sealed: u64,
     /// What both sides agreed on.
     pub agreed: Agreed,
     /// What IKE_INTERMEDIATE still has to do.
-    pub pending: Pending,
+    pub pending: Rare<Pending>,
     /// Transcript of IKE_INTERMEDIATE.
-    pub int_auth: IntAuth,
+    pub int_auth: Rare<IntAuth>,
     /// A post-quantum PSK is in the keys.
     pub ppk_used: bool,
     /// Kept until authentication is done.
-    pub opening: Opening,
+    pub opening: Rare<Opening>,
     /// Answers that the exchange under way has been given.
     pub answers: Answers,
     /// What an EAP server granted; inherited by rekeyed SAs.
@@ -219,7 +222,7 @@ pub struct SaCore {
     /// What the peer told us in its CFG_REPLY; inherited likewise.
     pub assigned: Option<Arc<Assigned>>,
     /// Addresses of both sides beyond the path (RFC 4555); inherited likewise.
-    pub mobility: Mobility,
+    pub mobility: Rare<Mobility>,
     /// Size of IP packets with fragments, once the configured one did not get through; 0: as configured.
     pub fragment_size: u16,
     /// When the attempt began.
@@ -242,7 +245,48 @@ pub struct SaCore {
     pub without_ppk: bool,
 }
 
+impl Blank for Opening {
+    fn blank() -> &'static Self {
+        static BLANK: Opening = Opening {
+            ni: Vec::new(),
+            nr: Vec::new(),
+            message1: Vec::new(),
+            message2: Vec::new(),
+            offered: Vec::new(),
+            seed: None,
+        };
+        &BLANK
+    }
+}
+
+impl Blank for Pending {
+    fn blank() -> &'static Self {
+        static BLANK: Pending = Pending { ke: Vec::new(), ppk: false };
+        &BLANK
+    }
+}
+
+impl Blank for IntAuth {
+    fn blank() -> &'static Self {
+        static BLANK: IntAuth = IntAuth::NONE;
+        &BLANK
+    }
+}
+
 impl SaCore {
+    /// Authentication is done: everything that only AUTH needed goes.
+    pub fn forget_opening(&mut self) {
+        self.opening.clear();
+        self.int_auth.clear();
+        self.pending.tidy();
+        self.mobility.tidy();
+        (self.keys.pi, self.keys.pr) = (Secret::default(), Secret::default());
+        self.agreed.signature_hashes = Vec::new();
+        self.agreed.authorities = Vec::new();
+        self.agreed.auth_methods = Vec::new();
+        self.answers = Answers::default();
+    }
+
     /// Our SPI.
     #[must_use]
     pub fn spi_local(&self) -> u64 {

@@ -7,11 +7,11 @@ use super::child::{ChildFailure, Material};
 use super::child_create::{peers_nonce, refuse};
 use super::followup_ke::{Chain, Turn, Unfinished, What};
 use super::ppk::Ppk;
+use super::rare::Rare;
 use super::sa_init::{NONCE_LEN, SecretHalf, key_pair, offers};
-use super::{Cx, Draft, IkeSuite, InFlight, Inbound, Opening, Pending, Reply, SaCore, Schedule, create_ppk};
+use super::{Cx, Draft, IkeSuite, InFlight, Inbound, Reply, SaCore, Schedule, create_ppk};
 use crate::ask::Answers;
 use crate::error::Reason;
-use crate::ext::int_auth::IntAuth;
 use crate::ext::ppk::mix_root;
 use crate::ids::{IkeSaId, Role};
 use crate::keys::sk_schedule::{Seeds, SkKeys, skeyseed_rekey};
@@ -309,7 +309,9 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
     let mixed = ppk.map(|ppk| mix_root(old_suite.prf, ppk, &old.keys.d)).transpose()?;
     let d = mixed.as_ref().unwrap_or(&old.keys.d);
     let seed = skeyseed_rekey(old_suite.prf, d, first, ni, nr, more);
-    let keys = SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i, spi_r })?;
+    let mut keys = SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i, spi_r })?;
+    // Nobody proves anything with them: this SA is authenticated by the old one.
+    (keys.pi, keys.pr) = (Secret::default(), Secret::default());
     let times = old.profile.times;
     let schedule = Schedule {
         rekey_at: cx.due(times.rekey, times.jitter),
@@ -331,10 +333,10 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
         next_keys: None,
         sealed: 0,
         agreed: old.agreed.clone(),
-        pending: Pending::default(),
-        int_auth: IntAuth::default(),
+        pending: Rare::default(),
+        int_auth: Rare::default(),
         ppk_used: old.ppk_used || ppk.is_some(),
-        opening: Opening::default(),
+        opening: Rare::default(),
         answers: Answers::default(),
         eap: None,
         local_id: old.local_id.clone(),

@@ -169,7 +169,7 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
             }
         }
     }
-    core.next_keys = keys;
+    core.next_keys = keys.map(Box::new);
     Reply { draft, after: After::Stay }
 }
 

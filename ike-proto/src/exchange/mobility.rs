@@ -4,6 +4,7 @@
 //! The initiator alone decides about the path. The responder says which addresses it has, takes what an
 //! UPDATE_SA_ADDRESSES came on, and makes sure that the peer is there before it sends traffic.
 
+use super::rare::Blank;
 use super::{Cx, Draft, InFlight, Inbound, SaCore, Step, notify};
 use crate::error::Reason;
 use crate::event::Event;
@@ -48,6 +49,22 @@ impl Mobility {
     #[must_use]
     pub fn inherited(&self) -> Self {
         Self { newest_update: None, ..self.clone() }
+    }
+}
+
+impl Blank for Mobility {
+    fn blank() -> &'static Self {
+        static BLANK: Mobility = Mobility {
+            peer_addrs: Vec::new(),
+            told: Vec::new(),
+            esp_path: None,
+            mapping: Vec::new(),
+            mapping_asked: false,
+            update_due: false,
+            check_due: None,
+            newest_update: None,
+        };
+        &BLANK
     }
 }
 

@@ -18,6 +18,7 @@ pub mod intermediate;
 pub mod mobility;
 mod pairs;
 pub mod ppk;
+pub mod rare;
 pub mod sa_init;
 pub mod suite;
 

@@ -41,8 +41,8 @@ pub struct SaInit {
     offered: Vec<Proposal>,
     /// The group whose public value was sent.
     group: KeId,
-    /// Its private half.
-    secret: SecretHalf,
+    /// Its private half, until it was used.
+    secret: Option<SecretHalf>,
     /// Public value.
     public: Vec<u8>,
     /// Our nonce.
@@ -86,7 +86,7 @@ impl SaInit {
         let (secret, public) = key_pair(cx, group)?;
         let ni = cx.random(FIRST_NONCE_LEN);
         let init =
-            Self { offered, group, secret, public, ni, cookie: None, solution: None, retries: 0, spent: false, first };
+            Self { offered, group, secret: Some(secret), public, ni, cookie: None, solution: None, retries: 0, spent: false, first };
         let draft = init.draft(cx, core);
         Ok((InFlight::SaInit(Box::new(init)), draft))
     }
@@ -192,7 +192,7 @@ impl SaInit {
         match key_pair(cx, group) {
             Ok((secret, public)) => {
                 self.retries = self.retries.saturating_add(1);
-                (self.group, self.secret, self.public, self.spent) = (group, secret, public, false);
+                (self.group, self.secret, self.public, self.spent) = (group, Some(secret), public, false);
                 let draft = self.draft(cx, core);
                 Step::Next(InFlight::SaInit(self), draft)
             }
@@ -220,23 +220,27 @@ impl SaInit {
         }
         let agreed = agreed(cx, core, msg, spi_r, self.wants(cx, core));
         check_required(core, &agreed, !chosen.addke.is_empty())?;
-        // The private half can be used once, so that all other checks come first; a fresh pair stands in for it, should
-        // the peer's value be refused.
-        let (spare, public) = key_pair(cx, self.group)?;
-        let secret = ::core::mem::replace(&mut self.secret, spare);
-        (self.public, self.spent) = (public, true);
-        let shared = secret
-            .0
-            .finish(&parts.ke.data)
-            .map_err(|e| Reason::BadKeyExchange { detail: format!("{}: {e}", self.group) })?;
+        // The private half can be used once, so that all other checks come first.
+        let used = || Reason::BadKeyExchange { detail: "a first answer had a bad public value".to_string() };
+        let secret = self.secret.take().ok_or_else(used)?;
+        let shared = match secret.0.finish(&parts.ke.data) {
+            Ok(shared) => shared,
+            Err(e) => {
+                // A fresh pair stands in for the one that was used up.
+                let (fresh, public) = key_pair(cx, self.group)?;
+                (self.secret, self.public, self.spent) = (Some(fresh), public, true);
+                return Err(Reason::BadKeyExchange { detail: format!("{}: {e}", self.group) });
+            }
+        };
         core.agreed = agreed;
         core.opening = Opening {
             ni: self.ni.clone(),
             nr: parts.nonce.to_vec(),
             message1: sent.to_vec(),
             message2: msg.raw.to_vec(),
-            offered: Vec::new(),
-        };
+            ..Opening::default()
+        }
+        .into();
         core.spi_r = spi_r;
         derive(cx, core, suite, &shared)
     }
@@ -321,13 +325,8 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
     let takes = takes(cx, core, msg);
     core.agreed = agreed(cx, core, msg, 0, takes);
     check_required(core, &core.agreed, !chosen.addke.is_empty()).map_err(refuse)?;
-    core.opening = Opening {
-        ni: parts.nonce.to_vec(),
-        nr: nr.clone(),
-        message1: msg.raw.to_vec(),
-        message2: Vec::new(),
-        offered: Vec::new(),
-    };
+    core.opening =
+        Opening { ni: parts.nonce.to_vec(), nr: nr.clone(), message1: msg.raw.to_vec(), ..Opening::default() }.into();
     derive(cx, core, suite, &shared).map_err(refuse)?;
     let mut draft = alloc::vec![
         answer_sa(&chosen),
@@ -346,6 +345,36 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
     draft.extend(super::auth::certificate_request(cx, &core.profile));
     draft.extend(super::auth::announcements(cx, &core.profile));
     Ok(draft)
+}
+
+/// Fills `core` again from what was said: the request, our answer to it, and SKEYSEED.
+///
+/// # Errors
+/// When the configuration does not allow any more what was answered.
+pub fn resume(
+    cx: &Cx<'_>,
+    core: &mut SaCore,
+    request: &Inbound<'_>,
+    answer: &Inbound<'_>,
+    seed: Secret,
+) -> Result<(), Reason> {
+    let (asked, said) = (Parts::read(request)?, Parts::read(answer)?);
+    let intermediate = request.notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED).is_some();
+    let ours = acceptable(cx, &core.profile.proposals, intermediate);
+    // The answer has one transform of each type: what was chosen.
+    let chosen = negotiate::choose(&ours, said.sa, Some(said.ke.method), cx.config.prefer_own)?;
+    let suite =
+        IkeSuite::resolve(cx.crypto, &chosen).ok_or(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported))?;
+    core.agreed = agreed(cx, core, request, 0, Beyond::of(answer));
+    core.opening = Opening {
+        ni: asked.nonce.to_vec(),
+        nr: said.nonce.to_vec(),
+        message1: request.raw.to_vec(),
+        message2: answer.raw.to_vec(),
+        ..Opening::default()
+    }
+    .into();
+    derive_from(core, suite, seed)
 }
 
 fn answer_sa(chosen: &Chosen) -> Payload {
@@ -506,12 +535,21 @@ fn auth_methods(msg: &Inbound<'_>) -> Vec<Announcement> {
 
 /// Derives SK_* of the initial IKE SA.
 fn derive(cx: &mut Cx<'_>, core: &mut SaCore, suite: IkeSuite, shared: &Secret) -> Result<(), Reason> {
+    let seed = skeyseed(suite.prf, &core.opening.ni, &core.opening.nr, shared);
+    derive_from(core, suite, seed)?;
+    super::auth::export_handshake_keys(cx, core);
+    Ok(())
+}
+
+fn derive_from(core: &mut SaCore, suite: IkeSuite, seed: Secret) -> Result<(), Reason> {
     let (ni, nr) = (&core.opening.ni, &core.opening.nr);
-    let seed = skeyseed(suite.prf, ni, nr, shared);
     core.keys =
         SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i: core.spi_i, spi_r: core.spi_r })?;
-    core.pending = Pending { ke: suite.addke.clone(), ppk: core.agreed.ppk == PpkUse::Intermediate };
+    core.pending = Pending { ke: suite.addke.clone(), ppk: core.agreed.ppk == PpkUse::Intermediate }.into();
+    core.pending.tidy();
     core.suite = Some(suite);
-    super::auth::export_handshake_keys(cx, core);
+    if core.role == Role::Responder {
+        core.opening.seed = Some(seed);
+    }
     Ok(())
 }

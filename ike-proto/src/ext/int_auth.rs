@@ -21,6 +21,9 @@ pub struct IntAuth {
 }
 
 impl IntAuth {
+    /// Before the first IKE_INTERMEDIATE.
+    pub const NONE: Self = Self { initiator: Vec::new(), responder: Vec::new(), exchanges: 0 };
+
     /// Adds one message, sent by `role`. `first` and `plain` are its inner payloads in clear.
     pub fn add(&mut self, prf: &dyn Prf, sk_p: &Secret, role: Role, header: &Header, first: PayloadType, plain: &[u8]) {
         // A message that could not be encoded was never sent; one that came can always be.

@@ -165,12 +165,17 @@ pub fn open(core: &SaCore, envelope: &Envelope, datagram: &mut [u8]) -> Result<U
     })
 }
 
-/// Tells a retransmission from another or a damaged message (FNV-1a over all octets). Who forges one learns no more than
-/// who repeats the message itself.
+/// Tells a retransmission from another or a damaged message: a hash over all octets, eight at a time, in which one changed
+/// word always shows. Who forges one learns no more than who repeats the message itself.
 #[must_use]
 pub fn fingerprint(datagram: &[u8]) -> [u8; 8] {
-    let hash = |h: u64, b: &u8| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
-    datagram.iter().fold(0xcbf2_9ce4_8422_2325, hash).to_be_bytes()
+    let mix = |h: u64, word: u64| {
+        let x = (h ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        x ^ (x >> 32)
+    };
+    let (words, rest) = datagram.as_chunks::<8>();
+    let h = words.iter().fold(datagram.len() as u64, |h, w| mix(h, u64::from_le_bytes(*w)));
+    rest.iter().fold(h, |h, b| mix(h, u64::from(*b))).to_be_bytes()
 }
 
 impl IkeSa {

@@ -159,7 +159,7 @@ impl IkeSa {
         let slot = self.reassembly.get_mut(usize::from(header.is_response()))?;
         let set = match slot {
             Some(set) if set.message_id() == header.message_id => set,
-            _ => slot.insert(Reassembly::new(header.message_id, cx.now.mono)),
+            _ => slot.insert(Box::new(Reassembly::new(header.message_id, cx.now.mono))),
         };
         if piece.number == 1 {
             // The fragment whose repetition asks for the answer again.
@@ -221,7 +221,7 @@ impl IkeSa {
         self.transmit(cx, path, &datagrams);
         self.receive.keep(Answered { message_id: header.message_id, fingerprint, datagrams, sent: 1 });
         if let Some(keys) = self.core.next_keys.take() {
-            self.core.keys = keys;
+            self.core.keys = *keys;
             crate::exchange::auth::export_handshake_keys(cx, &self.core);
         }
         self.settle_life();

@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod collision;
+pub(crate) mod folded;
 mod followup;
 mod inbound;
 pub mod lifecycle;
@@ -14,6 +15,7 @@ mod rekey;
 mod timers;
 pub mod window;
 
+pub(crate) use folded::Folded;
 pub use inbound::Outcome;
 pub use lifecycle::Lifecycle;
 pub use queue::Intent;
@@ -23,13 +25,12 @@ use crate::ask::Answers;
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::down::Down;
-use crate::exchange::mobility::Mobility;
+use crate::exchange::rare::Rare;
 use crate::exchange::sa_init::{self, Refusal, SaInit};
 use crate::exchange::{
-    Agreed, ChildState, Cx, Effect, InFlight, Inbound, Opening, Pending, SaCore, Schedule, child_rekey, configure,
-    followup_ke, informational,
+    Agreed, ChildState, Cx, Effect, InFlight, Inbound, SaCore, Schedule, child_rekey, configure, followup_ke,
+    informational,
 };
-use crate::ext::int_auth::IntAuth;
 use crate::ids::{IkeSaId, Role};
 use crate::keys::SkKeys;
 use crate::registry::ExchangeType;
@@ -53,7 +54,7 @@ pub struct IkeSa {
     pub(crate) send: SendWindow,
     receive: ReceiveWindow,
     /// Fragments of the peer's request, and of its response.
-    reassembly: [Option<Reassembly>; 2],
+    reassembly: [Option<Box<Reassembly>>; 2],
     pub(crate) queue: Queue,
     /// An attempt that is not done by then is given up.
     open_until: Instant,
@@ -63,7 +64,7 @@ pub struct IkeSa {
     /// Number of this attempt of ours, from 1.
     pub(crate) tries: u32,
     /// An unauthenticated error that came while opening.
-    doubt: Option<Reason>,
+    doubt: Option<Box<Reason>>,
     /// Our SET_WINDOW_SIZE was sent (RFC 7296 §2.3).
     announced: bool,
     /// What is to be tried again later.
@@ -127,10 +128,10 @@ impl IkeSa {
             next_keys: None,
             sealed: 0,
             agreed: Agreed::default(),
-            pending: Pending::default(),
-            int_auth: IntAuth::default(),
+            pending: Rare::default(),
+            int_auth: Rare::default(),
             ppk_used: false,
-            opening: Opening::default(),
+            opening: Rare::default(),
             answers: Answers::default(),
             granted: None,
             round: None,
@@ -140,7 +141,7 @@ impl IkeSa {
             children: Vec::new(),
             leases: Vec::new(),
             fragment_size: 0,
-            mobility: Mobility::default(),
+            mobility: Rare::default(),
             assigned: None,
             created: cx.now.mono,
             established: None,
@@ -224,15 +225,11 @@ impl IkeSa {
                 return Err(Refusal { notify: None, reason: Refusal::amplifies() });
             }
             sa.core.opening.message2.clone_from(&bytes);
-            let answered = Answered {
-                message_id: 0,
-                fingerprint: codec::fingerprint(msg.raw),
-                datagrams: alloc::vec![bytes],
-                sent: 1,
-            };
             let path = sa.core.path;
-            sa.transmit(cx, path, &answered.datagrams);
-            sa.receive.keep(answered);
+            sa.transmit(cx, path, &[bytes]);
+            // The octets are in `opening`, and `repeat_init` repeats them from there.
+            let fingerprint = codec::fingerprint(msg.raw);
+            sa.receive.keep(Answered { message_id: 0, fingerprint, datagrams: Vec::new(), sent: 1 });
         }
         Ok(sa)
     }

@@ -12,6 +12,7 @@ use crate::exchange::ike_rekey::RekeyIke;
 use crate::exchange::{Cx, Draft, InFlight, Step, followup_ke, informational, mobility, notify};
 use crate::registry::ExchangeType;
 use crate::wire::order;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 impl IkeSa {
@@ -211,9 +212,9 @@ impl IkeSa {
             }
             Step::Doubt(inflight, reason) => {
                 // Anybody may have sent it: the tries go on, and it is reported when they run out (RFC 7296 §2.21.1).
-                if self.doubt.as_ref() != Some(&reason) {
+                if self.doubt.as_deref() != Some(&reason) {
                     cx.out.event(Event::Noted { sa: Some(self.core.id), path: self.core.path, reason: reason.clone() });
-                    self.doubt = Some(reason);
+                    self.doubt = Some(Box::new(reason));
                 }
                 if let Some(flying) = flying {
                     self.send.launch(flying.back(inflight));

@@ -245,7 +245,7 @@ impl IkeSa {
         let Some(flying) = self.send.get(message_id) else { return };
         let reason = match (&flying.inflight, self.doubt.take()) {
             (InFlight::DeleteIke(reason), _) => reason.clone(),
-            (_, Some(doubt)) => doubt,
+            (_, Some(doubt)) => *doubt,
             (inflight, None) => Reason::Silent { tries: flying.sent, waiting_for: inflight.name() },
         };
         self.close(cx, reason);

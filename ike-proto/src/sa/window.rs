@@ -2,7 +2,6 @@
 //! The window size is a number: 1 by default, more after SET_WINDOW_SIZE.
 
 use crate::exchange::InFlight;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use ravelin_sa_db::Instant;
 
@@ -82,13 +81,16 @@ impl SendWindow {
 
     /// Remembers a request that was sent.
     pub fn launch(&mut self, flying: Flying) {
+        self.flying.reserve_exact(1);
         self.flying.push(flying);
     }
 
     /// Takes the request that this response belongs to.
     pub fn land(&mut self, message_id: u32) -> Option<Flying> {
         let at = self.flying.iter().position(|f| f.message_id == message_id)?;
-        Some(self.flying.swap_remove(at))
+        let flying = self.flying.swap_remove(at);
+        self.flying.shrink_to_fit();
+        Some(flying)
     }
 
     /// The request with this id, if it is on the wire.
@@ -157,14 +159,14 @@ pub enum Verdict {
 pub struct ReceiveWindow {
     base: u32,
     size: u32,
-    answered: VecDeque<Answered>,
+    answered: Vec<Answered>,
 }
 
 impl ReceiveWindow {
     /// Expects message id `next`.
     #[must_use]
     pub fn new(next: u32) -> Self {
-        Self { base: next, size: 1, answered: VecDeque::new() }
+        Self { base: next, size: 1, answered: Vec::new() }
     }
 
     /// Grants a larger window (after our SET_WINDOW_SIZE).
@@ -206,12 +208,14 @@ impl ReceiveWindow {
 
     /// Keeps an answer; those that left the window are forgotten.
     pub fn keep(&mut self, answered: Answered) {
-        self.answered.push_back(answered);
-        while self.answered.iter().any(|a| a.message_id == self.base) {
+        let has = |list: &[Answered], id| id == answered.message_id || list.iter().any(|a| a.message_id == id);
+        while has(&self.answered, self.base) {
             self.base = self.base.saturating_add(1);
         }
         let (base, size) = (self.base, self.size);
         self.answered.retain(|a| a.message_id.saturating_add(size) >= base);
+        self.answered.reserve_exact(1);
+        self.answered.push(answered);
     }
 }
 

@@ -7,7 +7,8 @@ use crate::aead::{Aead, AeadKey};
 use crate::{CryptoError, EncrId};
 use aes_gcm::aead::consts::{U8, U12, U16};
 use aes_gcm::aes::cipher::{BlockCipherEncrypt, BlockSizeUser, KeyInit};
-use aes_gcm::aes::{Aes128, Aes192, Aes256};
+// The half of the key schedule that decrypts blocks is of no use to a counter mode.
+use aes_gcm::aes::{Aes128Enc, Aes192Enc, Aes256Enc};
 use aes_gcm::{AesGcm, TagSize};
 use alloc::boxed::Box;
 use core::marker::PhantomData;
@@ -22,18 +23,18 @@ const fn gcm<C, T>(id: EncrId) -> Gcm<C, T> {
     Gcm { id, types: PhantomData }
 }
 
-pub(crate) static AES_128_GCM_16: Gcm<Aes128, U16> = gcm(EncrId::AES_GCM_16);
-pub(crate) static AES_192_GCM_16: Gcm<Aes192, U16> = gcm(EncrId::AES_GCM_16);
-pub(crate) static AES_256_GCM_16: Gcm<Aes256, U16> = gcm(EncrId::AES_GCM_16);
-pub(crate) static AES_128_GCM_12: Gcm<Aes128, U12> = gcm(EncrId::AES_GCM_12);
-pub(crate) static AES_192_GCM_12: Gcm<Aes192, U12> = gcm(EncrId::AES_GCM_12);
-pub(crate) static AES_256_GCM_12: Gcm<Aes256, U12> = gcm(EncrId::AES_GCM_12);
-pub(crate) static AES_128_GCM_8: Gcm<Aes128, U8> = gcm(EncrId::AES_GCM_8);
-pub(crate) static AES_192_GCM_8: Gcm<Aes192, U8> = gcm(EncrId::AES_GCM_8);
-pub(crate) static AES_256_GCM_8: Gcm<Aes256, U8> = gcm(EncrId::AES_GCM_8);
-pub(crate) static AES_128_GCM_16_IIV: Gcm<Aes128, U16> = gcm(EncrId::AES_GCM_16_IIV);
-pub(crate) static AES_192_GCM_16_IIV: Gcm<Aes192, U16> = gcm(EncrId::AES_GCM_16_IIV);
-pub(crate) static AES_256_GCM_16_IIV: Gcm<Aes256, U16> = gcm(EncrId::AES_GCM_16_IIV);
+pub(crate) static AES_128_GCM_16: Gcm<Aes128Enc, U16> = gcm(EncrId::AES_GCM_16);
+pub(crate) static AES_192_GCM_16: Gcm<Aes192Enc, U16> = gcm(EncrId::AES_GCM_16);
+pub(crate) static AES_256_GCM_16: Gcm<Aes256Enc, U16> = gcm(EncrId::AES_GCM_16);
+pub(crate) static AES_128_GCM_12: Gcm<Aes128Enc, U12> = gcm(EncrId::AES_GCM_12);
+pub(crate) static AES_192_GCM_12: Gcm<Aes192Enc, U12> = gcm(EncrId::AES_GCM_12);
+pub(crate) static AES_256_GCM_12: Gcm<Aes256Enc, U12> = gcm(EncrId::AES_GCM_12);
+pub(crate) static AES_128_GCM_8: Gcm<Aes128Enc, U8> = gcm(EncrId::AES_GCM_8);
+pub(crate) static AES_192_GCM_8: Gcm<Aes192Enc, U8> = gcm(EncrId::AES_GCM_8);
+pub(crate) static AES_256_GCM_8: Gcm<Aes256Enc, U8> = gcm(EncrId::AES_GCM_8);
+pub(crate) static AES_128_GCM_16_IIV: Gcm<Aes128Enc, U16> = gcm(EncrId::AES_GCM_16_IIV);
+pub(crate) static AES_192_GCM_16_IIV: Gcm<Aes192Enc, U16> = gcm(EncrId::AES_GCM_16_IIV);
+pub(crate) static AES_256_GCM_16_IIV: Gcm<Aes256Enc, U16> = gcm(EncrId::AES_GCM_16_IIV);
 
 impl<C, T> Aead for Gcm<C, T>
 where

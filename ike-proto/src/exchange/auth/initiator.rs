@@ -3,7 +3,7 @@
 
 use super::super::child::{self, ChildOffer};
 use super::super::child_create::CreateChild;
-use super::super::{Cx, Draft, InFlight, Inbound, Opening, Resume, SaCore, Step, auth_lifetime, configure, notify};
+use super::super::{Cx, Draft, InFlight, Inbound, Resume, SaCore, Step, auth_lifetime, configure, notify};
 use super::proof::{self, Claim};
 use super::{agree, common_notifies, credential, establish, from_wire, malformed, ppk, to_wire};
 use crate::ask::Halt;
@@ -279,7 +279,7 @@ impl Auth {
                 }
             }
         }
-        core.opening = Opening::default();
+        core.forget_opening();
         let Some((policy, packet)) = self.later else { return Step::Done };
         // A PPK, where one is agreed on, has just come into the keys.
         match CreateChild::request(cx, core, policy, packet, None) {

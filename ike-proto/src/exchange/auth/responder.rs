@@ -3,7 +3,7 @@
 //! AUTH payload of the initiator just before.
 
 use super::super::child::{self, ChildFailure};
-use super::super::{After, Cx, Draft, Inbound, Opening, Reply, SaCore, auth_lifetime, configure, mobility, notify};
+use super::super::{After, Cx, Draft, Inbound, Reply, SaCore, auth_lifetime, configure, mobility, notify};
 use super::initiator::certificates;
 use super::proof::{self, Claim};
 use super::{agree, check_suite, common_notifies, credential, eap, establish, from_wire, malformed, ppk};
@@ -190,7 +190,7 @@ pub(super) fn finish(
             }
         }
     }
-    core.opening = Opening::default();
+    core.forget_opening();
     Ok(draft)
 }
 
