@@ -103,6 +103,7 @@ fn half_open(folded: &Folded, until: Instant, now: Instant) -> SaSnapshot {
         remote_id: None,
         spis: folded.spis(),
         proposal: String::new(),
+        ppk: false,
         nat: (false, false),
         age: now.since(folded.created),
         established: None,

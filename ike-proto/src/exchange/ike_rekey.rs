@@ -344,7 +344,7 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
         children: Vec::new(),
         leases: Vec::new(),
         assigned: old.assigned.clone(),
-        mobility: old.mobility.inherited(),
+        mobility: super::mobility::inherited(&old.mobility),
         fragment_size: old.fragment_size,
         created: cx.now.mono,
         established: Some(cx.now.mono),

@@ -4,7 +4,7 @@
 //! The initiator alone decides about the path. The responder says which addresses it has, takes what an
 //! UPDATE_SA_ADDRESSES came on, and makes sure that the peer is there before it sends traffic.
 
-use super::rare::Blank;
+use super::rare::{Blank, Rare};
 use super::{Cx, Draft, InFlight, Inbound, SaCore, Step, notify};
 use crate::error::Reason;
 use crate::event::Event;
@@ -44,12 +44,14 @@ pub struct Mobility {
     pub newest_update: Option<u32>,
 }
 
-impl Mobility {
-    /// What a rekeyed IKE SA starts with: all of it but the count of updates, since its message ids begin anew.
-    #[must_use]
-    pub fn inherited(&self) -> Self {
-        Self { newest_update: None, ..self.clone() }
+/// What a rekeyed IKE SA starts with: all of it but the count of updates, since its message ids begin anew.
+#[must_use]
+pub fn inherited(old: &Rare<Mobility>) -> Rare<Mobility> {
+    let mut heir = old.clone();
+    if heir.newest_update.is_some() {
+        heir.newest_update = None;
     }
+    heir
 }
 
 impl Blank for Mobility {
