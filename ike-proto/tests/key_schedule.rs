@@ -20,9 +20,12 @@ use std::cell::RefCell;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+/// Method, both public values, the secret.
+type Agreement = (u16, Vec<u8>, Vec<u8>, Vec<u8>);
+
 thread_local! {
     /// What every responder made: method, initiator's value, its own value, the secret.
-    static SECRETS: RefCell<Vec<(u16, Vec<u8>, Vec<u8>, Vec<u8>)>> = const { RefCell::new(Vec::new()) };
+    static SECRETS: RefCell<Vec<Agreement>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A key exchange method that writes its secrets down.

@@ -104,7 +104,7 @@ def test_what_a_plane_refuses():
     with pytest.raises(ValueError, match="expected keys of 36 and 0 octets, found 3 and 0"):
         changes.SaParams.manual("aes256gcm16", child=1, spi=300, direction="out", path=path, key=b"abc")
     sa = changes.SaParams.manual("aes256gcm16", child=1, spi=3, direction="in", path=path, key=bytes(36))
-    with pytest.raises(errors.InvalidArgumentError):
+    with pytest.raises(errors.SpiTakenError):
         plane.apply(changes.InstallInbound(sa), 0)
     assert "encr_key" not in repr(sa)
     assert isinstance(plane.egress(packets.udp("10.1.0.1", "10.2.0.1"), 5, 0), ravelin.NoSa)

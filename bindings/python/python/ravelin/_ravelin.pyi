@@ -178,7 +178,8 @@ class Plane:
 
     def __new__(cls, seed: Buffer | None = None, *, provider: _Provider = "fast") -> Plane: ...
     def apply(self, change: Change, now: _Now) -> None:
-        """Takes one change (`ravelin.changes`). Raises InvalidArgumentError when the plane refuses it."""
+        """Takes one change (`ravelin.changes`). Raises PlaneError, UnknownChildError or NotAllowedError when the
+        plane refuses it."""
     def ingress(self, data: Buffer, path: _Path, now: _Now) -> Deliver | Dropped:
         """Opens one ESP packet, from the SPI on."""
     def egress(self, packet: Buffer, child: int, now: _Now) -> Sent | Discard | TooBig | NoSa:
