@@ -193,8 +193,8 @@ pub unsafe extern "C" fn ravelin_config_gateway(
             tun: name(0),
             control: name(1),
             mtu: g.mtu,
-            ike_port: g.ike_port,
-            nat_port: g.nat_port,
+            ike_port: g.ike.ports.ike,
+            nat_port: g.ike.ports.nat_t,
             route_table: g.route_table,
             mark: g.mark,
         };

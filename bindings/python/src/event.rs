@@ -221,7 +221,7 @@ pub(crate) fn answer(given: &Object<'_>) -> PyResult<Answer> {
         "PpkSecret" => Answer::Ppk { id: octets("id")?, secret: Secret::new(octets("data")?) },
         "EapPacket" => {
             let msk: Option<Octets> = given.getattr("msk")?.extract()?;
-            Answer::Eap { packet: octets("packet")?, msk: msk.map(|m| Secret::new(m.0)) }
+            Answer::Eap { packet: octets("packet")?, msk: msk.map(|m| Secret::new(m.0)), granted: None }
         }
         "Refused" => Answer::Refused(given.getattr("why")?.extract()?),
         other => return Err(invalid(format!("expected an answer of ravelin.asks, found a {other}"))),

@@ -140,8 +140,7 @@ pub(crate) fn sealed(data: &[u8]) {
         return egress(n, &packets);
     }
     let Some(plane) = receiver(n) else { return };
-    let sa =
-        OutboundSa::new(provider(), &params(n, Direction::Outbound), &Secret::default()).expect("a suite");
+    let sa = OutboundSa::new(provider(), &params(n, Direction::Outbound), &Secret::default()).expect("a suite");
     let mut accepted = BTreeSet::new();
     for (i, packet) in packets.iter().take(16).enumerate() {
         let inner = dress(packet);

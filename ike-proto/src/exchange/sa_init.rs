@@ -85,8 +85,18 @@ impl SaInit {
         })?;
         let (secret, public) = key_pair(cx, group)?;
         let ni = cx.random(FIRST_NONCE_LEN);
-        let init =
-            Self { offered, group, secret: Some(secret), public, ni, cookie: None, solution: None, retries: 0, spent: false, first };
+        let init = Self {
+            offered,
+            group,
+            secret: Some(secret),
+            public,
+            ni,
+            cookie: None,
+            solution: None,
+            retries: 0,
+            spent: false,
+            first,
+        };
         let draft = init.draft(cx, core);
         Ok((InFlight::SaInit(Box::new(init)), draft))
     }
