@@ -5,7 +5,7 @@
 
 mod endpoints;
 
-use endpoints::{Side, run, run_with, side_with};
+use endpoints::{Side, run, run_with, side_with, sleep};
 use ravelin_crypto::Secret;
 use ravelin_ike_proto::registry::{NotifyType, TransformType};
 use ravelin_ike_proto::wire::Message;
@@ -141,6 +141,10 @@ fn come_out(i: Has, r: Has, known: bool, method: PpkMethod) -> Out {
     let (mut a, mut b) = (ppk_side_with(1, i, method, known), ppk_side_with(2, r, method, known));
     a.start(0);
     run(&mut a, &mut b);
+    if !a.is_up() && a.why_closed().is_empty() {
+        // What came was not authenticated: the attempt ends when its tries have run out (RFC 7296 §2.21.1).
+        sleep(&mut a, &mut b, 2_000_000, 200);
+    }
     let case = format!("{method:?} {i:?} {r:?} known {known}\n{}\n{}", a.story(), b.story());
     assert_eq!(a.is_up(), b.is_up(), "{case}");
     assert_eq!(a.is_up(), equal_keys(&a, &b), "{case}");
@@ -292,12 +296,15 @@ fn with_requirement(me: u8, strip: Strip, required: bool) -> Side {
     })
 }
 
+/// What is taken out, as notify or transform; words of which one must stand in what the operator is told.
+type Stripping = (Strip, Option<NotifyType>, Option<TransformType>, &'static [&'static str]);
+
 /// Everything that can be required, required by one side or both, taken out of either message: never a tunnel, and
-/// one who requires it is told what is missing.
+/// whoever can have noticed is told what is missing: often that is the side that does not require it.
 #[test]
 fn what_policy_requires_cannot_be_stripped_and_the_operator_is_told_which() {
     use Strip::{Addke, Intermediate, Transcript, UsePpk, UsePpkInt};
-    let what: [(Strip, Option<NotifyType>, Option<TransformType>, &[&str]); 5] = [
+    let what: [Stripping; 5] = [
         (Addke, None, Some(TransformType::ADDKE1), &["mlkem768", "ML_KEM_768"]),
         (
             Intermediate,
@@ -318,8 +325,8 @@ fn what_policy_requires_cannot_be_stripped_and_the_operator_is_told_which() {
                 let case = format!("{strip:?} from {victim}, required {i} {r}\n{}\n{}", a.story(), b.story());
                 assert!(!a.is_up() && !b.is_up() && a.installed().is_empty() && b.installed().is_empty(), "{case}");
                 let told = |s: &Side| words.iter().any(|w| s.story().contains(w));
-                if !((i && told(&a)) || (r && told(&b))) {
-                    failed += &format!("nobody who requires it is told: {case}\n");
+                if !(told(&a) || told(&b)) {
+                    failed += &format!("nobody is told: {case}\n");
                 }
             }
         }

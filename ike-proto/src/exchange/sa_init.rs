@@ -317,7 +317,14 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
     let ours = acceptable(cx, &core.profile.proposals, intermediate);
     let chosen = match negotiate::choose(&ours, parts.sa, Some(parts.ke.method), cx.config.prefer_own) {
         Ok(chosen) => chosen,
-        Err(reason) => return Err(Refusal::new(NotifyType::NO_PROPOSAL_CHOSEN, Vec::new(), reason)),
+        Err(reason) => {
+            // The operator is told when a notify is all that is missing.
+            let with = acceptable(cx, &core.profile.proposals, true);
+            let only = !intermediate && negotiate::choose(&with, parts.sa, Some(parts.ke.method), false).is_ok();
+            let what = "INTERMEDIATE_EXCHANGE_SUPPORTED (RFC 9242), which the additional key exchange needs";
+            let reason = if only { Reason::Downgrade { what: what.to_string() } } else { reason };
+            return Err(Refusal::new(NotifyType::NO_PROPOSAL_CHOSEN, Vec::new(), reason));
+        }
     };
     let group = chosen.ke.unwrap_or(KeId::NONE);
     if parts.ke.method != group {

@@ -14,7 +14,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use ravelin_crypto::Secret;
-use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Peer};
+use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Peer, TranscriptAuth};
 
 /// What `role` signs in this IKE SA.
 fn octets(core: &SaCore, keys: &SkKeys, role: Role, id: &Identification) -> Result<Vec<u8>, Reason> {
@@ -135,6 +135,21 @@ pub(super) struct Claim<'a> {
     pub(super) allowed: &'a [AuthMethod],
 }
 
+/// What else an operator may look for when AUTH does not match: what this side has and the peer did not say, which may
+/// have been taken out of IKE_SA_INIT on the way.
+fn suspicion(core: &SaCore) -> String {
+    let mut text = String::new();
+    if core.profile.ppk.is_some() && !core.ppk_used {
+        text.push_str("; or the post-quantum preshared key of this side was not used (USE_PPK missing, or taken out)");
+    }
+    if core.agreed.transcript {
+        text.push_str("; or IKE_SA_INIT was changed on the way (IKE_SA_INIT_FULL_TRANSCRIPT_AUTH is in force)");
+    } else if core.profile.transcript_auth != TranscriptAuth::Off {
+        text.push_str("; the peer announced no IKE_SA_INIT_FULL_TRANSCRIPT_AUTH");
+    }
+    text
+}
+
 /// Verifies an AUTH payload: method, credential with all its constraints, and value.
 pub(super) fn verify(cx: &Cx<'_>, core: &SaCore, keys: &SkKeys, peer: &Peer, claim: Claim<'_>) -> Result<(), Halt> {
     let identity = from_wire(claim.id);
@@ -149,7 +164,9 @@ pub(super) fn verify(cx: &Cx<'_>, core: &SaCore, keys: &SkKeys, peer: &Peer, cla
         Some(AuthMethod::Psk) => {
             let secret = credential::shared_key(cx, core, &peer.local_id, &identity)?;
             if !psk::verify(prf, &secret, &octets, &claim.auth.data) {
-                return Err(failed("the AUTH value does not match; usually the pre-shared keys differ".into()).into());
+                let detail =
+                    format!("the AUTH value does not match; usually the pre-shared keys differ{}", suspicion(core));
+                return Err(failed(detail).into());
             }
             Ok(())
         }
