@@ -123,7 +123,9 @@ fn one_of_each(lab: &Lab, gateway: &Gateway, it: &str) {
 fn rekeyed(test: &str, we_start: bool, suite: &Suite, follow_ups: bool) {
     let Some((lab, gateway)) = newer(test, we_start, suite) else { return };
     let it = if we_start { "b" } else { "a" };
-    let rekeyed = |log: &str| log.matches("IKE_FOLLOWUP_KE re").count();
+    // Whole messages only: each may have come in fragments, which have lines of their own.
+    let follow_up = |line: &&str| line.contains("IKE_FOLLOWUP_KE re") && !line.contains("EF(");
+    let rekeyed = |log: &str| log.lines().filter(follow_up).count();
     let mut before = 0;
     for (what, theirs, ours) in [("--child", "net", "net"), ("--ike", "t", "t")] {
         for by_us in [true, false] {
