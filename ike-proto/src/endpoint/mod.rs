@@ -259,22 +259,7 @@ impl Endpoint {
     /// Unfolds an SA that is folded up; false when it is not.
     fn unfold(&mut self, now: Now, db: &Db, id: IkeSaId) -> bool {
         let Some(folded) = self.index.take_folded(id, &self.config) else { return false };
-        let mut effects = Vec::new();
-        let mut cx = Cx {
-            now,
-            config: &self.config,
-            db,
-            crypto: &self.crypto,
-            rng: self.rng.as_mut(),
-            out: &mut self.out,
-            next_child: &mut self.next_child,
-            next_sa: &mut self.next_sa,
-            ike_spis: self.index.spis(),
-            effects: &mut effects,
-            addresses: &self.addresses,
-            peers_up: self.index.peers(),
-        };
-        match IkeSa::unfold(&mut cx, &folded) {
+        match self.newborn(now, db, |cx| IkeSa::unfold(cx, &folded)) {
             Some(sa) => self.index.insert(Box::new(sa), &self.config),
             None => self.gate.left(Some(folded.path.remote.ip())),
         }
