@@ -73,6 +73,9 @@ pub struct IkeSa {
     stuck_since: Option<Instant>,
     /// STATE_NOT_FOUND so often in a row (RFC 9370 §2.2.4).
     lost_chains: u8,
+    /// The IKE SA that the peer made in place of this one while ours was being made, and ours came to nothing after
+    /// the nonces had spoken for it: it takes over as soon as the peer shows that it means it.
+    pub(crate) contender: Option<IkeSaId>,
     /// The peer made this SA in place of the one named while our own rekeying of that was on the wire.
     pub(crate) undecided: Option<IkeSaId>,
     /// A request of the peer that must wait until that is decided.
@@ -176,6 +179,7 @@ impl IkeSa {
             stuck_since: None,
             lost_chains: 0,
             undecided: None,
+            contender: None,
             held: None,
             redundant: false,
             outlasted_by: None,
@@ -252,6 +256,11 @@ impl IkeSa {
                 Some(rival) => self.hand_over(cx, rival),
                 None => {}
             }
+        }
+        match self.contender.take() {
+            Some(contender) if closing => cx.effects.push(Effect::Shut(contender, reason.clone())),
+            Some(contender) if self.core.heir.is_none() => self.hand_over(cx, contender),
+            _ => {}
         }
         followup_ke::forget_all(cx, &mut self.core);
         informational::remove_children(cx, &mut self.core, &Reason::IkeSaGone);

@@ -351,6 +351,12 @@ impl IkeSa {
         new: Option<Box<SaCore>>,
         rival: Option<crate::ids::IkeSaId>,
     ) {
+        match next {
+            // Ours came to nothing, and the peer may yet mean its own.
+            Next::Retry | Next::StartAnew | Next::Reauth => self.contender = rival.or(self.contender),
+            _ => {}
+        }
+        let rival = rival.or(self.contender);
         match (next, new) {
             (Next::TakeOver | Next::Stay | Next::Win, Some(heir)) => {
                 let id = heir.id;
@@ -389,7 +395,7 @@ impl IkeSa {
         if self.core.heir == Some(heir) {
             return;
         }
-        self.core.heir = Some(heir);
+        (self.core.heir, self.contender) = (Some(heir), None);
         if self.life == Lifecycle::Established {
             self.life = Lifecycle::Replaced;
         }
@@ -412,7 +418,7 @@ impl IkeSa {
             InFlight::RekeyIke(x) => x.rival.as_ref().and_then(|r| r.sa).inspect(|_| x.conceded = true),
             _ => None,
         });
-        if let Some(rival) = rival {
+        if let Some(rival) = rival.or(self.contender) {
             self.hand_over(cx, rival);
         }
     }
