@@ -5,7 +5,7 @@
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use ravelin_crypto::{Provider, Secret};
-use ravelin_ike_proto::{Config, Endpoint, Event, IkeSaId, Output};
+use ravelin_ike_proto::{Ask, Config, Endpoint, Event, IkeSaId, Output, Ticket};
 use ravelin_sa_db::pad::{Identity, Peer};
 use ravelin_sa_db::spd::{Action, Policy, Protect};
 use ravelin_sa_db::{AddrRange, Change, Db, Now, Path, PeerId, PolicyId, SaParams, TrafficSelector};
@@ -18,6 +18,8 @@ pub(crate) struct Side {
     pub(crate) policy: PolicyId,
     pub(crate) changes: Vec<Change>,
     pub(crate) events: Vec<Event>,
+    /// Questions, in order.
+    pub(crate) asks: Vec<(Ticket, Ask)>,
 }
 
 pub(crate) fn net(s: &str) -> TrafficSelector {
@@ -53,7 +55,7 @@ pub(crate) fn side_on(
     let policy = db.spd.add(Policy::new("net", [ts(me)], [ts(other)], Action::Protect(protect.into()))).unwrap();
     let rng = Box::new(ChaCha20Rng::seed_from_u64(seed));
     let endpoint = Endpoint::new(Arc::new(config), Arc::new(crypto), rng);
-    Side { endpoint, db, peer, policy, changes: vec![], events: vec![] }
+    Side { endpoint, db, peer, policy, changes: vec![], events: vec![], asks: vec![] }
 }
 
 impl Side {
@@ -67,6 +69,7 @@ impl Side {
                 Output::Transmit(t) => wire.push((t.path, t.bytes)),
                 Output::Change(c) => self.changes.push(c),
                 Output::Event(e) => self.events.push(e),
+                Output::Ask(ticket, ask) => self.asks.push((ticket, ask)),
                 _ => {}
             }
         }

@@ -18,7 +18,7 @@ use ravelin_ike_proto::wire::payload::{
     Authentication, Certificate, CertificateRequest, ConfigAttribute, Configuration, Delete, Eap, Identification,
     KeyExchange, Nonce, Notify, Payload, TrafficSelectors, Ts, UnknownPayload,
 };
-use ravelin_sa_db::pad::AuthMethod;
+use ravelin_sa_db::pad::{AuthMethod, EapMethod};
 use ravelin_sa_db::proposal::{Proposal, ProposalProtocol};
 use std::sync::Arc;
 
@@ -176,6 +176,9 @@ impl Puppet {
             return Some(vec![Payload::IdInitiator(fqdn("carol"))]);
         }
         let packet = self.heard.payloads.eap()?.clone();
+        if victim.methods.contains(&EapMethod::Relay) {
+            return self.relayed(victim, talk, &packet);
+        }
         let password = Arc::new(Secret::new(victim.password.to_vec()));
         let client = talk.client.get_or_insert_with(|| {
             let mut client = Client::new(&victim.methods, b"carol".to_vec(), password, true);
@@ -193,6 +196,25 @@ impl Puppet {
                 talk.client = None;
                 None
             }
+        }
+    }
+
+    /// What a client says to a server behind the victim: the password to every question, and AUTH by the key that it
+    /// thinks was made once the server says Success.
+    fn relayed(&mut self, victim: &Victim, talk: &mut Talk, packet: &Eap) -> Option<Vec<Payload>> {
+        match packet.code() {
+            EapCode::REQUEST => {
+                let (kind, _) = packet.kind_and_data()?;
+                let answer = Eap::method(EapCode::RESPONSE, packet.identifier(), kind, victim.password).ok()?;
+                Some(vec![Payload::Eap(answer)])
+            }
+            EapCode::SUCCESS => {
+                let msk = Secret::new(victim.msk.to_vec());
+                let auth = self.after_eap(&fqdn(if victim.two { "carol" } else { "node1.test" }), Some(&msk));
+                talk.msk = Some(Some(msk));
+                Some(vec![auth])
+            }
+            _ => None,
         }
     }
 

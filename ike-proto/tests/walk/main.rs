@@ -30,10 +30,10 @@ use ravelin_crypto::{CryptoError, Provider, Secret};
 use ravelin_ike_proto::registry::{EapCode, EapType};
 use ravelin_ike_proto::sa::Lifecycle;
 use ravelin_ike_proto::wire::payload::Eap;
-use ravelin_ike_proto::{Answer, Ask, Event, Output};
+use ravelin_ike_proto::{Answer, Ask, Event};
 use ravelin_sa_db::{Instant, Now};
 use std::time::Duration;
-use victims::Victim;
+use victims::{MSK, PSK, Victim};
 
 /// Messages of one walk.
 const STEPS: usize = 14;
@@ -70,39 +70,23 @@ fn opened(side: &Side) -> Option<String> {
     side.endpoint.snapshot(Instant::default()).iter().any(state).then(|| "an SA is established".into())
 }
 
-/// The victim's questions: most are answered by no, a relay says anything.
+/// The victim's questions. An EAP server elsewhere says anything at any time, and with Success a key that only who knows
+/// the secrets knows; everything else but the shared secret is answered by no.
 fn answer(side: &mut Side, puppet: &mut Puppet) {
-    let mut asks = vec![];
-    let mut rest = vec![];
-    while let Some(output) = side.endpoint.poll_output() {
-        match output {
-            Output::Ask(ticket, ask) => asks.push((ticket, ask)),
-            Output::Transmit(t) => rest.push(t),
-            Output::Change(c) => side.changes.push(c),
-            Output::Event(e) => side.events.push(e),
-            _ => {}
-        }
-    }
-    // What was to be sent is lost: nobody listens to a message that came before a question.
-    drop(rest);
-    for (ticket, ask) in asks {
-        let no = Answer::Refused("the walk says no".into());
+    while !side.asks.is_empty() {
+        let (ticket, ask) = side.asks.remove(0);
         let reply = match ask {
-            Ask::Eap { .. } => {
+            Ask::Eap { packet, .. } => {
                 let id = puppet.rng.next_u32() as u8;
-                let (packet, msk) = match puppet.rng.next_u32() % 4 {
+                let (packet, msk) = match puppet.rng.next_u32() % 8 {
                     0 => (Eap::outcome(EapCode::FAILURE, id), None),
-                    1 => {
-                        let mut key = vec![0; 64];
-                        puppet.rng.fill_bytes(&mut key);
-                        (Eap::outcome(EapCode::SUCCESS, id), Some(Secret::new(key)))
-                    }
+                    1..4 if !packet.is_empty() => (Eap::outcome(EapCode::SUCCESS, id), Some(Secret::new(MSK.to_vec()))),
                     _ => (Eap::method(EapCode::REQUEST, id, EapType::GTC, b"?").unwrap(), None),
                 };
                 Answer::Eap { packet: packet.packet().to_vec(), msk, granted: None }
             }
-            Ask::SharedSecret { .. } => Answer::Secret(Secret::new(b"a shared secret".to_vec())),
-            _ => no,
+            Ask::SharedSecret { .. } => Answer::Secret(Secret::new(PSK.to_vec())),
+            _ => Answer::Refused("the walk says no".into()),
         };
         let _ = side.endpoint.handle_answer(Now::at(puppet.now), &side.db, ticket, reply);
         puppet.listen(side);

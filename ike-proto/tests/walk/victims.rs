@@ -4,7 +4,7 @@ use crate::endpoints::{Side, side_with};
 use crate::puppet::proposals;
 use ravelin_crypto::{Provider, Secret};
 use ravelin_ike_proto::Config;
-use ravelin_sa_db::pad::{AuthMethod, Credential, EapMethod, IdPattern, Peer};
+use ravelin_sa_db::pad::{AuthMethod, Credential, EapMethod, IdPattern, Peer, Secrets};
 use std::sync::Arc;
 
 pub(crate) const KEYS: [&[u8]; 2] = [include_bytes!("../certs/node1.p8"), include_bytes!("../certs/node2.p8")];
@@ -27,11 +27,17 @@ pub(crate) struct Victim {
     pub(crate) psk: &'static [u8],
     pub(crate) key: &'static [u8],
     pub(crate) password: &'static [u8],
+    /// The key that it thinks an EAP server elsewhere has made.
+    pub(crate) msk: &'static [u8],
     pub(crate) more: fn(&mut Peer, &mut Config),
 }
 
-const PSK: &[u8] = b"a shared secret";
+pub(crate) const PSK: &[u8] = b"a shared secret";
+/// The key of an EAP server elsewhere.
+pub(crate) const MSK: &[u8] = &[7; 64];
 const PASSWORD: &[u8] = b"password";
+
+const NO_PPK: &str = "everything but the mandatory PPK";
 
 fn nothing(_: &mut Peer, _: &mut Config) {}
 
@@ -48,6 +54,7 @@ impl Victim {
             psk: b"guess",
             key: KEYS[1],
             password: b"guess",
+            msk: &[0; 64],
             more: nothing,
         }
     }
@@ -63,14 +70,13 @@ impl Victim {
             all.push(Self::new("eap", initiates, Psk, &[MsChapV2]));
             let alone = Self::new("eap alone", initiates, Psk, &[MsChapV2]);
             all.push(Self { eap_alone: true, more: |p, _| p.eap.alone = true, ..alone });
-            all.push(Self {
-                more: |p, _| {
-                    p.ppk = Some(b"\x02ppk".to_vec());
-                    p.ppk_required = true;
-                },
-                psk: PSK,
-                ..Self::new("everything but the mandatory PPK", initiates, Psk, &[])
-            });
+            let more: fn(&mut Peer, &mut Config) = |p, _| {
+                p.ppk = Some(b"\x02ppk".to_vec());
+                p.ppk_required = true;
+            };
+            all.push(Self { more, psk: PSK, ..Self::new(NO_PPK, initiates, Psk, &[]) });
+            let eap = Self::new(NO_PPK, initiates, Psk, &[MsChapV2]);
+            all.push(Self { more, psk: PSK, password: PASSWORD, ..eap });
         }
         all.push(Self::new("eap, weak methods", false, Psk, &[Gtc, Md5, MsChapV2]));
         all.push(Self::new("relay", false, Psk, &[Relay]));
@@ -90,8 +96,8 @@ impl Victim {
 
     /// The same with a puppet that knows everything: it must get in.
     pub(crate) fn enlightened(mut self) -> Option<Self> {
-        (self.psk, self.key, self.password) = (PSK, KEYS[0], PASSWORD);
-        (self.name != "everything but the mandatory PPK" && self.name != "relay").then_some(self)
+        (self.psk, self.key, self.password, self.msk) = (PSK, KEYS[0], PASSWORD, MSK);
+        (self.name != NO_PPK).then_some(self)
     }
 
     /// The endpoint. `crypto` is what it trusts for its algorithms.
@@ -118,6 +124,9 @@ impl Victim {
             db.pad.secrets.add_ppk(b"\x02ppk".to_vec(), Secret::new(b"of another world".to_vec()));
             config.half_open_per_source = 1000;
             (self.more)(peer, config);
+            if config.asks {
+                db.pad.secrets = Secrets::default();
+            }
         });
         let rng = <rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::seed_from_u64(seed);
         let mut config = Config { half_open_per_source: 1000, ..Config::default() };
