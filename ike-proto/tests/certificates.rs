@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 #![allow(clippy::disallowed_methods, reason = "reads shared vectors from disk")]
 
+mod endpoints;
+
+use endpoints::{Side, side_with};
 use ravelin_crypto::Provider;
 use ravelin_ike_proto::auth::x509::{Judge, authorities, read::Facts};
-use ravelin_sa_db::UnixTime;
-use ravelin_sa_db::pad::{Identity, Revocation};
+use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Revocation};
+use ravelin_sa_db::{Now, Path, UnixTime};
 
 macro_rules! cert {
     ($name:literal) => {
@@ -165,6 +168,67 @@ fn ocsp() {
         let taken = with(&bad, required, THEN).is_ok();
         assert!(!taken || at < 40 || at > GOOD.len() - 425, "octet {at}");
         assert!(with(&GOOD[..at], required, THEN).is_err(), "cut at {at}");
+    }
+}
+
+/// One side shows a certificate and an OCSP response about it, the other has a shared key and wants to know.
+fn stapled(me: u8, shows: bool, response: Option<&[u8]>, revocation: Revocation) -> Side {
+    side_with(me, u64::from(me), |peer, _, _, db| {
+        db.pad.credentials.add_anchor("ca", cert!("stapled-ca.der"));
+        peer.revocation = revocation;
+        if !shows {
+            peer.remote_auth = vec![AuthMethod::Pubkey];
+            return;
+        }
+        peer.local_auth = AuthMethod::Pubkey;
+        let key = crypto().signing_key(cert!("stapled.p8")).unwrap();
+        db.pad.credentials.add("own", Credential::new(vec![cert!("stapled.der").to_vec()], key.into()));
+        db.pad.credentials.set_ocsp_response("own", response.map(<[u8]>::to_vec));
+    })
+}
+
+/// Carries everything at a time at which the certificates are valid; the octets that each side sent in IKE_AUTH.
+fn carry(a: &mut Side, b: &mut Side) -> [usize; 2] {
+    let at = |n: u64| Now { wall: THEN, ..Now::at(1_000_000 + n * 1000) };
+    a.endpoint.initiate(at(0), &a.db, a.peer, Some(a.policy)).unwrap();
+    let mut sent = [0; 2];
+    for n in 1..20 {
+        let (mut from_a, mut from_b) = (vec![], vec![]);
+        a.drain(&mut from_a);
+        b.drain(&mut from_b);
+        for (from, to, list) in [(0, &mut *b, from_a), (1, &mut *a, from_b)] {
+            for (path, bytes) in list {
+                let bare = &bytes[if path.local.port() == 4500 { 4 } else { 0 }..];
+                sent[from] += if bare[18] == 35 { bare.len() } else { 0 };
+                let back = Path { local: path.remote, remote: path.local };
+                to.endpoint.handle_datagram(at(n), &to.db, back, &mut bare.to_vec());
+            }
+        }
+    }
+    sent
+}
+
+/// RFC 4806 between two of ours: who must know asks, and who was asked sends what its driver has given it; either role.
+#[test]
+fn ocsp_in_band() {
+    let (good, revoked) = (cert!("stapled-good.der"), cert!("stapled-revoked.der"));
+    let meet = |initiator_shows: bool, response: Option<&[u8]>, revocation| {
+        let mut a = stapled(1, initiator_shows, response, revocation);
+        let mut b = stapled(2, !initiator_shows, response, revocation);
+        let sent = carry(&mut a, &mut b)[usize::from(!initiator_shows)];
+        let why = if initiator_shows { b.why_closed() } else { a.why_closed() };
+        (a.is_up() && b.is_up(), why, sent)
+    };
+    for role in [false, true] {
+        let (up, why, asked) = meet(role, Some(good), Revocation::Required);
+        assert!(up, "{role}: {why}");
+        let (up, why, _) = meet(role, None, Revocation::Required);
+        assert!(!up && why.contains("there is none"), "{role}: {why}");
+        let (up, why, _) = meet(role, Some(revoked), Revocation::Required);
+        assert!(!up && why.contains("revoked, says OCSP"), "{role}: {why}");
+        // Who does not ask gets none.
+        let (up, why, unasked) = meet(role, Some(good), Revocation::IfPresent);
+        assert!(up && unasked + good.len() <= asked, "{role}: {why} {unasked} {asked}");
     }
 }
 

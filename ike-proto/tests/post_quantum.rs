@@ -11,7 +11,7 @@ use ravelin_ike_proto::registry::{NotifyType, TransformType};
 use ravelin_ike_proto::wire::Message;
 use ravelin_ike_proto::wire::payload::Payload;
 use ravelin_sa_db::Instant;
-use ravelin_sa_db::pad::{Peer, PpkMethod, TranscriptAuth};
+use ravelin_sa_db::pad::{AuthMethod, IdPattern, Peer, PpkMethod, TranscriptAuth};
 use ravelin_sa_db::proposal::{Proposal, ProposalProtocol};
 
 fn ike(s: &str) -> Vec<Proposal> {
@@ -137,15 +137,32 @@ const PPK_TABLE: [(Has, Has, bool, Out, Out); 13] = {
     ]
 };
 
-fn come_out(i: Has, r: Has, known: bool, method: PpkMethod) -> Out {
+/// The initiator proves itself by EAP instead.
+fn by_eap(side: &mut Side, me: u8) {
+    side.db.pad.secrets.add_eap(b"carol".to_vec(), Secret::new(b"password".to_vec()));
+    let mut peer = Peer::clone(side.db.pad.peer(side.peer).unwrap());
+    if me == 1 {
+        peer.local_auth = AuthMethod::Eap;
+        peer.eap.identity = Some("carol".into());
+    } else {
+        peer.remote_auth = vec![AuthMethod::Eap];
+    }
+    side.db.pad.replace(side.peer, peer).unwrap();
+}
+
+fn come_out(i: Has, r: Has, known: bool, method: PpkMethod, eap: bool) -> Out {
     let (mut a, mut b) = (ppk_side_with(1, i, method, known), ppk_side_with(2, r, method, known));
+    if eap {
+        by_eap(&mut a, 1);
+        by_eap(&mut b, 2);
+    }
     a.start(0);
     run(&mut a, &mut b);
     if !a.is_up() && a.why_closed().is_empty() {
         // What came was not authenticated: the attempt ends when its tries have run out (RFC 7296 §2.21.1).
         sleep(&mut a, &mut b, 2_000_000, 200);
     }
-    let case = format!("{method:?} {i:?} {r:?} known {known}\n{}\n{}", a.story(), b.story());
+    let case = format!("{method:?} {i:?} {r:?} known {known} EAP {eap}\n{}\n{}", a.story(), b.story());
     assert_eq!(a.is_up(), b.is_up(), "{case}");
     assert_eq!(a.is_up(), equal_keys(&a, &b), "{case}");
     if a.is_up() {
@@ -167,11 +184,14 @@ fn come_out(i: Has, r: Has, known: bool, method: PpkMethod) -> Out {
 fn ppk_table() {
     let mut page = String::from("| initiator | responder | same PPK | RFC 8784 | RFC 9867 |\n|---|---|---|---|---|\n");
     for (i, r, known, auth, intermediate) in PPK_TABLE {
-        assert_eq!(come_out(i, r, known, PpkMethod::Auth), auth, "RFC 8784: {i:?} {r:?} known {known}");
-        let came = come_out(i, r, known, PpkMethod::Intermediate);
-        assert_eq!(came, intermediate, "RFC 9867: {i:?} {r:?} known {known}");
-        // Who takes either gets RFC 9867, with the same result.
-        assert_eq!(come_out(i, r, known, PpkMethod::Either), intermediate, "either: {i:?} {r:?} known {known}");
+        // With EAP, where RFC 8784's goes with the last AUTH, it comes out the same.
+        for eap in [false, true] {
+            let case = format!("{i:?} {r:?} known {known} EAP {eap}");
+            assert_eq!(come_out(i, r, known, PpkMethod::Auth, eap), auth, "RFC 8784: {case}");
+            assert_eq!(come_out(i, r, known, PpkMethod::Intermediate, eap), intermediate, "RFC 9867: {case}");
+            // Who takes either gets RFC 9867, with the same result.
+            assert_eq!(come_out(i, r, known, PpkMethod::Either, eap), intermediate, "either: {case}");
+        }
         let both = i != Has::Off && r != Has::Off;
         let same = if !both {
             "-"
@@ -185,6 +205,30 @@ fn ppk_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/post-quantum.md");
     let document = std::fs::read_to_string(path).unwrap_or_default();
     assert!(document.contains(&page), "docs/post-quantum.md does not have this table:\n{page}");
+}
+
+/// Two authentications (RFC 4739) of which the second is EAP: a mandatory PPK came with the first, and is not missed.
+#[test]
+fn a_ppk_before_the_second_authentication() {
+    for method in [PpkMethod::Auth, PpkMethod::Intermediate] {
+        let side = |me: u8| {
+            let mut side = ppk_side(me, Has::Required, method);
+            side.db.pad.secrets.add_eap(b"carol".to_vec(), Secret::new(b"password".to_vec()));
+            let mut peer = Peer::clone(side.db.pad.peer(side.peer).unwrap());
+            peer.eap.identity = Some("carol".into());
+            match me {
+                1 => peer.second.local = Some(("carol@node1.test".parse().unwrap(), AuthMethod::Eap)),
+                _ => peer.second.remote = Some((IdPattern::Any, vec![AuthMethod::Eap])),
+            }
+            side.db.pad.replace(side.peer, peer).unwrap();
+            side
+        };
+        let (mut a, mut b) = (side(1), side(2));
+        a.start(0);
+        run(&mut a, &mut b);
+        assert!(a.is_up() && b.is_up() && equal_keys(&a, &b), "{method:?}\n{}\n{}", a.story(), b.story());
+        assert!(a.endpoint.snapshot(Instant(0))[0].ppk && b.endpoint.snapshot(Instant(0))[0].ppk);
+    }
 }
 
 #[test]

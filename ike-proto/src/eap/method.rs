@@ -81,18 +81,62 @@ pub(super) struct Kit {
     pub(super) methods: Vec<EapMethod>,
 }
 
-/// A running method of a server.
-#[derive(Debug)]
-pub(super) enum ServerMethod {
-    MsChapV2(mschapv2::ServerSide),
-    Gtc(gtc::ServerSide),
-    Md5(md5::ServerSide),
-    Aka(Box<aka::ServerSide>),
-    AkaPrime(Box<aka::ServerSide>),
-    #[cfg(feature = "tls")]
-    Tls(Box<tls::ServerSide>),
-    #[cfg(feature = "tls")]
-    Ttls(Box<ttls::ServerSide>),
+/// A running method, of either side: to add one, a variant and an arm each.
+macro_rules! methods {
+    ($(#[$doc:meta])* $name:ident of $side:ident) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(super) enum $name {
+            MsChapV2(mschapv2::$side),
+            Gtc(gtc::$side),
+            Md5(md5::$side),
+            Aka(Box<aka::$side>),
+            AkaPrime(Box<aka::$side>),
+            #[cfg(feature = "tls")]
+            Tls(Box<tls::$side>),
+            #[cfg(feature = "tls")]
+            Ttls(Box<ttls::$side>),
+        }
+
+        impl $name {
+            pub(super) fn number(&self) -> EapType {
+                match self {
+                    Self::MsChapV2(_) => EapType::MSCHAPV2,
+                    Self::Gtc(_) => EapType::GTC,
+                    Self::Md5(_) => EapType::MD5_CHALLENGE,
+                    Self::Aka(_) => EapType::AKA,
+                    Self::AkaPrime(_) => EapType::AKA_PRIME,
+                    #[cfg(feature = "tls")]
+                    Self::Tls(_) => EapType::TLS,
+                    #[cfg(feature = "tls")]
+                    Self::Ttls(_) => EapType::TTLS,
+                }
+            }
+
+            pub(super) fn take(&mut self, turn: Turn<'_>) -> Progress {
+                match self {
+                    Self::MsChapV2(side) => side.take(turn),
+                    Self::Gtc(side) => side.take(&turn),
+                    Self::Md5(side) => side.take(&turn),
+                    Self::Aka(side) | Self::AkaPrime(side) => side.take(&turn),
+                    #[cfg(feature = "tls")]
+                    Self::Tls(side) => side.take(&turn),
+                    #[cfg(feature = "tls")]
+                    Self::Ttls(side) => side.take(turn),
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    /// A running method of a server.
+    ServerMethod of ServerSide
+}
+
+methods! {
+    /// A running method of a client.
+    ClientMethod of ClientSide
 }
 
 impl ServerMethod {
@@ -142,47 +186,6 @@ impl ServerMethod {
             }
         }
     }
-
-    pub(super) fn number(&self) -> EapType {
-        match self {
-            Self::MsChapV2(_) => EapType::MSCHAPV2,
-            Self::Gtc(_) => EapType::GTC,
-            Self::Md5(_) => EapType::MD5_CHALLENGE,
-            Self::Aka(_) => EapType::AKA,
-            Self::AkaPrime(_) => EapType::AKA_PRIME,
-            #[cfg(feature = "tls")]
-            Self::Tls(_) => EapType::TLS,
-            #[cfg(feature = "tls")]
-            Self::Ttls(_) => EapType::TTLS,
-        }
-    }
-
-    pub(super) fn take(&mut self, turn: Turn<'_>) -> Progress {
-        match self {
-            Self::MsChapV2(side) => side.take(&turn),
-            Self::Gtc(side) => side.take(&turn),
-            Self::Md5(side) => side.take(&turn),
-            Self::Aka(side) | Self::AkaPrime(side) => side.take(&turn),
-            #[cfg(feature = "tls")]
-            Self::Tls(side) => side.take(&turn),
-            #[cfg(feature = "tls")]
-            Self::Ttls(side) => side.take(turn),
-        }
-    }
-}
-
-/// A running method of a client.
-#[derive(Debug)]
-pub(super) enum ClientMethod {
-    MsChapV2(mschapv2::ClientSide),
-    Gtc(gtc::ClientSide),
-    Md5(md5::ClientSide),
-    Aka(Box<aka::ClientSide>),
-    AkaPrime(Box<aka::ClientSide>),
-    #[cfg(feature = "tls")]
-    Tls(Box<tls::ClientSide>),
-    #[cfg(feature = "tls")]
-    Ttls(Box<ttls::ClientSide>),
 }
 
 impl ClientMethod {
@@ -204,33 +207,6 @@ impl ClientMethod {
                 let _ = kit;
                 None
             }
-        }
-    }
-
-    pub(super) fn number(&self) -> EapType {
-        match self {
-            Self::MsChapV2(_) => EapType::MSCHAPV2,
-            Self::Gtc(_) => EapType::GTC,
-            Self::Md5(_) => EapType::MD5_CHALLENGE,
-            Self::Aka(_) => EapType::AKA,
-            Self::AkaPrime(_) => EapType::AKA_PRIME,
-            #[cfg(feature = "tls")]
-            Self::Tls(_) => EapType::TLS,
-            #[cfg(feature = "tls")]
-            Self::Ttls(_) => EapType::TTLS,
-        }
-    }
-
-    pub(super) fn take(&mut self, turn: Turn<'_>) -> Progress {
-        match self {
-            Self::MsChapV2(side) => side.take(turn),
-            Self::Gtc(side) => side.take(&turn),
-            Self::Md5(side) => side.take(&turn),
-            Self::Aka(side) | Self::AkaPrime(side) => side.take(&turn),
-            #[cfg(feature = "tls")]
-            Self::Tls(side) => side.take(&turn),
-            #[cfg(feature = "tls")]
-            Self::Ttls(side) => side.take(turn),
         }
     }
 

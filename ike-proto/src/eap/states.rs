@@ -83,6 +83,7 @@ fn settings(own: &'static str, server: Option<&str>) -> tls::Settings {
         credential: Some(Arc::new(ravelin_sa_db::pad::Credential::new(chain, key.into()))),
         anchors: alloc::vec![include_bytes!("../../tests/certs/ca.der").to_vec()],
         crls: alloc::vec![],
+        ocsp: alloc::vec![],
         revocation: ravelin_sa_db::pad::Revocation::IfPresent,
         crypto,
         now: ravelin_sa_db::UnixTime(1_893_456_000),
@@ -276,6 +277,29 @@ fn cve_2023_26463_certificates_are_judged() {
         assert!(pair.why.contains("it is not about"), "{}", pair.why);
         assert_eq!(pair.won, (false, false));
         assert!(!pair.said.iter().any(|p| contains(p.packet(), b"password")), "the password went to a stranger");
+    }
+}
+
+/// A server's OCSP response about its own certificate comes in the handshake.
+#[cfg(feature = "tls")]
+#[test]
+fn a_server_shows_its_ocsp_response() {
+    let good: &[u8] = include_bytes!("../../tests/certs/stapled-good.der");
+    let revoked: &[u8] = include_bytes!("../../tests/certs/stapled-revoked.der");
+    for (response, says) in [(Some(good), ""), (Some(revoked), "revoked, says OCSP"), (None, "there is none")] {
+        let mut pair = Pair::new(Way { method: EapMethod::Ttls, inner: TtlsInner::Pap }, true, 1);
+        let anchors = alloc::vec![include_bytes!("../../tests/certs/stapled-ca.der").to_vec()];
+        let mut server = settings("node2", None);
+        let key = server.crypto.signing_key(include_bytes!("../../tests/certs/stapled.p8")).unwrap();
+        let chain = alloc::vec![include_bytes!("../../tests/certs/stapled.der").to_vec()];
+        let mut credential = ravelin_sa_db::pad::Credential::new(chain, key.into());
+        credential.ocsp_response = response.map(<[u8]>::to_vec);
+        server.credential = Some(Arc::new(credential));
+        let mut client = settings("node1", Some("node2.test"));
+        (client.anchors, client.revocation) = (anchors, ravelin_sa_db::pad::Revocation::Required);
+        (pair.server, pair.client) = (pair.server.with_tls(server), pair.client.with_tls(client));
+        while pair.step() {}
+        assert!(pair.why.contains(says) && pair.won == (says.is_empty(), says.is_empty()), "{says}: {}", pair.why);
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Agreed {
     pub ppk: PpkUse,
     /// RFC 7296 §3.7: SHA-1 hashes of the keys of CAs that the peer trusts.
     pub authorities: Vec<[u8; 20]>,
+    /// RFC 4806: the peer asked for an OCSP response about our certificate.
+    pub ocsp: bool,
     /// RFC 9593: what the peer can verify; empty when it has not said.
     pub auth_methods: Vec<Announcement>,
     /// RFC 4739: the responder sent MULTIPLE_AUTH_SUPPORTED.

@@ -12,7 +12,7 @@ use crate::ext::{natd, puzzle, sighash};
 use crate::ids::Role;
 use crate::keys::sk_schedule::{Seeds, SkKeys, skeyseed};
 use crate::negotiate::{self, Chosen};
-use crate::registry::{CertEncoding, NotifyType};
+use crate::registry::NotifyType;
 use crate::wire::notify::{Announcement, NotifyData, Puzzle, SupportedAuthMethods};
 use crate::wire::payload::{KeyExchange, Nonce, Payload, PuzzleSolution, SecurityAssociation};
 use alloc::boxed::Box;
@@ -518,6 +518,7 @@ fn extensions(cx: &Cx<'_>, core: &SaCore, spi_r: u64, draft: &mut Draft) {
 /// Reads the peer's notifies. `spi_r` is the responder's SPI as it stands in that message's hashes.
 fn agreed(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>, spi_r: u64, own: Beyond) -> Agreed {
     let both = own.and(Beyond::of(msg));
+    let (authorities, ocsp) = super::auth::requested(msg);
     Agreed {
         nat: natd::judge(cx.crypto, core.spi_i, spi_r, msg.path, msg.payloads.notifies()),
         fragmentation: core.profile.fragmentation && msg.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some(),
@@ -530,18 +531,12 @@ fn agreed(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>, spi_r: u64, own: Beyond
             (false, true) => PpkUse::Auth,
             (false, false) => PpkUse::None,
         },
-        authorities: authorities(msg),
+        authorities,
+        ocsp,
         auth_methods: auth_methods(msg),
         multiple_auth: msg.notify(NotifyType::MULTIPLE_AUTH_SUPPORTED).is_some(),
         transcript: both.transcript,
     }
-}
-
-/// CAs whose certificates the responder would like (RFC 7296 §3.7).
-fn authorities(msg: &Inbound<'_>) -> Vec<[u8; 20]> {
-    let requests = msg.payloads.iter().filter_map(|p| if let Payload::CertReq(r) = p { Some(r) } else { None });
-    let x509 = requests.filter(|r| r.encoding == CertEncoding::X509_SIGNATURE);
-    x509.flat_map(|r| r.authorities()).copied().take(64).collect()
 }
 
 /// What the responder can verify (RFC 9593); nothing when it has not said or not well.

@@ -23,6 +23,9 @@ pub struct Credential {
     pub schemes: Vec<SignatureScheme>,
     /// The private key; `None`: it is elsewhere, and each signature is asked for.
     pub key: Option<Arc<dyn SigningKey>>,
+    /// An OCSP response (DER, RFC 6960) about the first certificate, sent to peers that ask for one (RFC 4806). Whoever
+    /// drives the stack fetches it and renews it ([`Credentials::set_ocsp_response`]).
+    pub ocsp_response: Option<Vec<u8>>,
 }
 
 impl Credential {
@@ -30,13 +33,13 @@ impl Credential {
     #[must_use]
     pub fn new(chain: Vec<Vec<u8>>, key: Arc<dyn SigningKey>) -> Self {
         let (public_key, schemes) = (key.public_key().to_vec(), key.schemes().to_vec());
-        Self { chain, authorities: Vec::new(), public_key, schemes, key: Some(key) }
+        Self { chain, authorities: Vec::new(), public_key, schemes, key: Some(key), ocsp_response: None }
     }
 
     /// A credential whose private key is elsewhere and signs with `schemes`, best first.
     #[must_use]
     pub fn elsewhere(chain: Vec<Vec<u8>>, public_key: Vec<u8>, schemes: Vec<SignatureScheme>) -> Self {
-        Self { chain, authorities: Vec::new(), public_key, schemes, key: None }
+        Self { chain, authorities: Vec::new(), public_key, schemes, key: None, ocsp_response: None }
     }
 }
 
@@ -65,6 +68,14 @@ impl Credentials {
     /// Removes a credential. IKE SAs that were proved with it live on.
     pub fn remove(&mut self, name: &str) -> Option<Arc<Credential>> {
         self.own.remove(name)
+    }
+
+    /// Gives a credential another OCSP response (DER) about its certificate, or none; false when there is no such
+    /// credential. IKE SAs that open now send the one that they began with.
+    pub fn set_ocsp_response(&mut self, name: &str, response: Option<Vec<u8>>) -> bool {
+        let Some(credential) = self.own.get_mut(name) else { return false };
+        Arc::make_mut(credential).ocsp_response = response;
+        true
     }
 
     /// The credential of this name; without a name, every one in the order of names.
@@ -131,6 +142,8 @@ mod tests {
         assert_eq!(c.own(Some("b")).count(), 1);
         assert_eq!(c.own(None).map(|c| c.public_key[0]).collect::<Vec<_>>(), [3, 2]);
         assert!(c.own(Some("x")).next().is_none());
+        assert!(c.set_ocsp_response("a", Some(alloc::vec![9])) && !c.set_ocsp_response("x", None));
+        assert_eq!(c.own(Some("a")).next().unwrap().ocsp_response.as_deref(), Some([9].as_slice()));
         c.add_anchor("root", &[1]);
         c.add_anchor("other", &[2]);
         assert_eq!(c.anchors(&["root".into()]).collect::<Vec<_>>(), [[1]]);

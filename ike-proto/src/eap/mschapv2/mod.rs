@@ -50,7 +50,7 @@ impl ServerSide {
         (Self { challenge, id, msk: None }, packet(OP_CHALLENGE, id, &body))
     }
 
-    pub(super) fn take(&mut self, turn: &Turn<'_>) -> Progress {
+    pub(super) fn take(&mut self, turn: Turn<'_>) -> Progress {
         if let Some(msk) = self.msk.take() {
             // A success response is its OpCode alone.
             return match turn.data {

@@ -27,6 +27,8 @@ pub struct Settings {
     pub anchors: Vec<Vec<u8>>,
     /// Revocation lists (DER).
     pub crls: Vec<Vec<u8>>,
+    /// OCSP responses (DER) about the other side's certificate; a server's own comes in the handshake.
+    pub ocsp: Vec<Vec<u8>>,
     /// What they are for.
     pub revocation: Revocation,
     /// Verifies the signatures of certificates.

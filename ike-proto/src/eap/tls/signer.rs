@@ -25,7 +25,8 @@ pub(super) fn certified(credential: &Credential, random: &'static dyn SecureRand
     if adapter.schemes.is_empty() {
         return Err(format!("TLS knows none of the schemes {:?} of our key", credential.schemes));
     }
-    Ok(CertifiedKey::new(chain, Arc::new(adapter)))
+    // A client that asks for it gets the OCSP response in the handshake.
+    Ok(CertifiedKey { ocsp: credential.ocsp_response.clone(), ..CertifiedKey::new(chain, Arc::new(adapter)) })
 }
 
 /// TLS's name of a scheme. Its ECDSA schemes name a curve, which the length of the public key (DER) tells.

@@ -27,8 +27,11 @@ impl Bench {
         Self { settings: settings.clone(), id, algorithms }
     }
 
-    fn judge(&self, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<(), Error> {
+    /// `stapled`: the OCSP response that came in the handshake, or nothing.
+    fn judge(&self, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>], stapled: &[u8]) -> Result<(), Error> {
         let s = &self.settings;
+        let stapled = core::iter::once(stapled).filter(|r| !r.is_empty());
+        let ocsp: Vec<&[u8]> = s.ocsp.iter().map(Vec::as_slice).chain(stapled).collect();
         let anchors: Vec<&[u8]> = s.anchors.iter().map(Vec::as_slice).collect();
         let crls: Vec<&[u8]> = s.crls.iter().map(Vec::as_slice).collect();
         let chain: Vec<&[u8]> = core::iter::once(leaf.as_ref()).chain(others.iter().map(|c| c.as_ref())).collect();
@@ -37,29 +40,38 @@ impl Bench {
             now: s.now,
             anchors: &anchors,
             crls: &crls,
-            ocsp: &[],
+            ocsp: &ocsp,
             revocation: s.revocation,
         };
         judge.verify(&chain, &self.id).map(drop).map_err(|reason| Error::General(reason.to_string()))
     }
+}
 
-    fn tls12(
-        &self,
-        m: &[u8],
-        c: &CertificateDer<'_>,
-        d: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(m, c, d, &self.algorithms)
-    }
+/// What rustls asks of the handshake's signature, with the same words in both of its traits.
+macro_rules! handshake {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls12_signature(message, cert, dss, &self.0.algorithms)
+        }
 
-    fn tls13(
-        &self,
-        m: &[u8],
-        c: &CertificateDer<'_>,
-        d: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(m, c, d, &self.algorithms)
-    }
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls13_signature(message, cert, dss, &self.0.algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.0.algorithms.supported_schemes()
+        }
+    };
 }
 
 /// As client: the server's certificate.
@@ -78,33 +90,13 @@ impl ServerCertVerifier for ServerJudge {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         _: &ServerName<'_>,
-        _: &[u8],
+        ocsp: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.0.judge(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
+        self.0.judge(end_entity, intermediates, ocsp).map(|()| ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.tls12(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.tls13(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.algorithms.supported_schemes()
-    }
+    handshake!();
 }
 
 /// As server: the client's certificate, which is mandatory.
@@ -138,28 +130,8 @@ impl ClientCertVerifier for ClientJudge {
         intermediates: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.0.judge(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
+        self.0.judge(end_entity, intermediates, &[]).map(|()| ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.tls12(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.tls13(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.algorithms.supported_schemes()
-    }
+    handshake!();
 }

@@ -1,7 +1,7 @@
 //! Keys and certificates of both sides: which of ours is sent, whether the peer's are believed, and what each side says
 //! about that beforehand (CERTREQ, RFC 7296 §3.7; SUPPORTED_AUTH_METHODS, RFC 9593).
 
-use super::super::{Cx, SaCore, notify};
+use super::super::{Cx, Inbound, SaCore, notify};
 use crate::ask::{Answer, Ask, Halt};
 use crate::auth::raw_key;
 use crate::error::Reason;
@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ravelin_crypto::Secret;
 use ravelin_crypto::sign::SignatureScheme;
-use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Peer};
+use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Peer, Revocation};
 
 /// The shared key between two identities: from the PAD, or asked for.
 pub(super) fn shared_key(cx: &Cx<'_>, core: &SaCore, local: &Identity, remote: &Identity) -> Result<Arc<Secret>, Halt> {
@@ -49,6 +49,7 @@ pub(super) fn tls(cx: &Cx<'_>, core: &SaCore, peer: &Peer, server: Option<Identi
         credential: own(cx, core, peer).ok(),
         anchors: cx.db.pad.credentials.anchors(&peer.anchors).map(<[u8]>::to_vec).collect(),
         crls: cx.db.pad.credentials.crls().map(<[u8]>::to_vec).collect(),
+        ocsp: cx.db.pad.credentials.ocsp().map(<[u8]>::to_vec).collect(),
         revocation: peer.revocation,
         crypto: cx.crypto.clone(),
         now: cx.now.wall,
@@ -56,13 +57,27 @@ pub(super) fn tls(cx: &Cx<'_>, core: &SaCore, peer: &Peer, server: Option<Identi
     }
 }
 
-/// The CERT payloads of a credential.
-pub(super) fn payloads(credential: &Credential) -> Vec<Payload> {
+/// The CERT payloads of a credential: its chain, and the OCSP response about it when the peer asked for one (RFC 4806);
+/// or the raw public key.
+pub(super) fn payloads(core: &SaCore, credential: &Credential) -> Vec<Payload> {
     if credential.chain.is_empty() {
         return alloc::vec![Payload::Cert(raw_key::payload(&credential.public_key))];
     }
-    let one = |der: &Vec<u8>| Payload::Cert(Certificate { encoding: CertEncoding::X509_SIGNATURE, data: der.clone() });
-    credential.chain.iter().map(one).collect()
+    let one = |encoding| move |der: &Vec<u8>| Payload::Cert(Certificate { encoding, data: der.clone() });
+    let ocsp = credential.ocsp_response.iter().filter(|_| core.agreed.ocsp).map(one(CertEncoding::OCSP_CONTENT));
+    credential.chain.iter().map(one(CertEncoding::X509_SIGNATURE)).chain(ocsp).collect()
+}
+
+/// CA hashes of the peer that are kept.
+const MAX_AUTHORITIES: usize = 64;
+
+/// What the peer's CERTREQ payloads ask for: certificates under these CAs (RFC 7296 §3.7), and whether an OCSP response
+/// (RFC 4806; whom it names as responders does not matter, we have one response or none).
+pub fn requested(msg: &Inbound<'_>) -> (Vec<[u8; 20]>, bool) {
+    let requests = || msg.payloads.iter().filter_map(|p| if let Payload::CertReq(r) = p { Some(r) } else { None });
+    let x509 = requests().filter(|r| r.encoding == CertEncoding::X509_SIGNATURE);
+    let authorities = x509.flat_map(|r| r.authorities()).copied().take(MAX_AUTHORITIES).collect();
+    (authorities, requests().any(|r| r.encoding == CertEncoding::OCSP_CONTENT))
 }
 
 /// The public keys that the peer may sign with as `id`, verified: raw ones that are pinned, or that of its certificate.
@@ -147,19 +162,23 @@ fn wants_signatures(peer: &Peer) -> bool {
     peer.remote_auth.contains(&AuthMethod::Pubkey) || peer.local_auth == AuthMethod::Eap
 }
 
-/// Our CERTREQ payloads: the CAs that we trust, by key hash, and raw keys where they are configured.
+/// Our CERTREQ payloads: the CAs that we trust, by key hash, an OCSP response where revocation must be known (RFC 4806;
+/// by any responder that the CA has named), and raw keys where they are configured.
 pub fn certificate_request(cx: &Cx<'_>, peer: &Peer) -> Vec<Payload> {
     if !wants_signatures(peer) {
         return Vec::new();
     }
+    let request = |encoding, data| Payload::CertReq(CertificateRequest { encoding, data });
     let hashes = authorities(cx, peer);
     let mut requests = Vec::new();
     if !hashes.is_empty() {
-        requests.push(Payload::CertReq(CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, data: hashes }));
+        if peer.revocation == Revocation::Required {
+            requests.push(request(CertEncoding::OCSP_CONTENT, Vec::new()));
+        }
+        requests.push(request(CertEncoding::X509_SIGNATURE, hashes));
     }
     if !peer.raw_keys.is_empty() {
-        let encoding = CertEncoding::RAW_PUBLIC_KEY;
-        requests.push(Payload::CertReq(CertificateRequest { encoding, data: Vec::new() }));
+        requests.push(request(CertEncoding::RAW_PUBLIC_KEY, Vec::new()));
     }
     requests
 }

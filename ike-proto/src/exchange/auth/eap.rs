@@ -1,13 +1,14 @@
 //! EAP as responder (RFC 7296 §2.16, RFC 5998): from the request without AUTH to the AUTH made with the key of the
 //! method. Each stage takes one kind of request and refuses every other; the IKE SA is established only by the last.
 
-use super::super::{Cx, Draft, Inbound, SaCore};
+use super::super::{Cx, Draft, Inbound, SaCore, notify};
 use super::initiator::alone;
 use super::responder::Round;
-use super::{from_wire, malformed, proof, responder, to_wire};
+use super::{from_wire, malformed, ppk, proof, responder, to_wire};
 use crate::ask::{Answer, Ask, Granted, Halt};
 use crate::eap::{Server, ServerVerdict};
 use crate::error::Reason;
+use crate::ext::ppk::PpkUse;
 use crate::ids::Role;
 use crate::registry::{EapCode, NotifyType};
 use crate::wire::payload::{Eap, Identification, Payload};
@@ -15,6 +16,7 @@ use crate::wire::{Header, Payloads};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use ravelin_crypto::Secret;
 use ravelin_sa_db::pad::{AuthMethod, EapMethod, Identity, Peer};
 use ravelin_sa_db::{Path, PeerId};
@@ -68,8 +70,8 @@ pub(super) fn begin(
         let detail = "two authentications (RFC 4739) of which the first is EAP; expected another method first";
         return Err(Reason::Configuration { detail: detail.to_string() }.into());
     }
-    // Together with EAP a PPK must come by IKE_INTERMEDIATE (RFC 9867): RFC 8784's is bound to the first AUTH.
-    super::ppk::satisfied(core.ppk_used, &peer)?;
+    // RFC 8784's comes with the last AUTH; RFC 9867's has come.
+    ppk::satisfied(core.ppk_used || core.agreed.ppk == PpkUse::Auth, &peer)?;
     let mut draft = alloc::vec![Payload::IdResponder(to_wire(&peer.local_id))];
     let only = peer.eap.alone && msg.notify(NotifyType::EAP_ONLY_AUTHENTICATION).is_some();
     if !only {
@@ -189,9 +191,19 @@ impl EapServer {
                 let (Some(auth), None, None) = (p.auth(), p.eap(), p.id_initiator()) else {
                     return Err(malformed("after EAP: expected AUTH alone").into());
                 };
-                proof::verify_key(core, Role::Initiator, &self.idi, auth, msk.as_ref())?;
+                let mixed = ppk::peers(cx, core, msg)?;
+                let plain = ppk::plain(core, msg, auth).filter(|_| mixed.is_none());
+                let (auth, keys) = (plain.as_ref().unwrap_or(auth), mixed.as_ref().unwrap_or(&core.keys));
+                proof::verify_key(core, keys, Role::Initiator, &self.idi, auth, msk.as_ref())?;
+                ppk::satisfied(core.ppk_used || mixed.is_some(), &self.peer)?;
                 let idr = to_wire(&self.peer.local_id);
-                let draft = alloc::vec![proof::make_key(core, Role::Responder, &idr, msk.as_ref())?];
+                let own = proof::make_key(core, keys, Role::Responder, &idr, msk.as_ref())?;
+                let mut draft = alloc::vec![Payload::Auth(own)];
+                if let Some(keys) = mixed {
+                    draft.push(notify(NotifyType::PPK_IDENTITY, Vec::new()));
+                    core.keys = keys;
+                    core.ppk_used = true;
+                }
                 self.stage = Stage::Over;
                 core.peer = Some(self.id);
                 core.profile = Arc::clone(&self.peer);

@@ -30,8 +30,8 @@ pub struct Auth {
     child: Option<ChildOffer>,
     /// The Child SA that is asked for afterwards (RFC 6023).
     later: First,
-    /// Keys with our PPK in them (RFC 8784), for the case that the responder has it too.
-    ppk_keys: Option<SkKeys>,
+    /// Our PPK_ID, and the keys with our PPK in them (RFC 8784), for the case that the responder has it too.
+    ppk: Option<ppk::Own>,
     /// We are to prove ourselves once more (RFC 4739), as this entry has it.
     second: Option<Box<Peer>>,
     /// Who we say that we are, in the round under way.
@@ -67,14 +67,16 @@ impl Auth {
         let peer = Arc::clone(&core.profile);
         core.local_id = Some(peer.local_id.clone());
         let mut draft = alloc::vec![Payload::IdInitiator(to_wire(&peer.local_id))];
-        let (mut ppk_keys, mut stage) = (None, Stage::Proof);
+        // With EAP it goes with the last AUTH, but whoever must be asked for it is asked now.
+        let (ppk, mut stage) = (ppk::own(cx, core, &peer)?, Stage::Proof);
         if peer.local_auth == AuthMethod::Eap {
+            ppk::satisfied(core.ppk_used || ppk.is_some(), &peer)?;
             stage = Stage::EapFirst(Box::new(eap_client(cx, core, &peer)?));
             if peer.eap.alone {
                 draft.push(notify(NotifyType::EAP_ONLY_AUTHENTICATION, Vec::new()));
             }
         } else {
-            ppk_keys = Self::prove(cx, core, &peer, &mut draft)?;
+            draft.extend(ppk::prove(cx, core, &peer, ppk.as_ref())?);
         }
         let second = second(core, &peer)?;
         if second.is_some() {
@@ -101,24 +103,7 @@ impl Auth {
             None => None,
         };
         core.answers.clear();
-        Ok((InFlight::Auth(Box::new(Self { child, later, ppk_keys, second, id: peer.local_id.clone(), stage })), draft))
-    }
-
-    /// CERT and AUTH, with the PPK's notifies; the keys with the PPK in them.
-    fn prove(cx: &mut Cx<'_>, core: &SaCore, peer: &Peer, draft: &mut Draft) -> Result<Option<SkKeys>, Halt> {
-        let remote = peer.remote_id.exact();
-        let Some((id, keys)) = ppk::own(cx, core, peer)? else {
-            draft.extend(proof::make(cx, core, &core.keys, peer, Role::Initiator, remote)?);
-            return Ok(None);
-        };
-        draft.extend(proof::make(cx, core, &keys, peer, Role::Initiator, remote)?);
-        draft.push(notify(NotifyType::PPK_IDENTITY, id));
-        if !peer.ppk_required {
-            let plain = proof::make(cx, core, &core.keys, peer, Role::Initiator, remote)?;
-            let plain = plain.into_iter().find_map(|p| if let Payload::Auth(a) = p { Some(a.data) } else { None });
-            draft.extend(plain.map(|data| notify(NotifyType::NO_PPK_AUTH, data)));
-        }
-        Ok(Some(keys))
+        Ok((InFlight::Auth(Box::new(Self { child, later, ppk, second, id: peer.local_id.clone(), stage })), draft))
     }
 
     /// The second proof, or the beginning of EAP; and what is awaited then.
@@ -170,7 +155,7 @@ impl Auth {
                 let (Some(idr), Some(_), None) = (p.id_responder(), p.auth(), p.eap()) else {
                     return Err(refused(msg, "expected IDr and AUTH").into());
                 };
-                let keys = self.take_ppk(core, msg)?;
+                let keys = ppk::taken(self.ppk.as_ref(), core, msg)?;
                 let in_force = keys.as_ref().unwrap_or(&core.keys);
                 verify_responder(cx, core, in_force, idr, msg)?;
                 if msg.notify(NotifyType::ANOTHER_AUTH_FOLLOWS).is_some() {
@@ -182,10 +167,7 @@ impl Auth {
                     None => None,
                 };
                 core.remote_id = Some(from_wire(idr));
-                if let Some(keys) = keys {
-                    core.keys = keys;
-                    core.ppk_used = true;
-                }
+                self.use_ppk(core, keys);
                 let Some((stage, draft)) = next else { return Ok(None) };
                 if let Some(peer) = self.second.take() {
                     self.id = peer.local_id;
@@ -228,8 +210,11 @@ impl Auth {
                 let (Some(auth), None, None) = (p.auth(), p.id_responder(), p.eap()) else {
                     return Err(refused(msg, "expected AUTH").into());
                 };
-                proof::verify_key(core, Role::Responder, idr, auth, msk.as_ref())?;
+                let keys = ppk::taken(self.ppk.as_ref(), core, msg)?;
+                let in_force = keys.as_ref().unwrap_or(&core.keys);
+                proof::verify_key(core, in_force, Role::Responder, idr, auth, msk.as_ref())?;
                 core.remote_id = Some(from_wire(idr));
+                self.use_ppk(core, keys);
                 Ok(None)
             }
         }
@@ -252,10 +237,9 @@ impl Auth {
                 Ok(Some(alloc::vec![Payload::Eap(packet)]))
             }
             ClientVerdict::Success(msk) => {
-                let id = to_wire(&self.id);
-                let auth = proof::make_key(core, Role::Initiator, &id, msk.as_ref())?;
+                let draft = ppk::prove_by_eap(core, &to_wire(&self.id), self.ppk.as_ref(), msk.as_ref())?;
                 self.stage = Stage::EapProof(msk, idr);
-                Ok(Some(alloc::vec![auth]))
+                Ok(Some(draft))
             }
             ClientVerdict::Failure(detail) => Err(Reason::Eap { user: self.id.to_string(), detail }.into()),
         }
@@ -291,11 +275,13 @@ impl Auth {
         }
     }
 
-    /// The responder says by PPK_IDENTITY that it used the PPK (RFC 8784 §3).
-    fn take_ppk(&self, core: &SaCore, msg: &Inbound<'_>) -> Result<Option<SkKeys>, Reason> {
-        let keys = self.ppk_keys.clone().filter(|_| msg.notify(NotifyType::PPK_IDENTITY).is_some());
-        ppk::satisfied(core.ppk_used || keys.is_some(), &core.profile)?;
-        Ok(keys)
+    /// Puts the keys with the PPK in them into force, once the responder is proved. What follows has no other.
+    fn use_ppk(&mut self, core: &mut SaCore, keys: Option<SkKeys>) {
+        self.ppk = None;
+        if let Some(keys) = keys {
+            core.keys = keys;
+            core.ppk_used = true;
+        }
     }
 
     /// The policy of the Child SA that was asked for.
@@ -357,8 +343,6 @@ fn childless(core: &SaCore, first: First) -> Result<(First, First), Reason> {
 
 /// The EAP client of a PAD entry.
 fn eap_client(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Client, Reason> {
-    // By IKE_INTERMEDIATE (RFC 9867), or with the first of two authentications.
-    ppk::satisfied(core.ppk_used, peer)?;
     let user = match &peer.eap.identity {
         Some(user) => user.as_bytes().to_vec(),
         None => peer.local_id.data.clone(),

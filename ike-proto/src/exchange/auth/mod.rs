@@ -11,7 +11,7 @@ mod ppk;
 mod proof;
 mod responder;
 
-pub use credential::{announcements, certificate_request};
+pub use credential::{announcements, certificate_request, requested};
 pub use initiator::Auth;
 pub use responder::{Round, respond};
 

@@ -70,7 +70,7 @@ pub(super) fn make(
         }
         AuthMethod::Pubkey => {
             let credential = credential::own(cx, core, peer)?;
-            let mut payloads = credential::payloads(&credential);
+            let mut payloads = credential::payloads(core, &credential);
             payloads.push(Payload::Auth(signature(cx, core, &credential, octets)?));
             Ok(payloads)
         }
@@ -196,33 +196,37 @@ pub(super) fn verify(cx: &Cx<'_>, core: &SaCore, keys: &SkKeys, peer: &Peer, cla
 }
 
 /// The AUTH payload after EAP: the formula of shared keys with the MSK, or SK_p without one (RFC 7296 §2.16).
+/// `keys` are those in force, with the PPK in them where one is used.
 pub(super) fn make_key(
     core: &SaCore,
+    keys: &SkKeys,
     role: Role,
     id: &Identification,
     msk: Option<&Secret>,
-) -> Result<Payload, Reason> {
-    let octets = octets(core, &core.keys, role, id)?;
+) -> Result<Authentication, Reason> {
+    let octets = octets(core, keys, role, id)?;
     let prf = core.suite.as_ref().ok_or_else(no_keys)?.prf;
-    let data = psk::sign(prf, msk.unwrap_or(sk_p(&core.keys, role)), &octets).expose().to_vec();
-    Ok(Payload::Auth(Authentication::new(WireMethod::SHARED_KEY, data)))
+    let data = psk::sign(prf, msk.unwrap_or(sk_p(keys, role)), &octets).expose().to_vec();
+    Ok(Authentication::new(WireMethod::SHARED_KEY, data))
 }
 
 /// Checks the AUTH payload after EAP.
 pub(super) fn verify_key(
     core: &SaCore,
+    keys: &SkKeys,
     role: Role,
     id: &Identification,
     auth: &Authentication,
     msk: Option<&Secret>,
 ) -> Result<(), Reason> {
-    let octets = octets(core, &core.keys, role, id)?;
+    let octets = octets(core, keys, role, id)?;
     let prf = core.suite.as_ref().ok_or_else(no_keys)?.prf;
-    let right = auth.method == WireMethod::SHARED_KEY
-        && psk::verify(prf, msk.unwrap_or(sk_p(&core.keys, role)), &octets, &auth.data);
+    let right =
+        auth.method == WireMethod::SHARED_KEY && psk::verify(prf, msk.unwrap_or(sk_p(keys, role)), &octets, &auth.data);
     if right {
         return Ok(());
     }
-    let detail = "the AUTH value after EAP does not match its key (RFC 7296 section 2.16)".to_string();
+    let why = suspicion(core);
+    let detail = format!("the AUTH value after EAP does not match its key (RFC 7296 section 2.16){why}");
     Err(Reason::AuthenticationFailed { identity: from_wire(id).to_string(), detail })
 }

@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::ext::ppk::PpkUse;
 use crate::ids::Role;
 use crate::keys::SkKeys;
-use crate::registry::{CertEncoding, NotifyType};
+use crate::registry::NotifyType;
 use crate::wire::payload::{Authentication, Identification, Payload};
 use crate::wire::{Header, Payloads};
 use alloc::boxed::Box;
@@ -66,15 +66,7 @@ fn first(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Draft,
         let detail = "IKE_AUTH before the additional key exchanges are done (RFC 9370 section 2.2.2)".to_string();
         return Err(Reason::Unexpected { detail }.into());
     }
-    let request = |p: &Payload| if let Payload::CertReq(r) = p { Some(r.clone()) } else { None };
-    core.agreed.authorities = msg
-        .payloads
-        .iter()
-        .filter_map(request)
-        .filter(|r| r.encoding == CertEncoding::X509_SIGNATURE)
-        .flat_map(|r| r.authorities().copied().take(MAX_AUTHORITIES).collect::<Vec<_>>())
-        .take(MAX_AUTHORITIES)
-        .collect();
+    (core.agreed.authorities, core.agreed.ocsp) = credential::requested(msg);
     let Some(auth) = msg.payloads.auth() else {
         return eap::begin(cx, core, msg, idi);
     };
@@ -151,9 +143,6 @@ fn second(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Draft
     let request = Inbound { header: round.header, payloads: round.payloads, raw: &[], path: round.path };
     finish(cx, core, &request, Draft::new())
 }
-
-/// CA hashes of the peer that are kept.
-const MAX_AUTHORITIES: usize = 64;
 
 /// The initiator is proved and `draft` proves us: the IKE SA is up, and the Child SA of `request` if we agree.
 pub(super) fn finish(
@@ -232,14 +221,9 @@ fn authenticate(
     // EAP is no method of an AUTH payload: such an entry takes the others that it names.
     let allowed: Vec<AuthMethod> = peer.remote_auth.iter().copied().filter(|m| *m != AuthMethod::Eap).collect();
     let claim = Claim { role: Role::Initiator, id: idi, auth, certs: &certs, allowed: &allowed };
-    match (&mixed, msg.notify(NotifyType::NO_PPK_AUTH)) {
-        (Some(keys), _) => proof::verify(cx, core, keys, &peer, claim)?,
-        (None, Some(plain)) if core.agreed.ppk == PpkUse::Auth && msg.notify(NotifyType::PPK_IDENTITY).is_some() => {
-            let plain = Authentication::new(auth.method, plain.data.clone());
-            proof::verify(cx, core, &core.keys, &peer, Claim { auth: &plain, ..claim })?;
-        }
-        (None, _) => proof::verify(cx, core, &core.keys, &peer, claim)?,
-    }
+    let plain = ppk::plain(core, msg, auth).filter(|_| mixed.is_none());
+    let auth = plain.as_ref().unwrap_or(auth);
+    proof::verify(cx, core, mixed.as_ref().unwrap_or(&core.keys), &peer, Claim { auth, ..claim })?;
     ppk::satisfied(core.ppk_used || mixed.is_some(), &peer)?;
     Ok((id, peer, mixed))
 }
