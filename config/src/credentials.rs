@@ -1,10 +1,10 @@
-//! Keys of a `[[peer]]` about who proves what: `auth`, `remote_auth`, PSK, certificates, EAP. Files are PEM; keys are
-//! PKCS#8. To add a key: one line here, one in docs/gateway.md.
+//! Keys of a `[[peer]]` about who proves what: `auth`, `remote_auth`, PSK, certificates, EAP. Files are PEM and keys are
+//! PKCS#8, or both come in PKCS#12 (`pkcs12.rs`); OCSP responses are DER. To add a key: one line here, one in docs/gateway.md.
 
 use super::document::{Field, Result, Section};
 use super::{psk, words};
-use ravelin::crypto::Provider;
 use ravelin::crypto::sign::SignatureScheme;
+use ravelin::crypto::{Provider, Secret};
 use ravelin::db::pad::{AuthMethod, Credential, EapMethod, IdPattern, Revocation, TtlsInner};
 use ravelin::db::{Db, Peer};
 use rustls_pki_types::pem::PemObject;
@@ -12,6 +12,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivatePkcs
 use std::path::Path;
 
 const AUTH: &str = "\"psk\", \"pubkey\", \"eap\" or \"null\"";
+const KEY: &str = "the file of our private key, PKCS#8 in PEM; or pkcs12";
 const REMOTE: &str = "\"psk\", \"pubkey\", \"eap\", \"null\" or an array of these";
 
 fn method(t: &str) -> Option<AuthMethod> {
@@ -124,26 +125,24 @@ fn certificates(field: &Field<'_, &str>, folder: &Path) -> Result<Vec<Vec<u8>>> 
     }
 }
 
-/// `cert`, `key`, `signature`: what we prove ourselves with.
+/// `cert` and `key`, or `pkcs12`; `signature`, `ocsp_response`: what we prove ourselves with.
 fn own(s: &Section<'_>, folder: &Path, provider: &Provider, peer: &mut Peer, db: &mut Db) -> Result<()> {
     let mut chain = Vec::new();
     for file in s.texts("cert", "files with our certificate and its issuers, PEM")? {
         chain.extend(certificates(&file, folder)?);
     }
-    let file = s.needed("key", "the file of our private key, PKCS#8 in PEM")?;
-    let wrong = |why: &str| file.error(format!("{}: {why}", named(&file, folder)));
-    let key = PrivatePkcs8KeyDer::from_pem_slice(&octets(&file, folder)?)
-        .map_err(|_| wrong("expected a private key, PKCS#8 in PEM (\"BEGIN PRIVATE KEY\")"))?;
-    let key = provider
-        .signing_key(key.secret_pkcs8_der())
-        .map_err(|e| wrong(&format!("the provider {} refuses the key: {e}", provider.name)))?;
-    if let Some(leaf) = chain.first() {
-        let facts = ravelin::ike::auth::x509::read::Facts::of(leaf).map_err(|e| wrong(&e))?;
-        if facts.public_key != key.public_key() {
-            return Err(wrong(&format!("the key is not that of the certificate of {}", facts.subject)));
+    let password = super::secret(s, folder, "pkcs12_password", "pkcs12_password_file")?.unwrap_or_default();
+    let mut credential = match s.text("pkcs12", "a PKCS#12 file with our key and certificates")? {
+        Some(file) if chain.is_empty() && s.text("key", KEY)?.is_none() => {
+            bundle(&octets(&file, folder)?, &password, provider)
+                .map_err(|why| file.error(format!("{}: {why}", named(&file, folder))))?
         }
+        Some(file) => return Err(file.error("pkcs12 stands beside cert or key; expected the one or the others")),
+        None => from_pem(s, folder, provider, chain)?,
+    };
+    if let Some(file) = s.text("ocsp_response", "a file with an OCSP response about our certificate, DER")? {
+        credential.ocsp_response = Some(octets(&file, folder)?);
     }
-    let mut credential = Credential::new(chain, key.into());
     let what = "\"pss\" or \"pkcs1\"";
     let pss = s.parsed("signature", what, true, |t| match t {
         "pss" => Some(true),
@@ -158,7 +157,36 @@ fn own(s: &Section<'_>, folder: &Path, provider: &Provider, peer: &mut Peer, db:
     Ok(())
 }
 
-/// `ca`, `crl`, `revocation`: whom we believe.
+/// `cert` and `key`.
+fn from_pem(s: &Section<'_>, folder: &Path, provider: &Provider, chain: Vec<Vec<u8>>) -> Result<Credential> {
+    let file = s.needed("key", KEY)?;
+    let wrong = |why: &str| file.error(format!("{}: {why}", named(&file, folder)));
+    let key = PrivatePkcs8KeyDer::from_pem_slice(&octets(&file, folder)?)
+        .map_err(|_| wrong("expected a private key, PKCS#8 in PEM (\"BEGIN PRIVATE KEY\")"))?;
+    let key = provider
+        .signing_key(key.secret_pkcs8_der())
+        .map_err(|e| wrong(&format!("the provider {} refuses the key: {e}", provider.name)))?;
+    if let Some(leaf) = chain.first() {
+        let facts = ravelin::ike::auth::x509::read::Facts::of(leaf).map_err(|e| wrong(&e))?;
+        if facts.public_key != key.public_key() {
+            return Err(wrong(&format!("the key is not that of the certificate of {}", facts.subject)));
+        }
+    }
+    Ok(Credential::new(chain, key.into()))
+}
+
+#[cfg(feature = "pkcs12")]
+fn bundle(file: &[u8], password: &Secret, provider: &Provider) -> std::result::Result<Credential, String> {
+    let password = std::str::from_utf8(password.expose()).map_err(|_| "expected a PKCS#12 password in UTF-8")?;
+    super::pkcs12::open(file, password, provider)
+}
+
+#[cfg(not(feature = "pkcs12"))]
+fn bundle(_: &[u8], _: &Secret, _: &Provider) -> std::result::Result<Credential, String> {
+    Err("this build reads no PKCS#12 (feature pkcs12 of ravelin-config); expected cert and key in PEM".into())
+}
+
+/// `ca`, `crl`, `ocsp`, `revocation`: whom we believe.
 fn trust(s: &Section<'_>, folder: &Path, peer: &mut Peer, db: &mut Db) -> Result<()> {
     let files = s.texts("ca", "files with trusted CA certificates, PEM")?;
     if files.is_empty() {
@@ -177,6 +205,9 @@ fn trust(s: &Section<'_>, folder: &Path, peer: &mut Peer, db: &mut Db) -> Result
             let crl = crl.map_err(|_| file.error("expected revocation lists in PEM"))?;
             db.pad.credentials.add_crl(&crl);
         }
+    }
+    for file in s.texts("ocsp", "files with OCSP responses about peers' certificates, DER")? {
+        db.pad.credentials.add_ocsp(&octets(&file, folder)?);
     }
     let what = "\"off\", \"if-present\" or \"required\"";
     peer.revocation = s.parsed("revocation", what, Revocation::IfPresent, |t| match t {

@@ -27,6 +27,8 @@ mod credentials;
 mod document;
 mod engine;
 mod life;
+#[cfg(feature = "pkcs12")]
+pub mod pkcs12;
 mod pools;
 mod radius;
 #[cfg(test)]
@@ -207,19 +209,25 @@ fn post_quantum(s: &Section<'_>, peer: &mut Peer, db: &mut Db) -> Result<()> {
 }
 
 fn psk(s: &Section<'_>, folder: &Path) -> Result<Secret> {
-    let inline = s.hidden("psk", words::SECRET, words::secret)?;
-    let file = s.text("psk_file", "the path of a file with the secret")?;
+    secret(s, folder, "psk", "psk_file")?.ok_or_else(|| s.missing("psk", "psk or psk_file"))
+}
+
+/// A secret that stands at `key`, or in the file that `key_file` names.
+fn secret(s: &Section<'_>, folder: &Path, key: &'static str, key_file: &'static str) -> Result<Option<Secret>> {
+    let inline = s.hidden(key, words::SECRET, words::secret)?;
+    let file = s.text(key_file, "the path of a file with the secret")?;
     match (inline, file) {
-        (Some(psk), None) => Ok(psk),
+        (found, None) => Ok(found),
         (None, Some(field)) => {
             let path = folder.join(field.value);
             let text = std::fs::read_to_string(&path)
                 .map_err(|e| field.error(format!("{} cannot be read: {e}", path.display())))?;
-            words::secret(text.trim_end_matches(['\r', '\n']))
-                .ok_or_else(|| field.error(format!("{}: expected {}", path.display(), words::SECRET)))
+            let found = words::secret(text.trim_end_matches(['\r', '\n']));
+            found.map(Some).ok_or_else(|| field.error(format!("{}: expected {}", path.display(), words::SECRET)))
         }
-        (Some(_), Some(field)) => Err(field.error("psk and psk_file stand together; expected one of them")),
-        (None, None) => Err(s.missing("psk", "psk or psk_file")),
+        (Some(_), Some(field)) => {
+            Err(field.error(format!("{key} and {key_file} stand together; expected one of them")))
+        }
     }
 }
 

@@ -40,6 +40,31 @@ fn parse(text: &str) -> Result<Config> {
     Config::parse(Path::new("/etc/g.toml"), text, &ravelin::crypto::rustcrypto::provider())
 }
 
+/// Keys and certificates in one file, with the password beside it or in a file of its own.
+#[test]
+fn pkcs12() {
+    let read = |keys: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pkcs12/");
+        let keys = format!("auth = \"pubkey\"\nremote_auth = \"psk\"\npsk = \"x\"\n{}", keys.replace("@", folder));
+        parse(&GOOD.replace("psk = \"0x00ff\"", &keys))
+    };
+    let two = read("pkcs12 = \"@default.p12\"\npkcs12_password = \"geheim \u{e4}\"\nkey = \"x\"").unwrap_err();
+    assert!(two.to_string().contains("stands beside cert or key"), "{two}");
+    let good = read("pkcs12 = \"@default.p12\"\npkcs12_password = \"geheim \u{e4}\"");
+    let filed = read("pkcs12 = \"@old.p12\"\npkcs12_password_file = \"@old.password\"\nocsp_response = \"@clear.p12\"");
+    let wrong = read("pkcs12 = \"@default.p12\"").unwrap_err().to_string();
+    if cfg!(feature = "pkcs12") {
+        let own = |c: Config| c.db.pad.credentials.own(Some("office")).next().unwrap().clone();
+        assert!(own(good.unwrap()).chain.len() == 2);
+        let filed = own(filed.unwrap());
+        assert!(filed.chain.len() == 2 && filed.ocsp_response.as_ref().is_some_and(|r| !r.is_empty()));
+        assert!(wrong.contains("default.p12: the PKCS#12 password is wrong"), "{wrong}");
+        assert!(!wrong.contains("geheim"));
+    } else {
+        assert!(wrong.contains("reads no PKCS#12") && good.is_err() && filed.is_err(), "{wrong}");
+    }
+}
+
 #[test]
 fn a_good_file() {
     let c = parse(GOOD).unwrap();
