@@ -1,5 +1,7 @@
 //! Benchmarks of the three databases, beside simpler structures. Run with
-//! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|rivals|update|cache|sad|readers|pad] [--max N]`.
+//! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|rivals|update|cache|sad|readers|pad] [--min N] [--max N]`,
+//! `-- --set acl,hub [--shape]` for some rule sets, their trees described instead of measured.
+//! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` gives it large pages, as a daemon with large tables would have them.
 //!
 //! Own harness: times are the sum of the fastest times of the segments of a trace of 131,072 packets.
 #![allow(
@@ -79,7 +81,7 @@ fn build(policies: &[Policy]) -> (Spd, f64) {
     (spd, (on_core() - start) as f64 / 1e9)
 }
 
-fn spd_section(sets: &[(Set, &str)], sizes: &[usize], verbose: bool) {
+fn spd_section(sets: &[(Set, &str)], sizes: &[usize], shape: bool) {
     println!(
         "{:<15} {:>8} {:>9} {:>9} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8}",
         "set", "policies", "adds/s", "B/policy", "uniform", "burst", "zipf", "burst", "miss", "burst", "hit rate"
@@ -91,6 +93,10 @@ fn spd_section(sets: &[(Set, &str)], sizes: &[usize], verbose: bool) {
                 continue;
             }
             let (spd, secs) = build(&policies);
+            if shape {
+                println!("{name} {size}, {:.0}/s\n{}", *size as f64 / secs, spd.describe_lookup());
+                continue;
+            }
             let uniform = trace(&policies, Draw::Uniform, TRACE, 1);
             let zipf = trace(&policies, Draw::Zipf, TRACE, 2);
             let miss = trace(&policies, Draw::Miss, TRACE, 3);
@@ -109,9 +115,6 @@ fn spd_section(sets: &[(Set, &str)], sizes: &[usize], verbose: bool) {
                 bursts(&spd, &miss),
                 hit * 100.0
             );
-            if verbose {
-                println!("{}", spd.describe_lookup());
-            }
         }
     }
 }
@@ -177,30 +180,27 @@ fn rivals_section(sizes: &[usize]) {
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let max = args
-        .iter()
-        .position(|a| a == "--max")
-        .and_then(|i| args.get(i + 1))
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(1_000_000);
-    let verbose = args.iter().any(|a| a == "-v");
+    let value = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1)?.parse().ok());
+    let (min, max) = (value("--min").unwrap_or(1), value("--max").unwrap_or(1_000_000));
+    let shape = args.iter().any(|a| a == "--shape");
     let wants = |name: &str| {
         args.iter().all(|a| a.starts_with('-') || a.parse::<usize>().is_ok()) || args.iter().any(|a| a == name)
     };
-    let sizes: Vec<usize> = [1, 1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|n| *n <= max).collect();
+    let sizes: Vec<usize> =
+        [1, 1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|n| (min..=max).contains(n)).collect();
     if let Some((_, one)) = args.iter().position(|a| a == "--set").and_then(|i| args.get(i + 1)).map(|n| (0, n.clone()))
     {
         let sets: Vec<(Set, &str)> =
             Set::ALL.iter().chain(Set::PORTS).filter(|(_, n)| one.split(',').any(|o| o == *n)).copied().collect();
-        return spd_section(&sets, &sizes, verbose);
+        return spd_section(&sets, &sizes, shape);
     }
     if wants("spd") {
         println!("SPD lookups, nanoseconds each");
-        spd_section(Set::ALL, &sizes, verbose);
+        spd_section(Set::ALL, &sizes, shape);
     }
     if wants("ports") {
         println!("SPD lookups where policies differ in ports alone, nanoseconds each");
-        spd_section(Set::PORTS, &[100, 1_000, 10_000], verbose);
+        spd_section(Set::PORTS, &[100, 1_000, 10_000], shape);
     }
     if wants("rivals") {
         rivals_section(&sizes);

@@ -86,6 +86,15 @@ impl<A: Addr> Leaves<A> {
         self.block((leaf.0 >> 29) as u8, leaf.0 & INDEX)
     }
 
+    /// Asks for the memory of a leaf before it is worked on: what the first and the last rule say is in it.
+    #[inline(always)]
+    pub(super) fn touch(&self, leaf: Ref) -> u32 {
+        let at = (leaf.0 & INDEX) as usize;
+        let more = (1usize << ((leaf.0 >> 29) & 3)).wrapping_sub(1);
+        let word = |at: usize| self.rules.get(at).map_or(0, |r| r.slot);
+        word(at) ^ word(at.wrapping_add(more))
+    }
+
     /// The rules of a block, unused places at the end included.
     #[inline(always)]
     pub(super) fn block(&self, class: u8, at: u32) -> &[Rule<A>] {

@@ -4,7 +4,7 @@ use super::arena::{Kind, MAX_LEAF, Ref};
 use super::choose::{self, Shape};
 use super::rule::{Addr, Rule};
 use super::table::{Bundle, Table};
-use super::tree::{Group, MAX_CHAIN, MAX_DEPTH, SMALL, Tree, store};
+use super::tree::{Group, LONG_CHAIN, MAX_CHAIN, MAX_DEPTH, SMALL, Tree, store};
 use super::vectors::{MAX_GROUP, Vectors};
 use alloc::vec::Vec;
 
@@ -47,7 +47,7 @@ impl<A: Addr> Tree<A> {
         let list = if n <= MAX_LEAF { choose::list_cost(n as f32) } else { f32::INFINITY };
         let vectors = choose::vector_cost(n);
         if depth < MAX_DEPTH
-            && chain < MAX_CHAIN
+            && (chain < LONG_CHAIN || (chain < MAX_CHAIN && n > 4 * MAX_GROUP))
             && let Some((shape, cost)) = choose::best(&rules)
             && cost < list.min(vectors)
             && let Some(table) = self.build_table(&rules, shape, depth, chain)

@@ -7,9 +7,10 @@
 //! vectors* (`vectors.rs`). Nothing is decided by prefix lengths: ranges of addresses and of ports are fields like
 //! others.
 //!
-//! **Bounds.** A lookup visits at most 8 tables after each other (one probe each) and 6 below each other; a list has
-//! at most 32 rules; m rules that nothing separates cost ceil(m / 1024) groups of at most 5 binary searches over at
-//! most 2,049 borders and 16 words from 5 rows. Subtrees that cannot beat the best match so far are not entered.
+//! **Bounds.** A lookup visits at most 24 tables after each other (one probe each; from the ninth on only where they
+//! spare several groups of vectors) and 6 below each other; a list has at most 32 rules; m rules that nothing
+//! separates cost ceil(m / 1024) groups of at most 5 binary searches over at most 2,049 borders and 16 words from 5
+//! rows. Subtrees that cannot beat the best match so far are not entered.
 //! Memory: 48 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 8 octets per
 //! place of a table at least a quarter full; vectors: (2n + 1) * n / 8 octets per field for a group of n.
 //! An insertion or removal touches one path; a subtree is built anew when it has doubled or fallen to a quarter,

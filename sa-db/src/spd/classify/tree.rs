@@ -11,7 +11,9 @@ use alloc::vec::Vec;
 /// Tables below each other at most.
 pub(super) const MAX_DEPTH: u8 = 6;
 /// Tables after each other at most.
-pub(super) const MAX_CHAIN: u8 = 8;
+pub(super) const MAX_CHAIN: u8 = 24;
+/// From here on a table must spare a lookup several groups of vectors.
+pub(super) const LONG_CHAIN: u8 = 8;
 /// Up to here a list is not worth a thought.
 pub(super) const SMALL: usize = 8;
 
@@ -173,6 +175,7 @@ impl<A: Addr> Tree<A> {
             let mut found = [Ref::NONE; N];
             for (hash, to) in hashes.iter().zip(&mut found) {
                 *to = t.find(*hash);
+                touched ^= self.leaves.touch(*to);
             }
             core::hint::black_box(touched);
             for ((child, p), best) in found.iter().zip(points).zip(best.iter_mut()) {
