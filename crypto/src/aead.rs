@@ -18,6 +18,11 @@ pub trait Aead: Send + Sync {
     }
     /// Length of the integrity check value on the wire.
     fn tag_len(&self) -> usize;
+    /// True when [`AeadKey::seal_many`] and [`AeadKey::open_many`] do better than one call after the other, so that it
+    /// pays to bring the packets of one key together.
+    fn gains_from_many(&self) -> bool {
+        false
+    }
     /// Builds the key schedule, once per SA. `key` is `key_len` octets, without the salt.
     ///
     /// # Errors
@@ -52,6 +57,10 @@ pub trait AeadKey: Send + Sync {
     /// # Errors
     /// [`CryptoError::Integrity`] when the tag is wrong; `data` is then unspecified and must be thrown away.
     fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError>;
+
+    /// Asks the memory for the key schedule, without waiting: the key is about to be used. Does nothing where the
+    /// provider cannot tell where it lies.
+    fn warm(&self) {}
 
     /// Seals many packets; a multi-buffer library overrides this. Nonces of 12 octets only.
     fn seal_many(&self, jobs: &mut [AeadJob<'_>]) {

@@ -2,6 +2,7 @@
 //! packet is believed before the ICV is good, and the window moves only then. Any number of threads open on the
 //! same object at once.
 
+use crate::outbound::PAD;
 use crate::replay::ReplayWindow;
 use crate::transform::{HEADER, TRAILER, Transform};
 use crate::{DropReason, PlaneError};
@@ -112,14 +113,15 @@ impl InboundSa {
 /// Length of the payload and Next Header (RFC 4303 §2.4 to §2.6). Padding must be 1, 2, 3, …: all transforms here
 /// use that default, and a receiver should check it.
 #[inline(always)]
-fn trailer(inside: &[u8]) -> Result<(usize, u8), DropReason> {
+pub(crate) fn trailer(inside: &[u8]) -> Result<(usize, u8), DropReason> {
     let (rest, &[pad_len, next_header]) = inside.split_last_chunk::<TRAILER>().ok_or(DropReason::Runt)?;
     let at = rest.len().checked_sub(usize::from(pad_len)).ok_or(DropReason::Padding)?;
     let pad = rest.get(at..).ok_or(DropReason::Padding)?;
-    if pad.iter().zip(1u8..).any(|(got, want)| *got != want) {
-        return Err(DropReason::Padding);
+    match pad {
+        [] | [1] | [1, 2] | [1, 2, 3] => Ok((at, next_header)),
+        more if PAD.get(..more.len()).is_some_and(|want| want == more) => Ok((at, next_header)),
+        _ => Err(DropReason::Padding),
     }
-    Ok((at, next_header))
 }
 
 impl fmt::Debug for InboundSa {

@@ -18,7 +18,7 @@ pub struct OutboundSa {
 }
 
 /// The counting pad of RFC 4303 §2.4.
-const PAD: [u8; 256] = {
+pub(crate) static PAD: [u8; 256] = {
     let mut pad = [0u8; 256];
     let mut i = 0u8;
     while i < 255 {
@@ -60,6 +60,12 @@ impl OutboundSa {
         }
         let sequence = Sequence::starting_after(params.esn, used);
         Ok(Self { transform, spi: params.spi.to_be_bytes(), sequence })
+    }
+
+    /// Fills payload and trailer up to a multiple of `octets` from now on: a power of two up to 128, other values and
+    /// such below what the cipher needs change nothing (RFC 4303 §2.4).
+    pub fn pad_to(&mut self, octets: u8) {
+        self.transform.pad_to(octets);
     }
 
     /// Its SPI as it goes over the wire.
@@ -194,23 +200,33 @@ impl OutboundSa {
             fill.fill(0);
         }
         let pad_len = self.transform.padded(len).wrapping_sub(len).wrapping_sub(TRAILER);
-        let (pad, trailer) = tail.split_at_mut_checked(pad_len).ok_or(DropReason::NoRoom)?;
-        // Most transforms need three octets at most: no call of memcpy for those.
-        match pad {
-            [] => {}
-            [a] => *a = 1,
-            [a, b] => (*a, *b) = (1, 2),
-            [a, b, c] => (*a, *b, *c) = (1, 2, 3),
-            more => {
-                for (to, from) in more.iter_mut().zip(PAD.iter()) {
-                    *to = *from;
-                }
-            }
-        }
-        let trailer = trailer.first_chunk_mut::<TRAILER>().ok_or(DropReason::NoRoom)?;
-        *trailer = [u8::try_from(pad_len).map_err(|_| DropReason::Padding)?, next_header];
+        let tail = tail.get_mut(..pad_len.saturating_add(TRAILER)).ok_or(DropReason::NoRoom)?;
+        write_trailer(tail, next_header)?;
         Ok(start..end)
     }
+}
+
+/// Fills `tail` with padding, Pad Length and Next Header (RFC 4303 §2.4 to §2.6).
+#[inline(always)]
+pub(crate) fn write_trailer(tail: &mut [u8], next_header: u8) -> Result<(), DropReason> {
+    // In one piece where it is short: the cipher reads these octets next, in one piece.
+    let n = u32::from(next_header);
+    if let Ok(two) = <&mut [u8; 2]>::try_from(&mut *tail) {
+        *two = [0, next_header];
+    } else if let Ok([first, two @ ..]) = <&mut [u8; 3]>::try_from(&mut *tail) {
+        *first = 1;
+        *two = [1, next_header];
+    } else if let Ok(four) = <&mut [u8; 4]>::try_from(&mut *tail) {
+        *four = (0x0102_0200 | n).to_be_bytes();
+    } else if let Ok([first, four @ ..]) = <&mut [u8; 5]>::try_from(&mut *tail) {
+        *first = 1;
+        *four = (0x0203_0300 | n).to_be_bytes();
+    } else {
+        let (pad, trailer) = tail.split_last_chunk_mut::<TRAILER>().ok_or(DropReason::NoRoom)?;
+        *trailer = [u8::try_from(pad.len()).map_err(|_| DropReason::Padding)?, next_header];
+        pad.copy_from_slice(PAD.get(..pad.len()).ok_or(DropReason::Padding)?);
+    }
+    Ok(())
 }
 
 impl fmt::Debug for OutboundSa {

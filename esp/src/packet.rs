@@ -47,10 +47,10 @@ pub enum Fragment {
 /// What the headers of one IP packet say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IpPacket {
-    // Addresses as integers, high half first, IPv4 in the lower 32 bits: they are compared with every packet, and
-    // `IpAddr` with its octets behind a tag makes the processor wait.
-    pub(crate) source: (u64, u64),
-    pub(crate) destination: (u64, u64),
+    // Addresses as integers, IPv4 in the lower 32 bits: they are compared with every packet, and `IpAddr` with its
+    // octets behind a tag makes the processor wait.
+    pub(crate) source: u128,
+    pub(crate) destination: u128,
     /// Source port in the upper half, destination port in the lower; 0 when not available.
     pub(crate) ports: u32,
     pub(crate) has_ports: bool,
@@ -78,18 +78,17 @@ impl IpPacket {
     /// [`DropReason::InnerHeader`] when the packet is too short or contradicts itself.
     #[inline(always)]
     pub fn parse(ip: &[u8]) -> Result<Self, DropReason> {
-        match ip.first().map(|b| b >> 4) {
-            Some(4) => parse_v4(ip),
-            Some(6) => parse_v6(ip),
-            _ => Err(DropReason::InnerHeader),
+        match usual(ip) {
+            Some(packet) => Ok(packet),
+            None => parse_any(ip),
         }
     }
 
-    fn addr(&self, (high, low): (u64, u64)) -> IpAddr {
+    fn addr(&self, bits: u128) -> IpAddr {
         if self.v6 {
-            IpAddr::V6(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)))
+            IpAddr::V6(Ipv6Addr::from_bits(bits))
         } else {
-            IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(low & 0xffff_ffff).unwrap_or(0)))
+            IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits & 0xffff_ffff).unwrap_or(0)))
         }
     }
 
@@ -147,7 +146,76 @@ fn be16(b: &[u8], at: usize) -> Option<u16> {
     b.get(at..at.checked_add(2)?)?.try_into().ok().map(u16::from_be_bytes)
 }
 
+/// A whole packet with ports and without options or extension headers; `None` for any other, however good. What needs
+/// no more than that goes by here, so that the headers stay in registers: [`IpPacket::parse`] has to hand them over in
+/// memory.
 #[inline(always)]
+pub(crate) fn usual(ip: &[u8]) -> Option<IpPacket> {
+    if let Some(packet) = usual_v4(ip) {
+        return Some(packet);
+    }
+    usual_v6(ip)
+}
+
+#[inline(always)]
+fn usual_v4(ip: &[u8]) -> Option<IpPacket> {
+    let h: &[u8; 24] = ip.first_chunk()?;
+    let [b0, tos, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3, p0, p1, p2, p3] = *h;
+    let len = usize::from(u16::from_be_bytes([l0, l1]));
+    let flags = u16::from_be_bytes([f0, f1]);
+    if b0 != 0x45 || len < 24 || len > ip.len() || flags & 0x3fff != 0 || !has_ports(protocol) {
+        return None;
+    }
+    Some(IpPacket {
+        source: u128::from(u32::from_be_bytes([s0, s1, s2, s3])),
+        destination: u128::from(u32::from_be_bytes([d0, d1, d2, d3])),
+        ports: u32::from_be_bytes([p0, p1, p2, p3]),
+        has_ports: true,
+        v6: false,
+        protocol,
+        traffic_class: tos,
+        hop_limit: ttl,
+        dont_fragment: flags & 0x4000 != 0,
+        fragment: Fragment::Whole,
+        len,
+        upper: 20,
+    })
+}
+
+/// An IPv6 packet without extension headers that has ports.
+#[inline(always)]
+fn usual_v6(ip: &[u8]) -> Option<IpPacket> {
+    let h: &[u8; 44] = ip.first_chunk()?;
+    let [b0, b1, _, _, l0, l1, protocol, hop_limit, ..] = *h;
+    let len = usize::from(u16::from_be_bytes([l0, l1])).wrapping_add(40);
+    if b0 >> 4 != 6 || len < 44 || len > ip.len() || !has_ports(protocol) {
+        return None;
+    }
+    Some(IpPacket {
+        source: be128(h, 8)?,
+        destination: be128(h, 24)?,
+        ports: h.last_chunk().map(|c| u32::from_be_bytes(*c))?,
+        has_ports: true,
+        v6: true,
+        protocol,
+        traffic_class: (b0 << 4) | (b1 >> 4),
+        hop_limit,
+        dont_fragment: true,
+        fragment: Fragment::Whole,
+        len,
+        upper: 40,
+    })
+}
+
+#[inline(never)]
+fn parse_any(ip: &[u8]) -> Result<IpPacket, DropReason> {
+    match ip.first().map(|b| b >> 4) {
+        Some(4) => parse_v4(ip),
+        Some(6) => parse_v6(ip),
+        _ => Err(DropReason::InnerHeader),
+    }
+}
+
 fn parse_v4(ip: &[u8]) -> Result<IpPacket, DropReason> {
     let bad = DropReason::InnerHeader;
     let h: &[u8; 20] = ip.first_chunk().ok_or(bad)?;
@@ -168,8 +236,8 @@ fn parse_v4(ip: &[u8]) -> Result<IpPacket, DropReason> {
         _ => ports(protocol, ip.get(header..len).ok_or(bad)?),
     };
     Ok(IpPacket {
-        source: (0, u64::from(u32::from_be_bytes([s0, s1, s2, s3]))),
-        destination: (0, u64::from(u32::from_be_bytes([d0, d1, d2, d3]))),
+        source: u128::from(u32::from_be_bytes([s0, s1, s2, s3])),
+        destination: u128::from(u32::from_be_bytes([d0, d1, d2, d3])),
         ports: ports.unwrap_or(0),
         has_ports: ports.is_some(),
         v6: false,
@@ -183,11 +251,11 @@ fn parse_v4(ip: &[u8]) -> Result<IpPacket, DropReason> {
     })
 }
 
-fn be64(b: &[u8], at: usize) -> Option<u64> {
-    b.get(at..at.checked_add(8)?)?.first_chunk().map(|c| u64::from_be_bytes(*c))
+#[inline(always)]
+fn be128(b: &[u8], at: usize) -> Option<u128> {
+    b.get(at..at.checked_add(16)?)?.first_chunk().map(|c| u128::from_be_bytes(*c))
 }
 
-#[inline(never)]
 fn parse_v6(ip: &[u8]) -> Result<IpPacket, DropReason> {
     let bad = DropReason::InnerHeader;
     let h: &[u8; 40] = ip.first_chunk().ok_or(bad)?;
@@ -200,8 +268,8 @@ fn parse_v6(ip: &[u8]) -> Result<IpPacket, DropReason> {
         _ => ports(chain.protocol, ip.get(chain.upper..).ok_or(bad)?),
     };
     Ok(IpPacket {
-        source: (be64(h, 8).ok_or(bad)?, be64(h, 16).ok_or(bad)?),
-        destination: (be64(h, 24).ok_or(bad)?, be64(h, 32).ok_or(bad)?),
+        source: be128(h, 8).ok_or(bad)?,
+        destination: be128(h, 24).ok_or(bad)?,
         ports: ports.unwrap_or(0),
         has_ports: ports.is_some(),
         v6: true,
@@ -262,13 +330,15 @@ fn extensions(ip: &[u8], mut next: u8) -> Result<Chain, DropReason> {
     Err(bad)
 }
 
-/// Both ports, source above destination.
 #[inline(always)]
+fn has_ports(p: u8) -> bool {
+    matches!(p, protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDP_LITE)
+}
+
+/// Both ports, source above destination.
 fn ports(p: u8, upper: &[u8]) -> Option<u32> {
     match p {
-        protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDP_LITE => {
-            upper.first_chunk().map(|c| u32::from_be_bytes(*c))
-        }
+        p if has_ports(p) => upper.first_chunk().map(|c| u32::from_be_bytes(*c)),
         protocol::ICMP | protocol::ICMPV6 => be16(upper, 0).map(twice),
         // RFC 7296 §3.13.1 gives the MH type the high octet.
         protocol::MOBILITY => upper.get(2).map(|t| twice(u16::from(*t) << 8)),

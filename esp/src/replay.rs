@@ -101,6 +101,12 @@ impl<W: Word> ReplayWindow<W> {
         self.top.read()
     }
 
+    /// Reads what the next number will need of the ring.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        self.place(self.top.read().wrapping_add(1)).map_or(0, |(word, ..)| word.read())
+    }
+
     /// The window size in packets.
     #[must_use]
     pub fn size(&self) -> u32 {
@@ -111,7 +117,7 @@ impl<W: Word> ReplayWindow<W> {
     ///
     /// # Errors
     /// [`DropReason::TooOld`] when the number would lie before the first subspace.
-    #[inline]
+    #[inline(always)]
     pub fn infer(&self, low: u32) -> Result<u64, DropReason> {
         if !self.esn {
             return Ok(u64::from(low));
@@ -125,7 +131,7 @@ impl<W: Word> ReplayWindow<W> {
     ///
     /// # Errors
     /// [`DropReason::TooOld`] or [`DropReason::Replay`].
-    #[inline]
+    #[inline(always)]
     pub fn check(&self, number: u64) -> Result<(), DropReason> {
         if self.size == 0 {
             return Ok(());
@@ -148,7 +154,7 @@ impl<W: Word> ReplayWindow<W> {
     ///
     /// # Errors
     /// [`DropReason::TooOld`] or [`DropReason::Replay`] when another thread was faster.
-    #[inline]
+    #[inline(always)]
     pub fn commit(&self, number: u64) -> Result<(), DropReason> {
         if self.size == 0 {
             if self.esn {
@@ -188,12 +194,12 @@ impl<W: Word> ReplayWindow<W> {
     }
 
     /// The first number of an SA is 1 (RFC 4303 §3.3.3), so 0 is always too old.
-    #[inline]
+    #[inline(always)]
     fn in_window(&self, number: u64, top: u64) -> Result<(), DropReason> {
         if number == 0 || top.wrapping_sub(number) >= self.size { Err(DropReason::TooOld) } else { Ok(()) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn place(&self, number: u64) -> Result<(&W, u64, u64), DropReason> {
         let block = number / BITS;
         let mask = (self.ring.len() as u64).wrapping_sub(1);
@@ -212,7 +218,7 @@ fn newer(a: u64, b: u64) -> bool {
 }
 
 /// RFC 4303 appendix A2.2 as a function of the highest number, the window and the low half.
-#[inline]
+#[inline(always)]
 fn infer(top: u64, window: u32, low: u32) -> Result<u64, DropReason> {
     #[allow(clippy::cast_possible_truncation, reason = "the low half is meant")]
     let top_low = top as u32;

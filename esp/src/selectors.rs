@@ -9,8 +9,8 @@ use ravelin_sa_db::{AddrRange, Direction, PortRange, SaParams, TrafficSelector};
 /// One traffic selector.
 #[derive(Clone, Copy, Debug)]
 struct Compact {
-    first: (u64, u64),
-    last: (u64, u64),
+    first: u128,
+    last: u128,
     ports: (u16, u16),
     protocol: u8,
     v6: bool,
@@ -32,26 +32,14 @@ struct Side {
     rest: Box<[Compact]>,
 }
 
-fn halves(bits: u128) -> (u64, u64) {
-    let low = u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
-    (u64::try_from(bits >> 64).unwrap_or(0), low)
-}
-
 impl Compact {
-    const NONE: Self = Self {
-        first: (u64::MAX, u64::MAX),
-        last: (0, 0),
-        ports: (0, 0),
-        protocol: 0,
-        v6: false,
-        any_port: false,
-        opaque: false,
-    };
+    const NONE: Self =
+        Self { first: u128::MAX, last: 0, ports: (0, 0), protocol: 0, v6: false, any_port: false, opaque: false };
 
     fn new(ts: &TrafficSelector) -> Self {
         let (first, last, v6) = match ts.addrs {
-            AddrRange::V4(a, b) => ((0, u64::from(a.to_bits())), (0, u64::from(b.to_bits())), false),
-            AddrRange::V6(a, b) => (halves(a.to_bits()), halves(b.to_bits()), true),
+            AddrRange::V4(a, b) => (u128::from(a.to_bits()), u128::from(b.to_bits()), false),
+            AddrRange::V6(a, b) => (a.to_bits(), b.to_bits(), true),
         };
         let (ports, opaque) = match ts.ports {
             PortRange::Range(a, b) => ((a, b), false),
@@ -61,7 +49,7 @@ impl Compact {
     }
 
     #[inline(always)]
-    fn holds(&self, v6: bool, addr: (u64, u64), protocol: u8, port: u16, has_port: bool) -> bool {
+    fn holds(&self, v6: bool, addr: u128, protocol: u8, port: u16, has_port: bool) -> bool {
         self.v6 == v6
             && self.first <= addr
             && addr <= self.last
@@ -77,16 +65,26 @@ impl Side {
         Self { first, rest: all.into_boxed_slice() }
     }
 
-    #[inline]
-    fn holds(&self, v6: bool, addr: (u64, u64), protocol: u8, port: u16, has_port: bool) -> bool {
-        self.first.holds(v6, addr, protocol, port, has_port)
-            || self.rest.iter().any(|c| c.holds(v6, addr, protocol, port, has_port))
+    #[inline(always)]
+    fn holds(&self, v6: bool, addr: u128, protocol: u8, port: u16, has_port: bool) -> bool {
+        self.first.holds(v6, addr, protocol, port, has_port) || self.other_holds(v6, addr, protocol, port, has_port)
+    }
+
+    #[inline(never)]
+    fn other_holds(&self, v6: bool, addr: u128, protocol: u8, port: u16, has_port: bool) -> bool {
+        self.rest.iter().any(|c| c.holds(v6, addr, protocol, port, has_port))
     }
 }
 
 impl Selectors {
     pub(crate) fn new(params: &SaParams) -> Self {
         Self { local: Side::new(&params.local_ts), remote: Side::new(&params.remote_ts) }
+    }
+
+    /// Reads what a packet will need of this.
+    #[inline(always)]
+    pub(crate) fn touch(&self) -> u64 {
+        u64::from(self.local.first.protocol) ^ u64::from(self.remote.first.protocol)
     }
 
     /// Is the packet inside both sides?

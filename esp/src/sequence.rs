@@ -6,7 +6,9 @@ use crate::DropReason;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The counter of one outbound SA. It is not `Clone`: a copy would repeat nonces.
+// Threads that share an SA hand this line to each other with every packet; what they only read is not on it.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Sequence {
     next: AtomicU64,
     last: u64,

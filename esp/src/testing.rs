@@ -2,17 +2,49 @@
 
 use crate::{PacketSink, TransmitMeta};
 use alloc::sync::Arc;
-use ravelin_crypto::{EncrId, IntegId, Provider, Secret};
+use ravelin_crypto::aead::{Aead, AeadKey};
+use ravelin_crypto::{CryptoError, EncrId, IntegId, Provider, Secret};
 use ravelin_sa_db::{
     AddrRange, ChildId, CipherSuite, Direction, Encapsulation, Instant, Lifetime, Mode, Path, PolicyId, Protocol,
     SaParams, SaRef, Spi, TrafficSelector,
 };
+use std::boxed::Box;
 use std::net::IpAddr;
 use std::vec;
 use std::vec::Vec;
 
 pub(crate) fn provider() -> Arc<Provider> {
     Arc::new(ravelin_crypto::rustcrypto::provider())
+}
+
+/// The same, for which bursts are sorted by SA.
+pub(crate) fn grouping() -> Arc<Provider> {
+    struct Gains(&'static dyn Aead);
+    impl Aead for Gains {
+        fn id(&self) -> EncrId {
+            self.0.id()
+        }
+        fn key_len(&self) -> usize {
+            self.0.key_len()
+        }
+        fn salt_len(&self) -> usize {
+            self.0.salt_len()
+        }
+        fn tag_len(&self) -> usize {
+            self.0.tag_len()
+        }
+        fn gains_from_many(&self) -> bool {
+            true
+        }
+        fn key(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError> {
+            self.0.key(key)
+        }
+    }
+    let mut p = ravelin_crypto::rustcrypto::provider();
+    for a in &mut p.aeads {
+        *a = Box::leak(Box::new(Gains(*a)));
+    }
+    Arc::new(p)
 }
 
 pub(crate) const NOW: Instant = Instant(1_000_000);

@@ -154,11 +154,37 @@ impl Transform {
         self.esn
     }
 
+    /// Pads to a multiple of `octets` if that is a power of two and more than the cipher needs.
+    pub(crate) fn pad_to(&mut self, octets: u8) {
+        if octets.is_power_of_two() {
+            self.align = self.align.max(octets);
+        }
+    }
+
     /// Payload, padding and trailer together (RFC 4303 §2.4), for `payload` octets.
     #[inline]
     pub(crate) fn padded(&self, payload: usize) -> usize {
         let mask = usize::from(self.align).wrapping_sub(1);
         payload.saturating_add(TRAILER).saturating_add(mask) & !mask
+    }
+
+    /// Key and salt of a combined mode of the usual shape: IV of 8 octets, ICV of 16, nonce of 12 (see `plane/lane.rs`).
+    #[inline(always)]
+    pub(crate) fn usual(&self) -> Option<(&dyn AeadKey, u32)> {
+        match &self.kind {
+            Kind::Aead { key, salt, salt_len: 4 } if self.iv_len == 8 && self.icv_len == 16 => {
+                Some((key.as_ref(), u32::from_be_bytes(*salt)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Asks the memory for the key schedule.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        if let Kind::Aead { key, .. } = &self.kind {
+            key.warm();
+        }
     }
 
     /// The key, when many packets can go to it at once.

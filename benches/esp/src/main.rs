@@ -2,7 +2,7 @@
 //!
 //! Contenders take turns: each round prepares a batch of packets for each of them outside the clock, then times the
 //! batch. The figure is the lower quartile of all rounds, so that a busy machine disturbs all alike and little.
-//! `cargo run --release -- [quick] [markdown file] [directory for plots]`
+//! `cargo run --release -- [quick] [markdown file] [directory for plots]`, or `-- floor`, `-- many`, `-- profile` for a part.
 
 mod alloc;
 mod floor;
@@ -18,10 +18,17 @@ use std::fmt::Write as _;
 /// Measured sizes of inner IP packets, in octets.
 pub const SIZES: [usize; 6] = [64, 256, 512, 1024, 1400, 9000];
 
+/// ipsec-mb over aws-lc-rs, where this build and processor have it.
+pub fn ipsec_mb() -> Option<std::sync::Arc<ravelin_crypto::Provider>> {
+    let mb = ravelin_crypto_ipsec_mb::provider()?;
+    Some(std::sync::Arc::new(mb.or("ipsec-mb over aws-lc-rs", &ravelin_crypto::awslc::provider())))
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let quick = args.iter().any(|a| a == "quick");
-    let files: Vec<_> = args.iter().filter(|a| *a != "quick").collect();
+    let words = ["quick", "floor", "many", "profile"];
+    let files: Vec<_> = args.iter().filter(|a| !words.contains(&a.as_str())).collect();
     let rounds = if quick { 60 } else { 400 };
     let mut md = String::new();
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -29,9 +36,27 @@ fn main() {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let _ = writeln!(md, "Machine: {model}, {cores} cores. {rounds} rounds of {} packets each.\n", setup::BATCH);
     if args.iter().any(|a| a == "floor") {
-        floor::run(200_000, &mut md);
+        let rounds = std::env::var("ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(20_000);
+        floor::run(rounds, &mut md);
         println!("{md}");
         return;
+    }
+    if args.iter().any(|a| a == "many") {
+        many::run(rounds.min(200), &mut md);
+        println!("{md}");
+        return;
+    }
+    if args.iter().any(|a| a == "profile") {
+        // Nothing but the numbers, for a table over profiles.
+        for t in single::run(rounds / 2, &mut md) {
+            for (name, v) in t.rows.iter().filter(|(n, _)| n.ends_with("bare cipher") || n.ends_with("in place") || n == "open: plane") {
+                println!("{} | {name} | {:.0} | {:.0}", t.title, v[0], v[4]);
+            }
+        }
+        return;
+    }
+    if let Some(with) = ravelin_crypto_ipsec_mb::instructions() {
+        let _ = writeln!(md, "ipsec-mb runs its code for {with}.\n");
     }
     alloc::check(&mut md);
     floor::run(rounds * 10, &mut md);

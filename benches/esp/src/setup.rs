@@ -74,7 +74,17 @@ pub fn planes(
     count: u32,
     suite: impl Fn(u32) -> CipherSuite,
 ) -> (Arc<Plane>, Arc<Plane>) {
-    let config = PlaneConfig { output: OutputForm::Ip, ..PlaneConfig::default() };
+    planes_padding(provider, count, 0, suite)
+}
+
+/// The same, with ESP padding to a multiple of `pad_to` octets.
+pub fn planes_padding(
+    provider: &Arc<Provider>,
+    count: u32,
+    pad_to: u8,
+    suite: impl Fn(u32) -> CipherSuite,
+) -> (Arc<Plane>, Arc<Plane>) {
+    let config = PlaneConfig { output: OutputForm::Ip, pad_to, ..PlaneConfig::default() };
     let (a, b) = (Plane::with_config(Arc::clone(provider), config), Plane::new(Arc::clone(provider)));
     for n in 0..count {
         let suite = suite(n);

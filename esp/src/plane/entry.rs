@@ -1,6 +1,8 @@
 //! One direction of one Child SA as the plane keeps it: the keyed SA with its counters, shared for good, and the
 //! outer addresses of the moment. A `Move` makes a new entry around the same core.
 
+use super::PlaneConfig;
+use super::lane::Front;
 use super::report::{HINT_INTERVAL, Reports};
 use super::stats::{DirectionStats, SaDrops};
 use crate::lifetime::{Crossed, Usage, flag};
@@ -80,6 +82,7 @@ pub(crate) struct Entry<S> {
     pub(crate) mode: Mode,
     pub(crate) protocol: Protocol,
     pub(crate) tfc_padding: bool,
+    pub(crate) front: Front,
     child: ChildId,
     /// Moved or removed: whoever keeps this entry looks it up again.
     pub(crate) stale: AtomicBool,
@@ -88,8 +91,26 @@ pub(crate) struct Entry<S> {
 pub(crate) type Inbound = Entry<InboundSa>;
 pub(crate) type Outbound = Entry<OutboundSa>;
 
+impl<S> Core<S> {
+    /// Reads what a packet will need of this, for `Memory::warm_in` and `Memory::warm_out`.
+    #[inline(always)]
+    pub(crate) fn touch(&self) -> u64 {
+        u64::from(self.usage.is_usable()) ^ u64::from(self.mtu.load(Ordering::Relaxed))
+    }
+}
+
 impl<S> Entry<S> {
-    pub(crate) fn new(sa: S, params: &SaParams, facts: Arc<Facts>, now: Instant) -> Self {
+    /// As [`Core::touch`]: the entry is some lines long.
+    #[inline(always)]
+    pub(crate) fn touch(&self) -> u64 {
+        u64::from(self.is_stale())
+            ^ u64::from(self.path.local.port())
+            ^ u64::from(self.path.remote.port())
+            ^ u64::from(self.front.usual)
+            ^ self.child.0
+    }
+
+    pub(crate) fn new(sa: S, params: &SaParams, facts: Arc<Facts>, config: &PlaneConfig, now: Instant) -> Self {
         let core = Core {
             sa,
             usage: Usage::new(params.lifetime, now),
@@ -108,12 +129,13 @@ impl<S> Entry<S> {
             mode: params.mode,
             protocol: params.protocol,
             tfc_padding: params.tfc_padding,
+            front: Front::new(params.mode, params.protocol, &params.path, params.encapsulation, config),
             child: params.child,
             stale: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn moved(&self, path: Path, encapsulation: Encapsulation) -> Self {
+    pub(crate) fn moved(&self, path: Path, encapsulation: Encapsulation, config: &PlaneConfig) -> Self {
         let Self { spi, mode, protocol, tfc_padding, child, .. } = *self;
         Self {
             core: Arc::clone(&self.core),
@@ -124,6 +146,7 @@ impl<S> Entry<S> {
             mode,
             protocol,
             tfc_padding,
+            front: Front::new(mode, protocol, &path, encapsulation, config),
             child,
             stale: AtomicBool::new(false),
         }

@@ -85,7 +85,10 @@ impl Plane {
         };
         let len = inner.len.saturating_sub(skip);
         if let Some(mtu) = self.too_big(entry, len) {
-            return Err(Refusal::TooBig(mtu.saturating_add(u16::try_from(skip).unwrap_or(0))));
+            let mtu = mtu.saturating_add(u16::try_from(skip).unwrap_or(0));
+            // As `Plane::egress` has it: no sender of IPv6 goes below its minimum (RFC 8200 §5).
+            let tunnel6 = entry.mode == Mode::Tunnel && inner.is_v6() && inner.len > 1280;
+            return Err(Refusal::TooBig(if tunnel6 { mtu.max(1280) } else { mtu }));
         }
         let tfc = if entry.mode == Mode::Tunnel { self.tfc(entry, len) } else { 0 };
         Ok(Plan { skip, next_header, field, tfc, outer })
@@ -156,7 +159,8 @@ impl Plane {
     /// Octets that [`Plane::seal_in_place`] may need before and behind an IP packet.
     #[must_use]
     pub fn room(&self) -> (usize, usize) {
-        // Before: headers, UDP, ESP header and 16 octets of IV. Behind: padding to 16, trailer, 32 octets of ICV.
-        (KEPT.saturating_add(32), self.config.tfc_min.saturating_add(64))
+        // Before: headers, UDP, ESP header and 16 octets of IV. Behind: padding to 16 or more, trailer, 32 octets of ICV.
+        let padding = usize::from(self.config.pad_to).saturating_add(64);
+        (KEPT.saturating_add(32), self.config.tfc_min.saturating_add(padding))
     }
 }

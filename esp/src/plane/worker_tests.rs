@@ -12,7 +12,16 @@ use std::vec::Vec;
 const OUTER: OuterInfo = OuterInfo { traffic_class: 0, hop_limit: 64 };
 
 fn planes(children: u64, suite: &CipherSuite, edit: impl Fn(&mut SaParams)) -> (Arc<Plane>, Arc<Plane>) {
-    let (a, b) = (Plane::new(provider()), Plane::new(provider()));
+    planes_of(&provider(), children, suite, edit)
+}
+
+fn planes_of(
+    provider: &Arc<Provider>,
+    children: u64,
+    suite: &CipherSuite,
+    edit: impl Fn(&mut SaParams),
+) -> (Arc<Plane>, Arc<Plane>) {
+    let (a, b) = (Plane::new(Arc::clone(provider)), Plane::new(Arc::clone(provider)));
     for c in 1..=children {
         let mut suite = suite.clone();
         suite.encr_key.expose_mut()[0] = c as u8;
@@ -57,8 +66,9 @@ fn in_place_and_copying_give_the_same_octets() {
 
 #[test]
 fn bursts_of_mixed_sas() {
-    for suite in suites(&provider()).into_iter().filter(|s| s.encr_key.len() >= 2) {
-        let (a, b) = planes(5, &suite, |_| {});
+    let all = suites(&provider()).into_iter().filter(|s| s.encr_key.len() >= 2);
+    for (suite, provider) in all.flat_map(|s| [(s.clone(), provider()), (s, grouping())]) {
+        let (a, b) = planes_of(&provider, 5, &suite, |_| {});
         let (mut out, mut inn) = (Worker::new(Arc::clone(&a)), Worker::new(Arc::clone(&b)));
         let all = packets();
         let mut bufs: Vec<_> = (0..70).map(|i| buffer(&a, &all[i % all.len()])).collect();
@@ -153,13 +163,40 @@ fn a_worker_notices_removal_move_and_switch() {
 
 #[test]
 fn hard_limits_hold_in_bursts() {
-    let (a, _) =
-        planes(1, &gcm(), |p| p.lifetime = Lifetime { hard: Limits { packets: 5, bytes: 0 }, ..Lifetime::default() });
-    let mut w = Worker::new(Arc::clone(&a));
-    let mut bufs: Vec<_> = (0..20).map(|_| buffer(&a, &udp("10.1.0.1", "10.2.0.2", 9))).collect();
-    let mut jobs: Vec<_> = bufs.iter_mut().map(|(b, p)| SealJob::new(ChildId(1), b, p.clone())).collect();
-    w.seal_burst(NOW, &mut jobs);
-    assert_eq!(jobs.iter().filter(|j| j.result.is_ok()).count(), 5);
+    for provider in [provider(), grouping()] {
+        let hard = Limits { packets: 5, bytes: 0 };
+        let (a, _) = planes_of(&provider, 1, &gcm(), |p| p.lifetime = Lifetime { hard, ..Lifetime::default() });
+        let mut w = Worker::new(Arc::clone(&a));
+        let mut bufs: Vec<_> = (0..20).map(|_| buffer(&a, &udp("10.1.0.1", "10.2.0.2", 9))).collect();
+        let mut jobs: Vec<_> = bufs.iter_mut().map(|(b, p)| SealJob::new(ChildId(1), b, p.clone())).collect();
+        w.seal_burst(NOW, &mut jobs);
+        assert_eq!(jobs.iter().filter(|j| j.result.is_ok()).count(), 5);
+    }
+}
+
+/// More SAs than a worker asks the memory for one by one, so that bursts warm up what they need first.
+#[test]
+fn bursts_over_many_sas() {
+    for provider in [provider(), grouping()] {
+        let (a, b) = planes_of(&provider, 400, &gcm(), |_| {});
+        let (mut out, mut inn) = (Worker::new(Arc::clone(&a)), Worker::new(Arc::clone(&b)));
+        for round in 0..3u64 {
+            let mut bufs: Vec<_> = (0..400).map(|_| buffer(&a, &udp("10.1.0.1", "10.2.0.2", 20))).collect();
+            // One flow key for all: each SA is another target, and the slot of the flow goes from one to the next.
+            let jobs = bufs.iter_mut().enumerate();
+            let mut jobs: Vec<_> =
+                jobs.map(|(i, (b, p))| SealJob::new(ChildId((i as u64 * 7 + round) % 400 + 1), b, p.clone())).collect();
+            out.seal_burst(NOW, &mut jobs);
+            let sealed: Vec<_> = jobs.iter().map(|j| j.result.clone().unwrap().0).collect();
+            drop(jobs);
+            let esp = bufs.iter_mut().zip(sealed).map(|((b, _), r)| &mut b[r]);
+            let mut jobs: Vec<_> = esp.map(|b| OpenJob::new(reverse(path(false)), OUTER, b, 0)).collect();
+            inn.open_burst(NOW, &mut jobs);
+            assert!(jobs.iter().all(|j| matches!(j.result, Ingress::Deliver { .. })));
+        }
+        inn.flush();
+        assert!(b.all_stats().iter().all(|s| s.inbound.unwrap().packets == 3));
+    }
 }
 
 #[test]

@@ -1,0 +1,241 @@
+//! The direct GCM calls of `intel-ipsec-mb.h`, declared by hand, and all unsafe code of this crate behind a safe face.
+//! They keep no state between calls, so that any number of threads may use one key at once; the job manager, which
+//! belongs to one thread, is not needed: for GCM it calls the same code, one packet after the other.
+//!
+//! `tests/header.rs` compiles these declarations against the header that is installed.
+
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+use std::sync::OnceLock;
+use zeroize::Zeroize;
+
+/// `struct gcm_key_data`: round keys and powers of the hash key. The size is that of the largest form there is.
+#[repr(C, align(64))]
+struct KeyData([u8; 1024]);
+
+/// `struct gcm_context_data`: working memory of one call.
+#[repr(C, align(64))]
+struct Context([u8; 128]);
+
+type Prepare = unsafe extern "C" fn(key: *const c_void, data: *mut KeyData);
+type Crypt = unsafe extern "C" fn(
+    key: *const KeyData,
+    context: *mut Context,
+    out: *mut u8,
+    input: *const u8,
+    len: u64,
+    iv: *const u8,
+    aad: *const u8,
+    aad_len: u64,
+    tag: *mut u8,
+    tag_len: u64,
+);
+
+/// The code for one instruction set: by key size, 128, 192 and 256 bits.
+struct Code {
+    name: &'static str,
+    prepare: [Prepare; 3],
+    encrypt: [Crypt; 3],
+    decrypt: [Crypt; 3],
+}
+
+macro_rules! code {
+    ($name:ident, $text:literal: $($pre:ident)*, $($enc:ident)*, $($dec:ident)*) => {
+        // SAFETY of the declarations: they are those of the header (tests/header.rs).
+        unsafe extern "C" {
+            $(fn $pre(key: *const c_void, data: *mut KeyData);)*
+            $(fn $enc(key: *const KeyData, context: *mut Context, out: *mut u8, input: *const u8, len: u64, iv: *const u8,
+                aad: *const u8, aad_len: u64, tag: *mut u8, tag_len: u64);)*
+            $(fn $dec(key: *const KeyData, context: *mut Context, out: *mut u8, input: *const u8, len: u64, iv: *const u8,
+                aad: *const u8, aad_len: u64, tag: *mut u8, tag_len: u64);)*
+        }
+        static $name: Code = Code { name: $text, prepare: [$($pre),*], encrypt: [$($enc),*], decrypt: [$($dec),*] };
+    };
+}
+
+code!(SSE, "SSE":
+    aes_gcm_pre_128_sse aes_gcm_pre_192_sse aes_gcm_pre_256_sse,
+    aes_gcm_enc_128_sse aes_gcm_enc_192_sse aes_gcm_enc_256_sse,
+    aes_gcm_dec_128_sse aes_gcm_dec_192_sse aes_gcm_dec_256_sse);
+code!(AVX, "AVX":
+    aes_gcm_pre_128_avx_gen2 aes_gcm_pre_192_avx_gen2 aes_gcm_pre_256_avx_gen2,
+    aes_gcm_enc_128_avx_gen2 aes_gcm_enc_192_avx_gen2 aes_gcm_enc_256_avx_gen2,
+    aes_gcm_dec_128_avx_gen2 aes_gcm_dec_192_avx_gen2 aes_gcm_dec_256_avx_gen2);
+code!(AVX2, "AVX2":
+    aes_gcm_pre_128_avx_gen4 aes_gcm_pre_192_avx_gen4 aes_gcm_pre_256_avx_gen4,
+    aes_gcm_enc_128_avx_gen4 aes_gcm_enc_192_avx_gen4 aes_gcm_enc_256_avx_gen4,
+    aes_gcm_dec_128_avx_gen4 aes_gcm_dec_192_avx_gen4 aes_gcm_dec_256_avx_gen4);
+code!(AVX512, "AVX-512":
+    aes_gcm_pre_128_avx512 aes_gcm_pre_192_avx512 aes_gcm_pre_256_avx512,
+    aes_gcm_enc_128_avx512 aes_gcm_enc_192_avx512 aes_gcm_enc_256_avx512,
+    aes_gcm_dec_128_avx512 aes_gcm_dec_192_avx512 aes_gcm_dec_256_avx512);
+code!(VAES, "AVX-512 with VAES":
+    aes_gcm_pre_128_vaes_avx512 aes_gcm_pre_192_vaes_avx512 aes_gcm_pre_256_vaes_avx512,
+    aes_gcm_enc_128_vaes_avx512 aes_gcm_enc_192_vaes_avx512 aes_gcm_enc_256_vaes_avx512,
+    aes_gcm_dec_128_vaes_avx512 aes_gcm_dec_192_vaes_avx512 aes_gcm_dec_256_vaes_avx512);
+
+/// Each set of instructions with its code, the best first, as far as this processor has them. The conditions are the
+/// library's own (`cpu_feature.c`: its architectures "AVX512 type 2", "AVX512 type 1", AVX2, AVX, SSE).
+fn usable() -> Vec<&'static Code> {
+    macro_rules! has { ($($f:tt)*) => { $(std::is_x86_feature_detected!($f))&&* } }
+    let aes = has!("aes" "pclmulqdq" "sse4.2");
+    let wide = aes && has!("avx2" "bmi2" "avx512f" "avx512dq" "avx512cd" "avx512bw" "avx512vl");
+    let all = [
+        (wide && has!("vaes" "vpclmulqdq" "gfni" "avx512ifma"), &VAES),
+        (wide, &AVX512),
+        (aes && has!("avx" "avx2" "bmi2"), &AVX2),
+        (aes && has!("avx"), &AVX),
+        (aes, &SSE),
+    ];
+    all.into_iter().filter_map(|(there, code)| there.then_some(code)).collect()
+}
+
+fn best() -> Option<&'static Code> {
+    static BEST: OnceLock<Option<&'static Code>> = OnceLock::new();
+    *BEST.get_or_init(|| usable().first().copied())
+}
+
+/// True when this processor can run the library's AES-GCM.
+pub(crate) fn available() -> bool {
+    best().is_some()
+}
+
+/// The instruction set in use.
+pub(crate) fn instructions() -> Option<&'static str> {
+    best().map(|c| c.name)
+}
+
+/// The longest plaintext of GCM (NIST SP 800-38D §5.2.1.1), in octets.
+const MAX: u64 = (1 << 36) - 32;
+
+/// A key with its schedule, wiped when dropped.
+pub(crate) struct Key {
+    data: Box<KeyData>,
+    encrypt: Crypt,
+    decrypt: Crypt,
+}
+
+impl Key {
+    /// `None` for a length other than 16, 24 or 32 octets, or on a processor without AES instructions.
+    pub(crate) fn new(key: &[u8]) -> Option<Self> {
+        Self::with(best()?, key)
+    }
+
+    fn with(code: &'static Code, key: &[u8]) -> Option<Self> {
+        let size = match key.len() {
+            16 => 0,
+            24 => 1,
+            32 => 2,
+            _ => return None,
+        };
+        let mut data = Box::new(KeyData([0; 1024]));
+        let (prepare, encrypt, decrypt) = (code.prepare.get(size)?, *code.encrypt.get(size)?, *code.decrypt.get(size)?);
+        // SAFETY: reads as many octets of the key as its name says, which is what is there; writes a `gcm_key_data`,
+        // which has this size and alignment at most. `usable` made sure of the instructions.
+        unsafe { prepare(key.as_ptr().cast(), &raw mut *data) };
+        Some(Self { data, encrypt, decrypt })
+    }
+
+    /// Encrypts in place and writes the tag of 8, 12 or 16 octets; false for other lengths.
+    #[inline]
+    pub(crate) fn seal(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
+        self.run(self.encrypt, nonce, aad, data, tag)
+    }
+
+    /// Decrypts in place and computes the tag that should have come; false for lengths that cannot be.
+    #[inline]
+    pub(crate) fn open(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
+        self.run(self.decrypt, nonce, aad, data, tag)
+    }
+
+    /// Asks the memory for what a packet needs of the key, without waiting.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        // Round keys and the powers of the hash key that all but AVX-512 use.
+        for line in self.data.0.chunks(64).take(8) {
+            // SAFETY: a hint; it has no effect but on the cache, whatever the address is.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
+
+    #[inline]
+    fn run(&self, crypt: Crypt, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
+        let (len, aad_len, tag_len) = (data.len() as u64, aad.len() as u64, tag.len() as u64);
+        // The library says nothing of arguments that it refuses, so none may reach it.
+        if len > MAX || !matches!(tag_len, 8 | 12 | 16) {
+            return false;
+        }
+        let mut context = MaybeUninit::<Context>::uninit();
+        let at = data.as_mut_ptr();
+        // SAFETY: all pointers come from live references of the lengths that are passed, and are not null; the library
+        // reads the key data, the nonce (12 octets) and the AAD, and writes the context, which it fills before it reads
+        // it, the data in place (the header allows `out == in`) and the tag. `prepare` of the same code made the key.
+        unsafe {
+            crypt(
+                &raw const *self.data,
+                context.as_mut_ptr(),
+                at,
+                at,
+                len,
+                nonce.as_ptr(),
+                aad.as_ptr(),
+                aad_len,
+                tag.as_mut_ptr(),
+                tag_len,
+            );
+        }
+        true
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.data.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Test case 4 of the GCM specification (McGrew and Viega, appendix B), by every code this processor can run.
+    #[test]
+    fn every_code_computes_the_same() {
+        let unhex = |s: &str| -> Vec<u8> {
+            (0..s.len() / 2).map(|i| u8::from_str_radix(&s[2 * i..2 * i + 2], 16).unwrap()).collect()
+        };
+        let plain = unhex(
+            "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+        );
+        let sealed = unhex(
+            "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091",
+        );
+        let key = unhex("feffe9928665731c6d6a8f9467308308");
+        let nonce: [u8; 12] = unhex("cafebabefacedbaddecaf888").try_into().unwrap();
+        let aad = unhex("feedfacedeadbeeffeedfacedeadbeefabaddad2");
+        let tag = unhex("5bc94fbc3221a5db94fae95ae7121a47");
+        let all = usable();
+        if all.is_empty() {
+            println!("skipped: no AES instructions");
+        }
+        for code in all {
+            let k = Key::with(code, &key).unwrap();
+            let (mut data, mut out) = (plain.clone(), [0; 16]);
+            assert!(k.seal(&nonce, &aad, &mut data, &mut out), "{}", code.name);
+            assert_eq!((&data, &out[..]), (&sealed, &tag[..]), "{}", code.name);
+            let mut again = [0; 16];
+            assert!(k.open(&nonce, &aad, &mut data, &mut again));
+            assert_eq!((&data, &again[..]), (&plain, &tag[..]), "{}", code.name);
+        }
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_are_refused() {
+        assert!(Key::new(&[0; 15]).is_none() && Key::new(&[]).is_none());
+        let Some(key) = Key::new(&[0; 16]) else { return println!("skipped: no AES instructions") };
+        for len in [0, 4, 7, 9, 15, 17, 32] {
+            assert!(!key.seal(&[0; 12], &[], &mut [0; 4], &mut vec![0; len]), "tag of {len}");
+        }
+    }
+}

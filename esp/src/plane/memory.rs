@@ -1,0 +1,381 @@
+//! What a worker remembers of a plane: inbound SAs by SPI, flows with the SA that carries them, and packets that were
+//! not counted yet. Everything here holds while the entry is not stale (`entry.rs`) and, for flows, the routes have not
+//! changed (`routes.rs`).
+
+use super::Plane;
+use super::burst::BURST;
+use super::entry::{Entry, Inbound, Outbound};
+use super::ingress::Ingress;
+use super::sink::{Egress, Target};
+use crate::DropReason;
+use crate::packet::IpPacket;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use arrayvec::ArrayVec;
+use core::ops::Range;
+use ravelin_sa_db::{Instant, Path, Spi};
+
+/// Packets of one SA that are counted together.
+const TOGETHER: u32 = 32;
+/// Packets of one entry that the plane does not know of yet.
+#[derive(Default)]
+pub(super) struct Tally {
+    packets: u32,
+    bytes: u64,
+    last: Instant,
+}
+
+impl Tally {
+    /// True when this is the first packet since the last flush.
+    #[inline]
+    pub(super) fn add<S>(&mut self, plane: &Plane, entry: &Entry<S>, packets: u32, bytes: u64, now: Instant) -> bool {
+        if entry.core.usage.is_limited() {
+            entry.account(u64::from(packets), bytes, now, &plane.reports);
+            return false;
+        }
+        let first = self.packets == 0;
+        self.packets = self.packets.saturating_add(packets);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.last = now;
+        if self.packets >= TOGETHER {
+            self.flush(plane, entry);
+            return false;
+        }
+        first
+    }
+
+    pub(super) fn flush<S>(&mut self, plane: &Plane, entry: &Entry<S>) {
+        if self.packets != 0 {
+            entry.account(u64::from(self.packets), self.bytes, self.last, &plane.reports);
+            *self = Self::default();
+        }
+    }
+}
+
+#[repr(align(64))]
+pub(super) struct InSlot {
+    spi: Spi,
+    pub(super) entry: Arc<Inbound>,
+    pub(super) tally: Tally,
+}
+
+#[repr(align(64))]
+pub(super) struct Flow {
+    target: Target,
+    key: FlowKey,
+    version: u64,
+    pub(super) entry: Arc<Outbound>,
+    pub(super) tally: Tally,
+}
+
+/// What a worker remembers, borrowed apart from its plane.
+pub(super) struct Memory {
+    inbound: Box<[Option<InSlot>]>,
+    flows: Box<[Option<Flow>]>,
+    /// Slots with counts that the plane does not know of yet.
+    dirty_in: ArrayVec<u32, DIRTY>,
+    dirty_out: ArrayVec<u32, DIRTY>,
+    /// Slots filled so far: with many, what a burst needs is not in the cache.
+    filled: usize,
+}
+
+/// From so many slots on, bursts ask the memory for what they need before they start.
+const MANY: usize = 256;
+
+/// Slots whose counts may wait at once.
+const DIRTY: usize = 64;
+
+#[inline]
+fn in_slot(spi: Spi, slots: usize) -> usize {
+    let h = u64::from(spi.0).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from(h).unwrap_or(0) & slots.wrapping_sub(1)
+}
+
+/// What two packets of one flow have in common, as integers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FlowKey {
+    source: u128,
+    destination: u128,
+    rest: u64,
+}
+
+impl FlowKey {
+    #[inline]
+    fn new(ip: &IpPacket) -> Self {
+        let flags = u64::from(ip.has_ports) | u64::from(ip.v6) << 1;
+        let rest = u64::from(ip.ports) << 16 | u64::from(ip.protocol) << 8 | flags;
+        Self { source: ip.source, destination: ip.destination, rest }
+    }
+
+    #[inline]
+    fn slot(&self, slots: usize) -> usize {
+        let fold = |a: u128| u64::try_from((a ^ (a >> 64)) & u128::from(u64::MAX)).unwrap_or(0);
+        let x = fold(self.destination) ^ self.rest.rotate_left(20);
+        let h = (x ^ fold(self.source).rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        usize::try_from(h >> 32).unwrap_or(0) & slots.wrapping_sub(1)
+    }
+}
+
+impl Memory {
+    /// Room for `slots` SAs and as many flows; `slots` is a power of two.
+    pub(super) fn new(slots: usize) -> Self {
+        Self {
+            inbound: (0..slots).map(|_| None).collect(),
+            flows: (0..slots).map(|_| None).collect(),
+            dirty_in: ArrayVec::new(),
+            dirty_out: ArrayVec::new(),
+            filled: 0,
+        }
+    }
+
+    /// Lets go of what was removed or moved.
+    pub(super) fn sweep(&mut self) {
+        for slot in &mut self.inbound {
+            slot.take_if(|s| s.entry.is_stale());
+        }
+        for flow in &mut self.flows {
+            flow.take_if(|f| f.entry.is_stale());
+        }
+    }
+
+    /// What is remembered of an inbound SA and still holds.
+    #[inline(always)]
+    pub(super) fn known_in(&mut self, spi: Spi) -> Option<(usize, &mut InSlot)> {
+        let at = in_slot(spi, self.inbound.len());
+        let slot = self.inbound.get_mut(at)?.as_mut()?;
+        (slot.spi == spi && !slot.entry.is_stale()).then_some((at, slot))
+    }
+
+    /// What is remembered of a flow and still holds.
+    #[inline(always)]
+    pub(super) fn known_out(&mut self, plane: &Plane, target: Target, ip: &IpPacket) -> Option<(usize, &mut Flow)> {
+        let key = FlowKey::new(ip);
+        let at = key.slot(self.flows.len());
+        let flow = self.flows.get_mut(at)?.as_mut()?;
+        let holds = flow.version == plane.routes.version() && !flow.entry.is_stale();
+        (holds && flow.key == key && flow.target == target).then_some((at, flow))
+    }
+
+    #[cold]
+    pub(super) fn flush_in(&mut self, plane: &Plane) {
+        for at in self.dirty_in.drain(..) {
+            let slot = usize::try_from(at).ok().and_then(|i| self.inbound.get_mut(i));
+            if let Some(Some(s)) = slot {
+                s.tally.flush(plane, &s.entry);
+            }
+        }
+    }
+
+    #[cold]
+    pub(super) fn flush_out(&mut self, plane: &Plane) {
+        for at in self.dirty_out.drain(..) {
+            let slot = usize::try_from(at).ok().and_then(|i| self.flows.get_mut(i));
+            if let Some(Some(f)) = slot {
+                f.tally.flush(plane, &f.entry);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn mark_in(&mut self, plane: &Plane, at: usize) {
+        let at = u32::try_from(at).unwrap_or(0);
+        if self.dirty_in.is_full() {
+            self.flush_in(plane);
+            // The newest one is not in the list yet.
+        }
+        let _ = self.dirty_in.try_push(at);
+    }
+
+    #[inline]
+    pub(super) fn mark_out(&mut self, plane: &Plane, at: usize) {
+        let at = u32::try_from(at).unwrap_or(0);
+        if self.dirty_out.is_full() {
+            self.flush_out(plane);
+        }
+        let _ = self.dirty_out.try_push(at);
+    }
+
+    /// True when a burst should be preceded by [`Memory::warm_in`] or [`Memory::warm_out`].
+    #[inline]
+    pub(super) fn is_large(&self) -> bool {
+        self.filled > MANY
+    }
+
+    /// Looks at what the packets of a burst will need, level by level, so that the memory's answers overlap: a packet
+    /// alone would wait for slot, entry, counters, selectors and key one after the other.
+    pub(super) fn warm_in(&self, spis: &[Spi]) {
+        let slots = self.inbound.len();
+        let slot = |spi: &Spi| self.inbound.get(in_slot(*spi, slots)).and_then(Option::as_ref);
+        let mut seen = 0u64;
+        for spi in spis {
+            seen ^= slot(spi).map_or(0, |s| u64::from(s.spi.0));
+        }
+        for s in spis.iter().filter_map(slot) {
+            seen ^= s.entry.touch();
+        }
+        for s in spis.iter().filter_map(slot) {
+            seen ^= s.entry.core.touch() ^ s.entry.core.sa.window().top() ^ s.entry.facts.selectors.touch();
+        }
+        for s in spis.iter().filter_map(slot) {
+            seen ^= s.entry.core.sa.window().touch();
+            s.entry.core.sa.transform().warm();
+        }
+        core::hint::black_box(seen);
+    }
+
+    /// The same for packets to be sealed, each by its headers.
+    pub(super) fn warm_out<'p>(&self, packets: impl Iterator<Item = &'p [u8]>) {
+        let slots = self.flows.len();
+        let mut at: ArrayVec<usize, BURST> = ArrayVec::new();
+        let mut seen = 0u64;
+        for ip in packets.take(BURST) {
+            if let Ok(ip) = IpPacket::parse(ip) {
+                let slot = FlowKey::new(&ip).slot(slots);
+                seen ^= self.flows.get(slot).and_then(Option::as_ref).map_or(0, |f| f.version ^ f.tally.bytes);
+                at.push(slot);
+            }
+        }
+        let flows = || at.iter().filter_map(|at| self.flows.get(*at).and_then(Option::as_ref));
+        for f in flows() {
+            seen ^= f.entry.touch();
+        }
+        for f in flows() {
+            seen ^= f.entry.core.touch() ^ f.entry.core.sa.sequence().used();
+        }
+        for f in flows() {
+            f.entry.core.sa.transform().warm();
+        }
+        core::hint::black_box(seen);
+    }
+
+    #[inline]
+    pub(super) fn inbound(&mut self, plane: &Plane, spi: Spi) -> Option<&Inbound> {
+        recall(plane, self, spi).map(|(_, s)| &*s.entry)
+    }
+
+    #[inline]
+    pub(super) fn delivered(
+        &mut self,
+        plane: &Plane,
+        spi: Spi,
+        now: Instant,
+        path: Path,
+        range: Range<usize>,
+    ) -> Ingress {
+        let Some((at, slot)) = recall(plane, self, spi) else {
+            return plane.refuse(None, DropReason::Removed);
+        };
+        let (first, delivered) = slot.delivered(plane, now, path, range);
+        if first {
+            self.mark_in(plane, at);
+        }
+        delivered
+    }
+
+    #[inline]
+    pub(super) fn outbound(&mut self, plane: &Plane, target: Target, ip: &IpPacket) -> Result<&Outbound, Egress> {
+        route(plane, self, target, ip).map(|(_, f)| &*f.entry)
+    }
+
+    #[inline]
+    pub(super) fn sent(
+        &mut self,
+        plane: &Plane,
+        target: Target,
+        ip: &IpPacket,
+        packets: u32,
+        bytes: u64,
+        now: Instant,
+    ) {
+        if packets == 0 {
+            return;
+        }
+        if let Ok((at, flow)) = route(plane, self, target, ip)
+            && flow.tally.add(plane, &flow.entry, packets, bytes, now)
+        {
+            self.mark_out(plane, at);
+        }
+    }
+}
+
+impl InSlot {
+    #[inline]
+    pub(super) fn delivered(
+        &mut self,
+        plane: &Plane,
+        now: Instant,
+        path: Path,
+        range: Range<usize>,
+    ) -> (bool, Ingress) {
+        let first = self.tally.add(plane, &self.entry, 1, range.len() as u64, now);
+        if path != self.entry.path {
+            self.entry.path_seen(path, now, &plane.reports);
+        }
+        (first, Ingress::Deliver { child: self.entry.child(), range })
+    }
+}
+
+#[inline(always)]
+pub(super) fn recall<'a>(plane: &Plane, memory: &'a mut Memory, spi: Spi) -> Option<(usize, &'a mut InSlot)> {
+    let at = in_slot(spi, memory.inbound.len());
+    let slot = memory.inbound.get_mut(at)?;
+    let good = matches!(slot, Some(s) if s.spi == spi && !s.entry.is_stale());
+    if !good {
+        relearn(plane, slot, &mut memory.filled, spi);
+    }
+    slot.as_mut().filter(|s| s.spi == spi).map(|s| (at, s))
+}
+
+#[cold]
+fn relearn(plane: &Plane, slot: &mut Option<InSlot>, filled: &mut usize, spi: Spi) {
+    let Some(entry) = plane.inbound.get(&spi) else {
+        // A packet for nobody must not push out what another SA uses.
+        if let Some(mut s) = slot.take_if(|s| s.spi == spi) {
+            s.tally.flush(plane, &s.entry);
+        }
+        return;
+    };
+    match slot.replace(InSlot { spi, entry, tally: Tally::default() }) {
+        Some(mut old) => old.tally.flush(plane, &old.entry),
+        None => *filled = filled.saturating_add(1),
+    }
+}
+
+#[inline(always)]
+pub(super) fn route<'a>(
+    plane: &Plane,
+    memory: &'a mut Memory,
+    target: Target,
+    ip: &IpPacket,
+) -> Result<(usize, &'a mut Flow), Egress> {
+    let key = FlowKey::new(ip);
+    let at = key.slot(memory.flows.len());
+    let slot = memory.flows.get_mut(at).ok_or(Egress::NoSa)?;
+    let version = plane.routes.version();
+    let good =
+        matches!(slot, Some(f) if f.version == version && f.key == key && f.target == target && !f.entry.is_stale());
+    if !good {
+        reroute(plane, slot, &mut memory.filled, version, target, key, ip)?;
+    }
+    slot.as_mut().map(|f| (at, f)).ok_or(Egress::NoSa)
+}
+
+#[cold]
+#[inline(never)]
+fn reroute(
+    plane: &Plane,
+    slot: &mut Option<Flow>,
+    filled: &mut usize,
+    version: u64,
+    target: Target,
+    key: FlowKey,
+    ip: &IpPacket,
+) -> Result<(), Egress> {
+    // The version was read before the route, so a change in between is noticed next time.
+    let entry = plane.select(target, ip)?;
+    match slot.replace(Flow { target, key, version, entry, tally: Tally::default() }) {
+        Some(mut old) => old.tally.flush(plane, &old.entry),
+        None => *filled = filled.saturating_add(1),
+    }
+    Ok(())
+}
