@@ -221,6 +221,12 @@ pub(crate) fn write_trailer(tail: &mut [u8], next_header: u8) -> Result<(), Drop
     } else if let Ok([first, four @ ..]) = <&mut [u8; 5]>::try_from(&mut *tail) {
         *first = 1;
         *four = (0x0203_0300 | n).to_be_bytes();
+    } else if let (8..=16, Some(first)) = (tail.len(), tail.first_chunk_mut::<8>()) {
+        *first = [1, 2, 3, 4, 5, 6, 7, 8];
+        // The last eight: six octets that count up to the Pad Length, the Pad Length, the Next Header.
+        let up = (tail.len() as u64).wrapping_sub(7).wrapping_mul(0x0101_0101_0101_0100);
+        let last = up.wrapping_add(0x0001_0203_0405_0500).wrapping_add(u64::from(n));
+        *tail.last_chunk_mut::<8>().ok_or(DropReason::NoRoom)? = last.to_be_bytes();
     } else {
         let (pad, trailer) = tail.split_last_chunk_mut::<TRAILER>().ok_or(DropReason::NoRoom)?;
         *trailer = [u8::try_from(pad.len()).map_err(|_| DropReason::Padding)?, next_header];
