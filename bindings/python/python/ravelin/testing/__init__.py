@@ -1,4 +1,5 @@
-"""For test harnesses: a simulated network with virtual time, hooks on every message (also a decrypted one), scripted peers.
+"""For test harnesses: a simulated network with virtual time and NAT boxes, hooks on every message (also a decrypted one), scripted
+peers.
 
 ```python
 net = testing.Network(seed=7)
@@ -31,13 +32,14 @@ from .hooks import (
 )
 from .keys import KeyRing
 from .live import Live
+from .nat import Nat
 from .network import Host, Network
 from .pair import Pair, pair
 from .scripts import Script, ScriptedPeer
 from . import packets, scripts
 
 __all__ = [
-    "Datagram", "Fate", "Hook", "Host", "KeyRing", "Live", "Network", "Pair", "Script", "ScriptedPeer", "corrupt",
+    "Datagram", "Fate", "Hook", "Host", "KeyRing", "Live", "Nat", "Network", "Pair", "Script", "ScriptedPeer", "corrupt",
     "delay", "drop", "duplicate", "is_esp", "is_ike", "is_request", "is_response", "on", "packets", "pair", "replay",
     "rewrite", "scripts",
 ]

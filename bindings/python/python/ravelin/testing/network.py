@@ -1,5 +1,5 @@
-"""A simulated network of nodes: links that lose, duplicate, delay and reorder, NATs are left to the Rust testkit; virtual
-time; everything drawn from one seed, so that a failing run can be run again."""
+"""A simulated network of nodes: links that lose, duplicate, delay and reorder, NAT boxes; virtual time; everything drawn from
+one seed, so that a failing run can be run again."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from .. import changes, events, keylog
 from .._ravelin import Config, Consumed, Deliver, Dropped, Node, Sealed, Sent
-from ..values import DropReason, Now, Path
+from ..values import Address, DropReason, Now, Path
 from .hooks import Datagram, Fate, Hook
 from .keys import KeyRing
+from .nat import Nat
 
 __all__ = ["Host", "Network"]
 
@@ -92,11 +93,12 @@ class Network:
         self.clock = START
         self.hosts: dict[str, Host] = {}
         self.by_address: dict[str, Host] = {}
+        self.nats: list[Nat] = []
         self.hooks: list[Hook] = []
         self.sent: list[Datagram] = []
         """Every datagram as its sender wrote it."""
         self.keys = KeyRing()
-        self._queue: list[tuple[int, int, Datagram]] = []
+        self._queue: list[tuple[int, int, Datagram, Address]] = []
         self._number = 0
         self._made = 0
 
@@ -113,6 +115,13 @@ class Network:
         self.hosts[name] = host
         self.by_address.update({a: host for a in addresses})
         return host
+
+    def nat(self, public: str, *behind: Host | str, symmetric: bool = False, timeout: float = 60.0) -> Nat:
+        """Puts a NAT box with this public address before hosts (or addresses); see `ravelin.testing.nat`."""
+        inside = [a for b in behind for a in ((b,) if isinstance(b, str) else b.addresses)]
+        box = Nat(public, inside, symmetric=symmetric, timeout=timeout)
+        self.nats.append(box)
+        return box
 
     def hook(self, hook: Hook) -> None:
         """Adds a hook; the first that decides wins."""
@@ -145,8 +154,38 @@ class Network:
                 yield int((self.latency + self.random.random() * self.jitter) * 1_000_000), datagram
 
     def _at(self, when: int, datagram: Datagram) -> None:
-        self._number += 1
-        heapq.heappush(self._queue, (when, self._number, datagram))
+        source = self._leave(datagram)
+        if source is not None:
+            self._number += 1
+            heapq.heappush(self._queue, (when, self._number, datagram, source))
+
+    def _leave(self, datagram: Datagram) -> Address | None:
+        """The source as the receiver sees it, behind all boxes on the way out; None when one of them keeps it."""
+        source, to = datagram.path
+        left: set[int] = set()
+        while box := next((n for n in self.nats if source[0] in n.inside and to[0] not in n.inside and id(n) not in left), None):
+            left.add(id(box))
+            if datagram.bare:
+                box.blocked += 1
+                return None
+            source = box.outward(self.clock, source, to)
+        return source
+
+    def _enter(self, datagram: Datagram, source: Address) -> Address | None:
+        """Where it goes behind all boxes on the way in; None when it does not pass."""
+        (sender, _), to = datagram.path
+        entered: list[Nat] = []
+        while box := next((n for n in self.nats if n.public == to[0] and n not in entered), None):
+            if datagram.bare:
+                box.blocked += 1
+                return None
+            inside = box.inward(self.clock, source, to[1])
+            if inside is None:
+                return None
+            entered.append(box)
+            to = inside
+        hidden = any(to[0] in n.inside and sender not in n.inside and n not in entered for n in self.nats)
+        return None if hidden else to
 
     def drain(self, host: Host) -> None:
         """Takes all outputs of a node."""
@@ -164,11 +203,12 @@ class Network:
                 if host.on_output is not None:
                     host.on_output(output)
 
-    def _arrive(self, datagram: Datagram) -> None:
-        host = self.by_address.get(datagram.path.remote[0])
-        if host is None:
+    def _arrive(self, datagram: Datagram, source: Address) -> None:
+        to = self._enter(datagram, source)
+        host = self.by_address.get(to[0]) if to is not None else None
+        if host is None or to is None:
             return
-        path = datagram.path.reverse()
+        path = Path(to, source)
         if datagram.bare:
             result = host.node.handle_esp(datagram.data, path, self.now)
         else:
@@ -195,9 +235,9 @@ class Network:
         if timer is None and arrival is None:
             return False
         if arrival is not None and (timer is None or arrival <= timer):
-            when, _, datagram = heapq.heappop(self._queue)
+            when, _, datagram, source = heapq.heappop(self._queue)
             self.clock = max(self.clock, when)
-            self._arrive(datagram)
+            self._arrive(datagram, source)
             return True
         assert timer is not None
         self.clock = max(self.clock, timer)
