@@ -165,7 +165,8 @@ impl Puppet {
             } else {
                 payloads.extend(self.proof(victim, &id));
             }
-            if victim.two {
+            // Or it would like to be done with one.
+            if victim.two && !self.one_in(4) {
                 for kind in [NotifyType::MULTIPLE_AUTH_SUPPORTED, NotifyType::ANOTHER_AUTH_FOLLOWS] {
                     payloads.push(Payload::Notify(Notify::new(kind, vec![])));
                 }
