@@ -265,6 +265,20 @@ fn they_are_clients() {
     }
 }
 
+/// EAP-TLS with either version of TLS.
+#[test]
+fn they_are_clients_of_either_tls() {
+    let Some(lab) = tools("wpa_tls") else { return };
+    let folder = pki(&lab, "ecdsa");
+    let way = ways().into_iter().find(|w| w.method == EapMethod::Tls).unwrap();
+    let phases = [("TLSv1.2", "tls_disable_tlsv1_3=1"), ("TLSv1.3", "tls_disable_tlsv1_3=0")];
+    for (version, phase1) in phases {
+        let (said, end) = eapol(&lab, &way, &folder, "", &format!("phase1=\"{phase1}\"\n"));
+        assert!(end.is_ok() && said.contains(&format!("Using TLS version {version}")), "{version}: {end:?}\n{said}");
+        assert!(said.contains("MPPE keys OK: 1  mismatch: 0"), "{version}\n{said}");
+    }
+}
+
 /// hostapd, with the network behind its back that knows the SIM.
 fn hostapd(lab: &Lab, folder: &str) -> (Child, SocketAddr) {
     let to = socket().local_addr().unwrap();

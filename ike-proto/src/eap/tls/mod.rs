@@ -49,7 +49,11 @@ const COMMITMENT: &[u8] = &[0];
 /// The MSK of a method over TLS.
 pub(super) fn msk(engine: &Engine, label: &[u8], number: u8) -> Result<Secret, String> {
     match engine.is_13() {
-        true => engine.export(LABEL_13, Some(&[number]), 64),
+        // MSK and EMSK are exported in one: TLS 1.3 makes other octets for another length.
+        true => {
+            let both = engine.export(LABEL_13, Some(&[number]), 128)?;
+            Ok(Secret::from(both.expose().get(..64).unwrap_or_default()))
+        }
         false => engine.export(label, None, 64),
     }
 }
