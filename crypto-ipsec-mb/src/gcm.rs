@@ -95,6 +95,10 @@ impl AeadKey for GcmKey {
         self.open_one(nonce.try_into().map_err(|_| CryptoError::Length)?, aad, data, tag)
     }
 
+    fn warm(&self) {
+        self.key.warm();
+    }
+
     fn seal_many(&self, jobs: &mut [AeadJob<'_>]) {
         for j in jobs {
             j.result = self.seal_one(&j.nonce, j.aad, j.data, j.tag);

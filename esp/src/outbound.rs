@@ -243,3 +243,20 @@ impl fmt::Debug for OutboundSa {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers_of_every_length() {
+        for pad in 0..=255usize {
+            let mut tail = std::vec![0xee; pad + TRAILER];
+            write_trailer(&mut tail, 41).unwrap();
+            let want: std::vec::Vec<u8> = (1..=pad).map(|i| i as u8).chain([pad as u8, 41]).collect();
+            assert_eq!(tail, want);
+        }
+        assert_eq!(write_trailer(&mut [0; 1], 41), Err(DropReason::NoRoom));
+        assert_eq!(write_trailer(&mut [0; 258], 41), Err(DropReason::Padding));
+    }
+}

@@ -38,7 +38,7 @@ fn measure(provider: &Arc<Provider>, count: u32, rounds: usize) -> Vec<f64> {
     let p = path();
     let back = Path { local: p.remote, remote: p.local };
     let (a, b) = planes(provider, count, |n| suite(EncrId::AES_GCM_16, Some(128), IntegId::NONE, n));
-    let (mut out, mut inn) = (Worker::with_memory(Arc::clone(&a), 1 << 17), Worker::with_memory(Arc::clone(&b), 1 << 17));
+    let (mut out, mut inn) = (Worker::with_memory(Arc::clone(&a), 1 << 18), Worker::with_memory(Arc::clone(&b), 1 << 18));
     let mut random = 88172645463325252u64;
     let mut next = || {
         random ^= random << 13;

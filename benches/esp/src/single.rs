@@ -144,7 +144,7 @@ fn one(c: &Case, rounds: usize, md: &mut String) -> Table {
         let whole = FRONT..FRONT + (len + 2).next_multiple_of(block.max(4)) + 16;
         let aad = [1u8; 12];
         let mut sink = One(vec![0; len + 256]);
-        let mut peers = c.peers.then(|| peers::Peers::new(len));
+        let mut peers = (c.peers && cfg!(feature = "peers")).then(|| peers::Peers::new(len));
         for round in 0..rounds + 5 {
             let mut add = |i: usize, ns: f64| {
                 if round >= 5 {

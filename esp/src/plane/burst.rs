@@ -193,7 +193,7 @@ impl Worker {
 
     fn seal_chunk(&mut self, now: Instant, jobs: &mut [SealJob<'_>]) {
         if self.parts().1.is_large() && jobs.len() > 1 {
-            let packets = jobs.iter().map(|j| j.buf.get(j.packet.clone()).unwrap_or(&[]));
+            let packets = jobs.iter().map(|j| (j.target, j.buf.get(j.packet.clone()).unwrap_or(&[])));
             self.parts().1.warm_out(packets);
         }
         if !self.plane().groups {

@@ -8,7 +8,7 @@ use super::entry::{Entry, Inbound, Outbound};
 use super::ingress::Ingress;
 use super::sink::{Egress, Target};
 use crate::DropReason;
-use crate::packet::IpPacket;
+use crate::packet::{self, IpPacket};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use arrayvec::ArrayVec;
@@ -85,6 +85,24 @@ const MANY: usize = 256;
 /// Slots whose counts may wait at once.
 const DIRTY: usize = 64;
 
+/// Places that one key may have, one after the other.
+const WAYS: usize = 4;
+
+/// The slot of what is looked for; when it is not there, where it should go: the first free place, else its first.
+#[inline(always)]
+fn way<T>(slots: &[Option<T>], first: usize, is: impl Fn(&T) -> bool) -> usize {
+    let mut free = None;
+    for k in 0..WAYS {
+        let at = first.wrapping_add(k) & slots.len().wrapping_sub(1);
+        match slots.get(at) {
+            Some(Some(t)) if is(t) => return at,
+            Some(None) if free.is_none() => free = Some(at),
+            _ => {}
+        }
+    }
+    free.unwrap_or(first)
+}
+
 #[inline]
 fn in_slot(spi: Spi, slots: usize) -> usize {
     let h = u64::from(spi.0).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
@@ -138,10 +156,20 @@ impl Memory {
         }
     }
 
+    #[inline(always)]
+    fn way_in(&self, spi: Spi) -> usize {
+        way(&self.inbound, in_slot(spi, self.inbound.len()), |s| s.spi == spi)
+    }
+
+    #[inline(always)]
+    fn way_out(&self, target: Target, key: &FlowKey) -> usize {
+        way(&self.flows, key.slot(self.flows.len()), |f| f.key == *key && f.target == target)
+    }
+
     /// What is remembered of an inbound SA and still holds.
     #[inline(always)]
     pub(super) fn known_in(&mut self, spi: Spi) -> Option<(usize, &mut InSlot)> {
-        let at = in_slot(spi, self.inbound.len());
+        let at = self.way_in(spi);
         let slot = self.inbound.get_mut(at)?.as_mut()?;
         (slot.spi == spi && !slot.entry.is_stale()).then_some((at, slot))
     }
@@ -150,7 +178,7 @@ impl Memory {
     #[inline(always)]
     pub(super) fn known_out(&mut self, plane: &Plane, target: Target, ip: &IpPacket) -> Option<(usize, &mut Flow)> {
         let key = FlowKey::new(ip);
-        let at = key.slot(self.flows.len());
+        let at = self.way_out(target, &key);
         let flow = self.flows.get_mut(at)?.as_mut()?;
         let holds = flow.version == plane.routes.version() && !flow.entry.is_stale();
         (holds && flow.key == key && flow.target == target).then_some((at, flow))
@@ -204,8 +232,7 @@ impl Memory {
     /// Looks at what the packets of a burst will need, level by level, so that the memory's answers overlap: a packet
     /// alone would wait for slot, entry, counters, selectors and key one after the other.
     pub(super) fn warm_in(&self, spis: &[Spi]) {
-        let slots = self.inbound.len();
-        let slot = |spi: &Spi| self.inbound.get(in_slot(*spi, slots)).and_then(Option::as_ref);
+        let slot = |spi: &Spi| self.inbound.get(self.way_in(*spi)).and_then(Option::as_ref);
         let mut seen = 0u64;
         for spi in spis {
             seen ^= slot(spi).map_or(0, |s| u64::from(s.spi.0));
@@ -223,14 +250,13 @@ impl Memory {
         core::hint::black_box(seen);
     }
 
-    /// The same for packets to be sealed, each by its headers.
-    pub(super) fn warm_out<'p>(&self, packets: impl Iterator<Item = &'p [u8]>) {
-        let slots = self.flows.len();
+    /// The same for packets to be sealed, each by its target and headers.
+    pub(super) fn warm_out<'p>(&self, packets: impl Iterator<Item = (Target, &'p [u8])>) {
         let mut at: ArrayVec<usize, BURST> = ArrayVec::new();
         let mut seen = 0u64;
-        for ip in packets.take(BURST) {
-            if let Ok(ip) = IpPacket::parse(ip) {
-                let slot = FlowKey::new(&ip).slot(slots);
+        for (target, ip) in packets.take(BURST) {
+            if let Some(ip) = packet::usual(ip) {
+                let slot = self.way_out(target, &FlowKey::new(&ip));
                 seen ^= self.flows.get(slot).and_then(Option::as_ref).map_or(0, |f| f.version ^ f.tally.bytes);
                 at.push(slot);
             }
@@ -317,7 +343,7 @@ impl InSlot {
 
 #[inline(always)]
 pub(super) fn recall<'a>(plane: &Plane, memory: &'a mut Memory, spi: Spi) -> Option<(usize, &'a mut InSlot)> {
-    let at = in_slot(spi, memory.inbound.len());
+    let at = memory.way_in(spi);
     let slot = memory.inbound.get_mut(at)?;
     let good = matches!(slot, Some(s) if s.spi == spi && !s.entry.is_stale());
     if !good {
@@ -349,7 +375,7 @@ pub(super) fn route<'a>(
     ip: &IpPacket,
 ) -> Result<(usize, &'a mut Flow), Egress> {
     let key = FlowKey::new(ip);
-    let at = key.slot(memory.flows.len());
+    let at = memory.way_out(target, &key);
     let slot = memory.flows.get_mut(at).ok_or(Egress::NoSa)?;
     let version = plane.routes.version();
     let good =

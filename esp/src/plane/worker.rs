@@ -41,7 +41,7 @@ impl Worker {
     }
 
     /// A worker that remembers about `slots` SAs and as many flows (some 200 octets for each pair); for hosts with
-    /// tens of thousands of SAs. Rounded up to a power of two, 1 to 2^22.
+    /// tens of thousands of SAs, best twice as many slots as there are SAs. Rounded up to a power of two, 1 to 2^22.
     #[must_use]
     pub fn with_memory(plane: Arc<Plane>, slots: usize) -> Self {
         let slots = slots.clamp(1, 1 << 22).next_power_of_two();

@@ -174,6 +174,28 @@ fn hard_limits_hold_in_bursts() {
     }
 }
 
+/// A memory that is too small forgets SAs all the time; no packet and no count goes with them.
+#[test]
+fn a_small_memory_counts_all_the_same() {
+    for slots in [1, 2, 4, 16] {
+        let (a, b) = planes(30, &gcm(), |_| {});
+        let mut out = Worker::with_memory(Arc::clone(&a), slots);
+        let mut inn = Worker::with_memory(Arc::clone(&b), slots);
+        for i in 0..300u64 {
+            let (mut buf, packet) = buffer(&a, &udp("10.1.0.1", "10.2.0.2", 20));
+            let child = ChildId(i * 7 % 30 + 1);
+            let (range, meta) = out.seal_in_place(NOW, child, &mut buf, packet).unwrap();
+            assert_eq!(meta.child, child);
+            let got = inn.ingress(NOW, reverse(path(false)), OUTER, &mut buf[range], 0);
+            assert!(matches!(got, Ingress::Deliver { child: c, .. } if c == child));
+        }
+        out.flush();
+        inn.flush();
+        assert!(a.all_stats().iter().all(|s| s.outbound.unwrap().packets == 10));
+        assert!(b.all_stats().iter().all(|s| s.inbound.unwrap().packets == 10));
+    }
+}
+
 /// More SAs than a worker asks the memory for one by one, so that bursts warm up what they need first.
 #[test]
 fn bursts_over_many_sas() {
@@ -182,7 +204,7 @@ fn bursts_over_many_sas() {
         let (mut out, mut inn) = (Worker::new(Arc::clone(&a)), Worker::new(Arc::clone(&b)));
         for round in 0..3u64 {
             let mut bufs: Vec<_> = (0..400).map(|_| buffer(&a, &udp("10.1.0.1", "10.2.0.2", 20))).collect();
-            // One flow key for all: each SA is another target, and the slot of the flow goes from one to the next.
+            // One flow key for all, each SA another target: the places of the flow go from one to the next.
             let jobs = bufs.iter_mut().enumerate();
             let mut jobs: Vec<_> =
                 jobs.map(|(i, (b, p))| SealJob::new(ChildId((i as u64 * 7 + round) % 400 + 1), b, p.clone())).collect();
