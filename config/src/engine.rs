@@ -95,6 +95,8 @@ fn limits(s: &Section<'_>, c: &mut IkeConfig) -> Result<()> {
         "never" => Some(CookiePolicy::Never),
         _ => None,
     })?;
+    c.puzzle_threshold = s.integer("puzzle_threshold", 0..=i64::from(u32::MAX), c.puzzle_threshold)?;
+    c.puzzle_difficulty = s.integer("puzzle_difficulty", 0..=32, c.puzzle_difficulty)?;
     c.half_open_max = s.integer("half_open_max", many.clone(), c.half_open_max)?;
     c.half_open_per_source = s.integer("half_open_per_source", many.clone(), c.half_open_per_source)?;
     let time = |t: &str| words::duration(t).filter(|d| !d.is_zero());

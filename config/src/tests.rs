@@ -93,6 +93,8 @@ resolv_conf = "/etc/resolv.conf"
 retransmit_cap = "10s"
 retransmit_base = 150
 cookies = "always"
+puzzle_threshold = 7
+puzzle_difficulty = 12
 half_open_max = 10
 initiator_only = "yes"
 fragment_size = 600
@@ -149,6 +151,7 @@ fn lives_and_limits() {
         (&["eth0".to_owned()][..], Some(Path::new("/etc/resolv.conf")))
     );
     assert_eq!((g.ike.cookies, g.ike.half_open_max, g.ike.initiator_only), (CookiePolicy::Always, 10, true));
+    assert_eq!((g.ike.puzzle_threshold, g.ike.puzzle_difficulty), (7, 12));
     assert_eq!((g.ike.fragment_size, g.ike.retransmit.base_percent), (600, 150));
     let pool = c.db.pools.pool("four").unwrap();
     let ranges: Vec<_> = pool.ranges.iter().map(ToString::to_string).collect();

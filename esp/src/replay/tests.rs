@@ -193,3 +193,14 @@ fn exact_under_threads() {
         }
     }
 }
+
+/// RFC 4303 appendix A2.2, at the octet: with T = 1000 and a window of 64, 937 is the oldest number inside; what is below it
+/// can only be of the next subspace. And with a window that spans two subspaces.
+#[test]
+fn the_lower_edge_of_the_window_decides_the_high_half() {
+    let infer = |top: u64, low: u32| infer(top, 64, low).unwrap();
+    let (t, next) = ((5 << 32) | 1000, 6 << 32);
+    assert_eq!([infer(t, 937), infer(t, 936), infer(t, 1000), infer(t, 1001)], [t - 63, next | 936, t, t + 1]);
+    let low = (5 << 32) | 10;
+    assert_eq!([infer(low, 0xFFFF_FFCB), infer(low, 0xFFFF_FFCA)], [low - 63, (5 << 32) | 0xFFFF_FFCA]);
+}

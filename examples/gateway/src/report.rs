@@ -175,6 +175,7 @@ fn counters(node: &Node) -> String {
         (c.not_authentic, "not authentic"),
         (c.cookies_demanded, "cookies demanded"),
         (c.cookies_wrong, "wrong cookies"),
+        (c.puzzles_set, "puzzles set"),
         (c.over_limit, "over the limits"),
         (c.refused, "refused"),
         (node.held_dropped(), "packets waited for an SA in vain"),

@@ -6,12 +6,15 @@
 //! (a test says when it is missing), seeds in `seeds.rs`.
 
 pub mod alloc;
+mod c_abi;
 mod config_toml;
 mod conversation;
 mod eap;
 mod esp;
 mod message;
+mod model;
 pub mod mutate;
+mod radius;
 mod replay_window;
 pub mod seeds;
 mod sk;
@@ -49,6 +52,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "config_toml", run: config_toml::run, executions: 2_000, max_len: 4096 },
     Target { name: "certificate", run: x509::certificate, executions: 3_000, max_len: 4096 },
     Target { name: "crl", run: x509::crl, executions: 1_500, max_len: 4096 },
+    Target { name: "ocsp", run: x509::ocsp, executions: 1_000, max_len: 4096 },
+    Target { name: "radius", run: radius::run, executions: 2_000, max_len: 1024 },
+    Target { name: "c_abi", run: c_abi::run, executions: 400, max_len: 1024 },
     Target { name: "eap_server", run: eap::server, executions: 4_000, max_len: 512 },
     Target { name: "eap_client", run: eap::client, executions: 4_000, max_len: 512 },
     Target { name: "spd", run: spd::run, executions: 1_000, max_len: 512 },

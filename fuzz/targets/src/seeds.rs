@@ -62,8 +62,18 @@ pub fn all() -> Vec<Seed> {
             (0..len).map(|i| n.wrapping_mul(31).wrapping_add((i * (usize::from(n) + 7)) as u8)).collect::<Vec<u8>>()
         };
         if n % 8 == 0 {
-            for name in ["conversation", "spd", "esp_sealed", "skf", "sk", "replay_window", "eap_client", "eap_server"]
-            {
+            for name in [
+                "conversation",
+                "c_abi",
+                "radius",
+                "spd",
+                "esp_sealed",
+                "skf",
+                "sk",
+                "replay_window",
+                "eap_client",
+                "eap_server",
+            ] {
                 out.push((name, row(200)));
             }
             out.push(("esp_raw", row(80)));
@@ -74,6 +84,7 @@ pub fn all() -> Vec<Seed> {
     out.push(("certificate", include_bytes!("../../../ike-proto/tests/certs/narrow.der").to_vec()));
     out.push(("crl", include_bytes!("../../../ike-proto/tests/certs/empty.crl").to_vec()));
     out.push(("crl", include_bytes!("../../../ike-proto/tests/certs/revoked.crl").to_vec()));
+    out.extend(crate::x509::OCSP.map(|response| ("ocsp", response.to_vec())));
     out.push(("config_toml", CONFIG.as_bytes().to_vec()));
     for block in CONFIG.split("\n\n") {
         out.push(("config_toml", block.as_bytes().to_vec()));

@@ -172,6 +172,7 @@ impl World {
 
     /// Gives a node a datagram; returns how many octets it sent back at once.
     pub(crate) fn deliver(&mut self, flying: Flying) -> usize {
+        let (before, sent_from) = (self.model_before(&flying), self.wire.len());
         let Flying { to, path, mut bytes, bare, .. } = flying;
         let (now, node) = (self.time(), &mut self.nodes[to]);
         let result = match bare {
@@ -181,7 +182,16 @@ impl World {
         if let Ingress::Deliver { .. } = result {
             self.delivered += 1;
         }
-        self.drain(to)
+        let sent = self.drain(to);
+        if let Some(before) = before {
+            self.model_after(&before, sent_from);
+        }
+        sent
+    }
+
+    /// Node `n` has answered this request of the other.
+    pub(crate) fn is_answered(&self, n: usize, spis: (u64, u64), id: u32) -> bool {
+        self.answers.contains_key(&(n, spis.0, spis.1, id))
     }
 
     /// Delivers what flies until nothing does.

@@ -1,4 +1,4 @@
-//! Certificates and revocation lists from a peer: reading, path building, name checks. The anchor is the tests' CA.
+//! Certificates, revocation lists and OCSP responses from a peer: reading, path building, name checks. The anchor is the tests' CA.
 
 use crate::sk::provider;
 use arbitrary::{Arbitrary, Unstructured};
@@ -41,4 +41,54 @@ pub(crate) fn crl(data: &[u8]) {
     judge(&[NODE], &[data], Revocation::IfPresent);
     let required = judge(&[NODE], &[data], Revocation::Required);
     assert!(without || !required);
+}
+
+const OCSP_CA: &[u8] = include_bytes!("../../../ike-proto/tests/certs/ocsp-ca.der");
+const OCSP_LEAF: &[u8] = include_bytes!("../../../ike-proto/tests/certs/ocsp-leaf.der");
+/// Responses about the leaf, signed by its issuer or by whom that names: two good ones, two that revoke.
+pub(crate) const OCSP: [&[u8]; 4] = [
+    include_bytes!("../../../ike-proto/tests/certs/ocsp-good.der"),
+    include_bytes!("../../../ike-proto/tests/certs/ocsp-delegated.der"),
+    include_bytes!("../../../ike-proto/tests/certs/ocsp-revoked.der"),
+    include_bytes!("../../../ike-proto/tests/certs/ocsp-revoked-delegated.der"),
+];
+
+/// One OCSP response: only what was signed can say anything.
+pub(crate) fn ocsp(data: &[u8]) {
+    let judge = |ocsp: &[&[u8]], revocation| {
+        let now = UnixTime(1_800_000_000);
+        let judge = Judge { crypto: provider(), now, anchors: &[OCSP_CA], crls: &[], ocsp, revocation };
+        judge.verify(&[OCSP_LEAF], &"leaf.test".parse().expect("a name")).is_ok()
+    };
+    let [good, bad] = [&OCSP[..2], &OCSP[2..]].map(|all| all.iter().any(|r| holds(data, signed_part(r))));
+    assert!(!judge(&[data], Revocation::Required) || good, "what nobody signed says that a certificate is good");
+    assert!(judge(&[data], Revocation::IfPresent) || bad, "what nobody signed revokes");
+    assert!(judge(&[data, OCSP[0]], Revocation::Required) || bad, "what nobody signed hides what is signed");
+    assert!(judge(&[data], Revocation::Off));
+}
+
+fn holds(data: &[u8], part: &[u8]) -> bool {
+    data.windows(part.len()).any(|w| w == part)
+}
+
+/// The tbsResponseData of a well-formed response (RFC 6960 §4.2.1).
+fn signed_part(response: &[u8]) -> &[u8] {
+    // SEQUENCE { ENUMERATED, [0] { SEQUENCE { OID, OCTET STRING { SEQUENCE { the part, …
+    let (response, _) = cut(response);
+    let (bytes, _) = cut(cut(response).1);
+    let (basic, _) = cut(cut(cut(bytes).0).1);
+    let (inner, _) = cut(basic);
+    &inner[..inner.len() - cut(inner).1.len()]
+}
+
+/// Content of the first element, and what follows it.
+fn cut(der: &[u8]) -> (&[u8], &[u8]) {
+    let (head, len) = match der[1] {
+        n @ 0x80.. => {
+            let n = usize::from(n & 0x7F);
+            (2 + n, der[2..2 + n].iter().fold(0, |len, b| len << 8 | usize::from(*b)))
+        }
+        n => (2, usize::from(n)),
+    };
+    der[head..].split_at(len)
 }

@@ -80,7 +80,7 @@ macro_rules! targets {
 
 targets! {
     message payload sk skf conversation initiator stranger esp_raw esp_sealed replay_window config_toml certificate crl
-    eap_server eap_client spd
+    ocsp radius c_abi eap_server eap_client spd
 }
 
 /// Allocation is linear in the input, with stated factors (octets per octet of input, and a constant).

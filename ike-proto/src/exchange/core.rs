@@ -21,6 +21,7 @@ use crate::registry::{ExchangeType, PayloadType};
 use crate::seal::DirectionKeys;
 use crate::wire::Header;
 use crate::wire::notify::Announcement;
+use crate::wire::payload::PuzzleSolution;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -92,6 +93,9 @@ pub struct Opening {
     pub offered: Vec<Proposal>,
     /// SKEYSEED (responder only), from which a half-open SA that was folded up gets its keys back.
     pub seed: Option<Secret>,
+    /// As initiator: the solution of a puzzle that came with the answer, for the first IKE_AUTH request, and that
+    /// request's message id once it was sent (RFC 8019 §7.2).
+    pub solution: Option<(PuzzleSolution, Option<u32>)>,
 }
 
 /// Where a Child SA stands.
@@ -256,6 +260,7 @@ impl Blank for Opening {
             message2: Vec::new(),
             offered: Vec::new(),
             seed: None,
+            solution: None,
         };
         &BLANK
     }

@@ -243,11 +243,14 @@ impl SaInit {
             }
         };
         core.agreed = agreed;
+        let puzzle = msg.payloads.notify_data::<Puzzle>().ok().flatten();
+        let solution = puzzle.and_then(|p| puzzle::solve(cx.crypto, &puzzle::of_ike_auth(p, parts.nonce, spi_r)));
         core.opening = Opening {
             ni: self.ni.clone(),
             nr: parts.nonce.to_vec(),
             message1: sent.to_vec(),
             message2: msg.raw.to_vec(),
+            solution: solution.map(|s| (s, None)),
             ..Opening::default()
         }
         .into();

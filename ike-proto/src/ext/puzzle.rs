@@ -1,6 +1,10 @@
 //! Puzzles (RFC 8019): what a stranger has to work for before it costs us a key exchange. A puzzle is a cookie, a PRF and
 //! a number of bits; its solution is four different keys under which the PRF of the cookie ends in so many zero bits.
 //! The responder keeps nothing: the cookie says by itself that it came with a puzzle, and how hard it was.
+//!
+//! A responder may also set one in its answer, to be solved before IKE_AUTH (§7.2), so that garbage does not make it
+//! derive keys. We solve it as initiator. As responder we set none: our keys are derived with the answer to
+//! IKE_SA_INIT, behind cookie and puzzle, and garbage costs one check value.
 
 use crate::wire::notify::Puzzle;
 use crate::wire::payload::PuzzleSolution;
@@ -59,6 +63,12 @@ pub fn solve(crypto: &Provider, puzzle: &Puzzle) -> Option<PuzzleSolution> {
     let keys: Vec<Vec<u8>> = found.iter().map(|k| [&k[..], &alloc::vec![0; size.saturating_sub(8)]].concat()).collect();
     let [a, b, c, d] = keys.as_slice() else { return None };
     PuzzleSolution::new([a, b, c, d])
+}
+
+/// The puzzle of an answer to IKE_SA_INIT: it is solved over the responder's nonce and SPI (RFC 8019 §7.2.3).
+#[must_use]
+pub fn of_ike_auth(puzzle: Puzzle, nr: &[u8], spi_r: u64) -> Puzzle {
+    Puzzle { cookie: [nr, &spi_r.to_be_bytes()].concat(), ..puzzle }
 }
 
 /// True when the four keys differ and each makes so many zero bits: four evaluations.

@@ -7,7 +7,7 @@ use crate::ids::Role;
 use crate::registry::{ExchangeType, PayloadType};
 use crate::seal::{self, Fragment as Opened, SealAlg};
 use crate::wire::message::{begin_protected, encode_clear, encode_payloads};
-use crate::wire::payload::Fragment;
+use crate::wire::payload::{Fragment, Payload};
 use crate::wire::{Envelope, Flags, Header};
 use alloc::vec::Vec;
 use ravelin_crypto::CryptoError;
@@ -91,7 +91,8 @@ pub fn protected(cx: &mut Cx<'_>, core: &mut SaCore, header: &Header, draft: &Dr
     let (first, inner) = encode_payloads(draft).ok()?;
     core.transcribe(header, first, &inner);
     let limit = limit(cx, core);
-    let whole = seal::body_len(&alg, inner.len()).saturating_add(32);
+    let beside = solution(core, header).iter().map(solution_len).sum::<usize>();
+    let whole = seal::body_len(&alg, inner.len()).saturating_add(32).saturating_add(beside);
     if !core.agreed.fragmentation || whole <= limit {
         return Some(alloc::vec![one(cx, core, &alg, header, first, None, &inner)?]);
     }
@@ -107,7 +108,8 @@ fn fragments(
     inner: &[u8],
     limit: usize,
 ) -> Option<Vec<Vec<u8>>> {
-    let overhead = seal::body_len(alg, 0).saturating_add(36).saturating_add(alg.block_len());
+    let beside = solution(core, header).iter().map(solution_len).sum::<usize>();
+    let overhead = seal::body_len(alg, 0).saturating_add(36).saturating_add(alg.block_len()).saturating_add(beside);
     let room = limit.saturating_sub(overhead).max(64);
     let total = u16::try_from(inner.len().div_ceil(room)).ok()?;
     let mut out = Vec::with_capacity(usize::from(total));
@@ -127,10 +129,30 @@ fn one(
     fragment: Option<Fragment>,
     inner: &[u8],
 ) -> Option<Vec<u8>> {
-    let mut message = begin_protected(header, &[], first, fragment, seal::body_len(alg, inner.len())).ok()?;
+    // Of a message in fragments only the first one has it (RFC 8019 §7.2.2).
+    let clear = if fragment.is_none_or(|f| f.number == 1) { solution(core, header) } else { Vec::new() };
+    let mut message = begin_protected(header, &clear, first, fragment, seal::body_len(alg, inner.len())).ok()?;
     let iv = next_iv(cx, core, alg);
     seal::seal(alg, core.keys_out(), &iv, &mut message, inner).ok()?;
     Some(message)
+}
+
+/// The solution of a puzzle, which goes beside the first IKE_AUTH request of ours (RFC 8019 §7.2.2).
+fn solution(core: &mut SaCore, header: &Header) -> Vec<Payload> {
+    if header.exchange != ExchangeType::IKE_AUTH || header.is_response() || core.opening.solution.is_none() {
+        return Vec::new();
+    }
+    let Some((solution, id)) = &mut core.opening.solution else { return Vec::new() };
+    if *id.get_or_insert(header.message_id) != header.message_id {
+        return Vec::new();
+    }
+    alloc::vec![Payload::PuzzleSolution(solution.clone())]
+}
+
+/// Octets of that payload.
+fn solution_len(payload: &Payload) -> usize {
+    let mut out = Vec::new();
+    payload.emit(&mut out).map_or(0, |()| out.len().saturating_add(4))
 }
 
 /// Counter-mode ciphers get a counter that belongs to the keys, CBC gets random octets.

@@ -121,7 +121,7 @@ impl Puppet {
         letter
     }
 
-    fn child(&mut self) -> Vec<Payload> {
+    pub(crate) fn child(&mut self) -> Vec<Payload> {
         let esp = Proposal::parse_list(ProposalProtocol::Esp, "aes128gcm16").unwrap();
         let ts = |n: u8| {
             let (start, end) = ([10, 0, n, 0].into(), [10, 0, n, 255].into());
@@ -153,7 +153,7 @@ impl Puppet {
         Some(Letter { header, payloads, split: self.one_in(10), clear: false })
     }
 
-    fn honest_initiator(&mut self, victim: &Victim, talk: &mut Talk) -> Option<Vec<Payload>> {
+    pub(crate) fn honest_initiator(&mut self, victim: &Victim, talk: &mut Talk) -> Option<Vec<Payload>> {
         if !std::mem::replace(&mut talk.begun, true) {
             let id = fqdn("node1.test");
             let mut payloads = vec![Payload::IdInitiator(id.clone())];

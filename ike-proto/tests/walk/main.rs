@@ -19,6 +19,7 @@ mod alphabet;
 mod endpoints;
 mod history;
 mod puppet;
+mod single;
 mod victims;
 
 use alphabet::Talk;

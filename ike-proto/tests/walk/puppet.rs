@@ -28,6 +28,8 @@ pub(crate) struct Heard {
     pub(crate) request: Option<(ExchangeType, u32)>,
     /// Payloads of its last message that opened.
     pub(crate) payloads: Payloads,
+    /// What stood beside the sealed part.
+    pub(crate) clear: Vec<Payload>,
 }
 
 pub(crate) struct Puppet {
@@ -130,6 +132,17 @@ impl Puppet {
 
     /// As responder to `victim`, which has just been told to initiate: IKE_SA_INIT is done.
     pub(crate) fn respond(victim: &mut Side, seed: u64, now: u64) -> Self {
+        Self::respond_as(victim, seed, now, |_, spi_r| spi_r, vec![])
+    }
+
+    /// The same with an SPI chosen by the initiator's and a random one, and with more payloads.
+    pub(crate) fn respond_as(
+        victim: &mut Side,
+        seed: u64,
+        now: u64,
+        spi: impl FnOnce(u64, u64) -> u64,
+        more: Vec<Payload>,
+    ) -> Self {
         let crypto = ravelin_crypto::rustcrypto::provider();
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let message1 = sent(victim).pop().expect("an IKE_SA_INIT request");
@@ -141,13 +154,15 @@ impl Puppet {
         let (public, shared) = crypto.ke(KeId::CURVE25519).unwrap().respond(&mut rng, &ke.data).unwrap();
         let mut nr = vec![0; 32];
         rng.fill_bytes(&mut nr);
-        let (spi_i, spi_r) = (request.header.initiator_spi.0, rng.next_u64() | 1);
+        let spi_i = request.header.initiator_spi.0;
+        let spi_r = spi(spi_i, rng.next_u64() | 1);
         let mut draft = vec![
             Payload::Sa(SecurityAssociation::new(vec![chosen.answer.clone()])),
             Payload::Ke(KeyExchange::new(KeId::CURVE25519, public)),
             Payload::Nonce(Nonce { data: nr.clone() }),
         ];
         draft.extend(extensions(&mut rng));
+        draft.extend(more);
         let header = Header::new(IkeSpi(spi_i), IkeSpi(spi_r), ExchangeType::IKE_SA_INIT, Flags::new(false, true), 0);
         let message2 = encode_clear(&header, &draft).unwrap();
         let keys = derive(&suite, &ni, &nr, &shared, spi_i, spi_r);
@@ -193,20 +208,32 @@ impl Puppet {
 
     /// Both said IKE_SA_INIT_FULL_TRANSCRIPT_AUTH.
     pub(crate) fn transcript(&self) -> bool {
-        let has = |m: &[u8]| {
-            let kind = NotifyType::IKE_SA_INIT_FULL_TRANSCRIPT_AUTH;
-            Envelope::parse(m).is_ok_and(|e| e.clear.notify(kind).is_some())
-        };
+        self.both_said(NotifyType::IKE_SA_INIT_FULL_TRANSCRIPT_AUTH)
+    }
+
+    /// Both messages of IKE_SA_INIT have this notify.
+    pub(crate) fn both_said(&self, kind: NotifyType) -> bool {
+        let has = |m: &[u8]| Envelope::parse(m).is_ok_and(|e| e.clear.notify(kind).is_some());
         has(&self.message1) && has(&self.message2)
+    }
+
+    /// The responder's nonce.
+    pub(crate) fn nonce_r(&self) -> &[u8] {
+        &self.nr
+    }
+
+    /// The first message of the IKE SA.
+    pub(crate) fn opening(&self) -> &[u8] {
+        &self.message1
     }
 
     pub(crate) fn header(&self, exchange: ExchangeType, response: bool, id: u32) -> Header {
         Header::new(IkeSpi(self.spi_i), IkeSpi(self.spi_r), exchange, Flags::new(self.initiator, response), id)
     }
 
-    /// Seals and delivers; in two fragments when `split`.
-    pub(crate) fn say(&mut self, victim: &mut Side, header: &Header, payloads: &[Payload], split: bool) {
-        let Ok((first, inner)) = encode_payloads(payloads) else { return };
+    /// Seals; in two fragments when `split`.
+    pub(crate) fn sealed(&mut self, header: &Header, payloads: &[Payload], split: bool) -> Vec<Vec<u8>> {
+        let Ok((first, inner)) = encode_payloads(payloads) else { return vec![] };
         let keys = if self.initiator { (&self.keys.ei, &self.keys.ai) } else { (&self.keys.er, &self.keys.ar) };
         let alg = self.suite.seal;
         let (head, tail) = inner.split_at(inner.len() / 2);
@@ -217,11 +244,27 @@ impl Puppet {
                 (PayloadType::NONE, Some(Fragment { number: 2, total: 2 }), tail),
             ],
         };
+        let mut out = vec![];
         for (first, fragment, inner) in pieces {
             let mut message = begin_protected(header, &[], first, fragment, seal::body_len(&alg, inner.len())).unwrap();
             self.sealed += 1;
             let directed = DirectionKeys { encr: keys.0, integ: keys.1 };
             seal::seal(&alg, directed, &self.sealed.to_be_bytes(), &mut message, inner).unwrap();
+            out.push(message);
+        }
+        out
+    }
+
+    /// Delivers one datagram and reads the answer.
+    pub(crate) fn deliver(&mut self, victim: &mut Side, message: &[u8]) {
+        self.now += 1000;
+        victim.take(self.now, path(), message);
+        self.listen(victim);
+    }
+
+    /// Seals and delivers; in two fragments when `split`.
+    pub(crate) fn say(&mut self, victim: &mut Side, header: &Header, payloads: &[Payload], split: bool) {
+        for message in self.sealed(header, payloads, split) {
             self.now += 1000;
             victim.take(self.now, path(), &message);
         }
@@ -257,6 +300,7 @@ impl Puppet {
                 self.heard.request = Some((header.exchange, header.message_id));
             }
             self.heard.payloads = payloads;
+            self.heard.clear = envelope.clear.iter().cloned().collect();
         }
     }
 }
@@ -267,7 +311,7 @@ fn derive(suite: &IkeSuite, ni: &[u8], nr: &[u8], shared: &ravelin_crypto::Secre
 }
 
 /// As [`Side::take`] wants it: from the sender's view.
-fn path() -> Path {
+pub(crate) fn path() -> Path {
     Path { local: "192.0.2.1:500".parse().unwrap(), remote: "192.0.2.2:500".parse().unwrap() }
 }
 
