@@ -12,6 +12,16 @@ use ravelin::ike::wire::payload::Payload;
 use ravelin::ike::wire::{Envelope, Header, Payloads};
 use ravelin::{Instant, Path};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Answered requests that were judged, and those after which the Child SAs were others.
+static JUDGED: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
+/// How many answered requests the model has judged in this process, and after how many of them the Child SAs were others.
+#[must_use]
+pub fn judged() -> (u64, u64) {
+    (JUDGED[0].load(Ordering::Relaxed), JUDGED[1].load(Ordering::Relaxed))
+}
 
 /// A Child SA by its two SPIs, as the node has them: inbound, outbound.
 type Pair = (u32, u32);
@@ -81,6 +91,8 @@ impl World {
         }
         let new: BTreeSet<Pair> = after.difference(&before.all).copied().collect();
         let gone: BTreeSet<Pair> = before.all.difference(&after).copied().collect();
+        JUDGED[0].fetch_add(1, Ordering::Relaxed);
+        JUDGED[1].fetch_add(u64::from(!new.is_empty() || !gone.is_empty()), Ordering::Relaxed);
         match h.exchange {
             ExchangeType::INFORMATIONAL => self.informational(before, &new, &gone),
             ExchangeType::CREATE_CHILD_SA => {

@@ -83,6 +83,16 @@ targets! {
     ocsp radius c_abi eap_server eap_client spd
 }
 
+/// The corpus reaches what the reference model is about.
+#[test]
+fn the_model_has_something_to_judge() {
+    let target = target("conversation");
+    seeds::read_dir(&fuzz().join("corpus/conversation")).iter().for_each(|input| run(target, input));
+    let (judged, changed) = ravelin_fuzz_targets::model_judged();
+    println!("model: {judged} answered requests judged, {changed} of them made or ended Child SAs");
+    assert!(judged > 100 && changed > 10, "{judged}, {changed}");
+}
+
 /// Allocation is linear in the input, with stated factors (octets per octet of input, and a constant).
 #[test]
 fn allocation_per_octet_is_bounded() {

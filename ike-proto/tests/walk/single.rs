@@ -24,14 +24,20 @@ fn side(null: bool) -> Side {
     })
 }
 
-/// Who knows the secret, with an IKE SA and a Child SA.
-fn insider(side: &mut Side) -> Puppet {
-    let mut puppet = Puppet::initiate(side, 3, NOW);
+/// The first IKE_AUTH request of who knows the secret.
+fn proof(puppet: &mut Puppet) -> Vec<Payload> {
     let id = fqdn("node1.test");
     let octets = puppet.octets(true, &id, puppet.transcript());
     let data = psk::sign(puppet.prf(), &Secret::new(PSK.to_vec()), &octets).expose().to_vec();
     let mut payloads = vec![Payload::IdInitiator(id), Payload::Auth(Authentication::new(Wire::SHARED_KEY, data))];
     payloads.extend(puppet.child());
+    payloads
+}
+
+/// Who knows the secret, with an IKE SA and a Child SA.
+fn insider(side: &mut Side) -> Puppet {
+    let mut puppet = Puppet::initiate(side, 3, NOW);
+    let payloads = proof(&mut puppet);
     let header = puppet.header(ExchangeType::IKE_AUTH, false, 1);
     puppet.say(side, &header, &payloads, false);
     assert!(side.is_up() && side.children() == 1, "{}", side.story());
@@ -83,7 +89,8 @@ fn only_the_first_fragment_brings_the_answer_again() {
     });
     let mut puppet = Puppet::initiate(&mut side, seed.unwrap(), NOW);
     let header = puppet.header(ExchangeType::IKE_AUTH, false, 1);
-    let pieces = puppet.sealed(&header, &[Payload::IdInitiator(fqdn("node1.test"))], true);
+    let payloads = proof(&mut puppet);
+    let pieces = puppet.sealed(&header, &payloads, true);
     pieces.iter().for_each(|p| puppet.deliver(&mut side, p));
     assert_eq!((puppet.next_id, side.endpoint.counters().repeated), (2, 0));
     puppet.deliver(&mut side, &pieces[1]);

@@ -20,7 +20,8 @@ pub(super) fn good(h: &mut Hands, n: usize, variant: u8) {
         assert!(check(ravelin_config_new(&raw mut config)));
         h.config[n] = config;
         let (asks, ids) = (n == 1 && variant & 2 == 2, [c"a.test", c"b.test"]);
-        if variant & 8 == 8 {
+        // A text must name a secret.
+        if asks || variant & 8 == 8 {
             let (nets, ends) = ([c"10.0.1.0/24", c"10.0.2.0/24"], [c"192.0.2.1", c"192.0.2.2"]);
             let peer =
                 out(|to| ravelin_config_add_peer(config, c"p".as_ptr(), ids[n].as_ptr(), ids[1 - n].as_ptr(), to));
@@ -89,12 +90,10 @@ fn node(c: *mut ravelin_config, what: u8, peer: u32, octet: &[u8], number: u32) 
                 let (len, at) = (toml.len(), number as usize >> 1);
                 toml[at % len] ^= octet.first().copied().unwrap_or(0) & 0x5F;
                 toml.truncate(if octet.len() > 1 { at % len } else { len });
-                check(ravelin_config_load_toml(
-                    c,
-                    toml.as_ptr().cast(),
-                    toml.len(),
-                    if peer == 3 { null() } else { name.as_ptr() },
-                ))
+                let name = if peer == 3 { null() } else { name.as_ptr() };
+                let status = ravelin_config_load_toml(c, toml.as_ptr().cast(), toml.len(), name);
+                // Other refusals are about the arguments; this one has words.
+                check(status) || status != ravelin_status_code::Configuration as i32
             }
             1 => check(ravelin_config_ports(c, number as u16, (number >> 8) as u16, (number >> 16) as u16)),
             2 => check(ravelin_config_retransmit(c, number, peer)),
