@@ -265,7 +265,7 @@ fn drain(h: &mut Hands, n: usize) {
         let ask = out(|to| unsafe { ravelin_node_output_ask(node, to) });
         assert_eq!(ask.is_some(), kind == 4);
         if let Some(a) = ask {
-            (octets(a.public_key), octets(a.octets));
+            let _ = (octets(a.public_key), octets(a.octets));
             values(a.chain, a.chain_len).into_iter().for_each(|der| drop(octets(der)));
             let _ = [a.local_id, a.remote_id, a.peer_name].map(words);
             h.tickets[n].push((a.kind, a.ticket));
@@ -276,8 +276,8 @@ fn drain(h: &mut Hands, n: usize) {
         if let Some(e) = event {
             assert_eq!(e.kind, kind);
             let _ = [e.local_id, e.remote_id, e.proposal, e.reason].map(words);
-            (values(e.local_ts, e.local_ts_len), values(e.remote_ts, e.remote_ts_len));
-            (values(e.addresses, e.addresses_len), values(e.dns, e.dns_len));
+            let _ = (values(e.local_ts, e.local_ts_len), values(e.remote_ts, e.remote_ts_len));
+            let _ = (values(e.addresses, e.addresses_len), values(e.dns, e.dns_len));
             h.sas[n].extend((e.sa != 0).then_some(e.sa));
             h.children[n].extend((e.child != 0).then_some(e.child));
         }
@@ -406,7 +406,7 @@ fn look(h: &mut Hands, n: usize, what: u8, index: usize) {
             1 => drop(out(|to| ravelin_node_is_idle(node, to)).map(|idle: bool| assert!(!idle || !node.is_null()))),
             2 => {
                 if let Some(p) = out(|to| ravelin_node_policy(node, index % 4, to)) {
-                    (words(p.name), values(p.local_ts, p.local_ts_len), values(p.remote_ts, p.remote_ts_len));
+                    let _ = (words(p.name), values(p.local_ts, p.local_ts_len), values(p.remote_ts, p.remote_ts_len));
                 }
             }
             3 => drop(out(|to| ravelin_node_find_peer(node, c"p".as_ptr(), to))),
@@ -425,7 +425,8 @@ fn look(h: &mut Hands, n: usize, what: u8, index: usize) {
             }
             _ => {
                 if let Some(c) = out(|to| ravelin_snapshot_child(h.snapshot, index % 4, index / 4 % 4, to)) {
-                    (words(c.proposal), values(c.local_ts, c.local_ts_len), values(c.remote_ts, c.remote_ts_len));
+                    let _ =
+                        (words(c.proposal), values(c.local_ts, c.local_ts_len), values(c.remote_ts, c.remote_ts_len));
                 }
             }
         }

@@ -15,12 +15,12 @@ pub(super) fn in_place(b: &mut [u8], offset: usize, len: usize, child: u64, poli
 /// A step of an external plane: all that it points to is read, and plane 1 does it.
 pub(super) fn carry_out(h: &mut Hands, n: usize, change: &ravelin_change) {
     for sa in values(change.sa, usize::from(!change.sa.is_null())) {
-        (octets(sa.encr_key), octets(sa.integ_key));
-        (values(sa.local_ts, sa.local_ts_len), values(sa.remote_ts, sa.remote_ts_len));
+        let _ = (octets(sa.encr_key), octets(sa.integ_key));
+        let _ = (values(sa.local_ts, sa.local_ts_len), values(sa.remote_ts, sa.remote_ts_len));
         h.children[n].push(sa.child);
     }
     for p in values(change.policy, usize::from(!change.policy.is_null())) {
-        (words(p.name), values(p.local_ts, p.local_ts_len), values(p.remote_ts, p.remote_ts_len));
+        let _ = (words(p.name), values(p.local_ts, p.local_ts_len), values(p.remote_ts, p.remote_ts_len));
     }
     if h.plane[1].is_null() {
         // SAFETY: the seed has 32 octets.
