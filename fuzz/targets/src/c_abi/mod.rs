@@ -288,7 +288,8 @@ fn drain(h: &mut Hands, n: usize) {
                 assert!(matches!(kind, 42 | 43) && words(table).is_some() && words(line).is_some());
             }
         }
-        (h.sas[n].truncate(16), h.children[n].truncate(16));
+        h.sas[n].truncate(16);
+        h.children[n].truncate(16);
     }
 }
 

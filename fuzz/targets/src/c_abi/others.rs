@@ -166,10 +166,10 @@ fn sealed_and_opened(h: &mut Hands, which: usize, child: u64, policy: u32, ip: &
     });
     if let Some(r) = opened {
         assert!(r.offset + r.len <= packet.len());
-        // SAFETY: live.
-        assert!(
-            check(unsafe { ravelin_drop_reason_text(r.drop_reason, [0; 256].as_mut_ptr(), 256) }) || r.drop_reason == 0
-        );
+        let mut text = [0; 256];
+        // SAFETY: the text may be written for its length.
+        let named = unsafe { ravelin_drop_reason_text(r.drop_reason, text.as_mut_ptr(), text.len()) };
+        assert!(check(named) || r.drop_reason == 0);
     }
 }
 
@@ -226,7 +226,7 @@ pub(super) fn message(h: &mut Hands, what: u8, index: usize, octet: &[u8]) {
     unsafe {
         match what % 9 {
             0 | 1 => {
-                let ok = if what % 9 == 0 {
+                let ok = if what.is_multiple_of(9) {
                     check(ravelin_message_decode(m, data, len))
                 } else {
                     check(ravelin_message_decode_inner(m, index as u8, data, len))
@@ -235,7 +235,7 @@ pub(super) fn message(h: &mut Hands, what: u8, index: usize, octet: &[u8]) {
                 if check(ravelin_message_error(m, &raw mut why)) {
                     assert!(words(why).is_some_and(|w| ok || !w.is_empty()));
                 }
-                if ok && what % 9 == 0 {
+                if ok && what.is_multiple_of(9) {
                     // Unchanged: the same octets.
                     let (mut again, mut count) = (null(), 0);
                     assert!(check(ravelin_message_encode(m, &raw mut again, &raw mut count)));

@@ -71,7 +71,7 @@ pub(super) fn configure(h: &mut Hands, n: usize, what: u8, id: u32, octet: &[u8]
     let mut why = null();
     // SAFETY: live; out-parameters may be written.
     let said = unsafe { ravelin_config_error(c, &raw mut why) } == 0;
-    assert!(ok || what % 28 != 0 || !said || words(why).is_some_and(|w| !w.is_empty()));
+    assert!(ok || !what.is_multiple_of(28) || !said || words(why).is_some_and(|w| !w.is_empty()));
     let (mut line, mut column, mut key) = (0, 0, null());
     // SAFETY: live; out-parameters may be written.
     if check(unsafe { ravelin_config_error_place(c, &raw mut line, &raw mut column, &raw mut key) }) {
