@@ -16,7 +16,8 @@ while [ $# -gt 0 ]; do
 done
 libdir=${libdir:-$prefix/lib}
 if [ -z "$built" ]; then
-  (cd "$here" && cargo build -p ravelin-c --profile "$profile")
+  # Without the rlib, which would switch optimisation across crates off.
+  (cd "$here" && cargo rustc -p ravelin-c --lib --profile "$profile" --crate-type staticlib,cdylib)
   target=$(cd "$here" && cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
   built=$target/$profile; [ "$profile" != dev ] || built=$target/debug
 fi

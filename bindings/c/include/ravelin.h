@@ -142,6 +142,11 @@ typedef enum ravelin_output {
    * The peer suggests settings.
    */
   RAVELIN_OUTPUT_SUGGESTED = 46,
+  /**
+   * Keys of an IKE SA that is not authenticated yet, each time they change: `ravelin_node_output_keylog`. `IkeKeys`
+   * follows when it is up.
+   */
+  RAVELIN_OUTPUT_HANDSHAKE_KEYS = 47,
 } ravelin_output;
 
 /**
@@ -384,6 +389,19 @@ typedef enum ravelin_peer_option {
    * Ask the peer for an inner IPv6 address. Off by default.
    */
   RAVELIN_PEER_OPTION_REQUEST_V6 = 6,
+  /**
+   * The post-quantum key comes from a key-distribution system: the next one is asked for (`NextPpk`), and the peer's
+   * by its PPK_ID (`Ppk`). Off by default.
+   */
+  RAVELIN_PEER_OPTION_PPK_ASKED = 7,
+  /**
+   * A post-quantum key goes into every rekeying of ours too, where the peer agrees (RFC 9867). Off by default.
+   */
+  RAVELIN_PEER_OPTION_PPK_REKEY = 8,
+  /**
+   * A peer without post-quantum key is refused. Off by default.
+   */
+  RAVELIN_PEER_OPTION_PPK_REQUIRED = 9,
 } ravelin_peer_option;
 
 /**
@@ -1748,8 +1766,8 @@ ravelin_status ravelin_config_retransmit(struct ravelin_config *config,
                                          uint32_t tries);
 
 /**
- * Asks for key events (`RAVELIN_OUTPUT_IKE_KEYS`, `RAVELIN_OUTPUT_CHILD_KEYS`), for debugging only: whoever has them
- * reads the traffic. One thread at a time.
+ * Asks for key events (`RAVELIN_OUTPUT_HANDSHAKE_KEYS`, `RAVELIN_OUTPUT_IKE_KEYS`, `RAVELIN_OUTPUT_CHILD_KEYS`), for
+ * debugging only: whoever has them reads the traffic. One thread at a time.
  *
  * # Safety
  * `config` is NULL or live.
@@ -2136,8 +2154,8 @@ ravelin_status ravelin_node_output_event(struct ravelin_node *node,
                                          struct ravelin_event *out);
 
 /**
- * Line number `index` (from 0) that an `IkeKeys` or `ChildKeys` output adds to Wireshark's tables: the table's file name
- * and the line with its line end, both lent. `nothing there` behind the last, for other kinds, and for algorithms that
+ * Line number `index` (from 0) that an `IkeKeys`, `HandshakeKeys` or `ChildKeys` output adds to Wireshark's tables: the
+ * table's file name and the line with its line end, both lent. (`IkeKeys` says the last `HandshakeKeys` again.) `nothing there` behind the last, for other kinds, and for algorithms that
  * Wireshark cannot decrypt. Whoever has these lines reads the traffic. One thread at a time.
  *
  * # Safety
@@ -2668,6 +2686,32 @@ ravelin_status ravelin_worker_seal(struct ravelin_worker *worker,
  * `worker` is NULL or live.
  */
 ravelin_status ravelin_worker_quiesce(struct ravelin_worker *worker);
+
+/**
+ * The databases as they are now, leases included, as JSON, NUL-terminated; `len` without the NUL. `secrets`: with
+ * pre-shared keys and passwords, to be kept like them. Private keys are never in it, nor are SAs. Lent until the next
+ * call of this function on the node; then it is wiped. One thread at a time.
+ *
+ * # Safety
+ * `node` is NULL or live; out-parameters are NULL or may be written.
+ */
+ravelin_status ravelin_node_save(struct ravelin_node *node,
+                                 bool secrets,
+                                 const char **json,
+                                 size_t *len);
+
+/**
+ * Takes databases that `ravelin_node_save` wrote in place of those of the configuration, with the same ids and leases;
+ * ports, times of retransmission and other settings stay. A credential comes back without its private key: signatures
+ * are asked for (`Sign`), or `ravelin_config_peer_credential` names it again. Secrets that were not saved have to be
+ * given again too. What does not fit is refused as a whole, with words. One thread at a time.
+ *
+ * # Safety
+ * `config` is NULL or live; `json` points to `len` octets.
+ */
+ravelin_status ravelin_config_restore(struct ravelin_config *config,
+                                      const char *json,
+                                      size_t len);
 
 /**
  * Every IKE SA with its Child SAs, oldest first; the caller frees the snapshot. One thread at a time.

@@ -251,8 +251,8 @@ pub unsafe extern "C" fn ravelin_config_retransmit(
     unsafe { with(config, set) }
 }
 
-/// Asks for key events (`RAVELIN_OUTPUT_IKE_KEYS`, `RAVELIN_OUTPUT_CHILD_KEYS`), for debugging only: whoever has them
-/// reads the traffic. One thread at a time.
+/// Asks for key events (`RAVELIN_OUTPUT_HANDSHAKE_KEYS`, `RAVELIN_OUTPUT_IKE_KEYS`, `RAVELIN_OUTPUT_CHILD_KEYS`), for
+/// debugging only: whoever has them reads the traffic. One thread at a time.
 ///
 /// # Safety
 /// `config` is NULL or live.

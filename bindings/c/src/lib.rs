@@ -21,6 +21,7 @@ mod packets;
 mod peer;
 mod plane;
 mod sa;
+mod saved;
 mod snapshot;
 mod types;
 
@@ -33,5 +34,6 @@ pub use packets::*;
 pub use peer::*;
 pub use plane::*;
 pub use sa::*;
+pub use saved::*;
 pub use snapshot::*;
 pub use types::*;

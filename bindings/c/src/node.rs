@@ -8,7 +8,7 @@ use crate::types::{ravelin_endpoint, ravelin_now, ravelin_path, ravelin_status};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use ravelin::code::Status;
-use ravelin::{ChildId, IkeSaId, Node, Output, PeerId, PolicyId};
+use ravelin::{ChildId, IkeSaId, Node, Output, PeerId, PolicyId, Secret};
 use std::collections::VecDeque;
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct ravelin_node {
     /// The output that was handed out last, and what was lent of it.
     pub(crate) lent: Lent,
     policy: Option<LentPolicy>,
+    /// What `ravelin_node_save` lent.
+    pub(crate) saved: Option<Secret>,
 }
 
 impl Handle for ravelin_node {
@@ -51,6 +53,7 @@ pub unsafe extern "C" fn ravelin_node_new(
             pieces: VecDeque::new(),
             lent: Lent::default(),
             policy: None,
+            saved: None,
         };
         // SAFETY: handed on.
         unsafe { give(out, new) }

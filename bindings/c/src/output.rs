@@ -57,6 +57,9 @@ pub enum ravelin_output {
     Leased = 45,
     /// The peer suggests settings.
     Suggested = 46,
+    /// Keys of an IKE SA that is not authenticated yet, each time they change: `ravelin_node_output_keylog`. `IkeKeys`
+    /// follows when it is up.
+    HandshakeKeys = 47,
 }
 
 /// An event. What an event does not have is 0 or NULL; texts and arrays are lent.
@@ -195,7 +198,7 @@ impl LentEvent {
             Event::ChildRekeyed { sa, old, new } => (c.sa, c.old, c.child) = (sa.0, old.0, new.0),
             Event::Moved { sa, path } => (c.sa, c.path) = (sa.0, ravelin_path::of(*path)),
             Event::Alive { sa } => c.sa = sa.0,
-            Event::IkeKeys(k) => (c.sa, c.spi_i, c.spi_r) = (k.sa.0, k.spis.0, k.spis.1),
+            Event::IkeKeys(k) | Event::HandshakeKeys(k) => (c.sa, c.spi_i, c.spi_r) = (k.sa.0, k.spis.0, k.spis.1),
             Event::ChildKeys { inbound, outbound } => {
                 (c.child, c.spi_in, c.spi_out) = (inbound.child.0, inbound.spi.0, outbound.spi.0);
             }
@@ -315,8 +318,8 @@ pub unsafe extern "C" fn ravelin_node_output_event(node: *mut ravelin_node, out:
     unsafe { with(node, read) }
 }
 
-/// Line number `index` (from 0) that an `IkeKeys` or `ChildKeys` output adds to Wireshark's tables: the table's file name
-/// and the line with its line end, both lent. `nothing there` behind the last, for other kinds, and for algorithms that
+/// Line number `index` (from 0) that an `IkeKeys`, `HandshakeKeys` or `ChildKeys` output adds to Wireshark's tables: the
+/// table's file name and the line with its line end, both lent. (`IkeKeys` says the last `HandshakeKeys` again.) `nothing there` behind the last, for other kinds, and for algorithms that
 /// Wireshark cannot decrypt. Whoever has these lines reads the traffic. One thread at a time.
 ///
 /// # Safety
@@ -333,7 +336,9 @@ pub unsafe extern "C" fn ravelin_node_output_keylog(
         if n.lent.keylog.is_empty() {
             let entry = |table: &str, line: Option<String>| line.map(|l| (c_text(table), c_text(l)));
             let lines = match n.lent.output.as_ref() {
-                Some(Output::Event(Event::IkeKeys(k))) => vec![entry(keylog::IKE_TABLE, keylog::ike_line(k))],
+                Some(Output::Event(Event::IkeKeys(k) | Event::HandshakeKeys(k))) => {
+                    vec![entry(keylog::IKE_TABLE, keylog::ike_line(k))]
+                }
                 Some(Output::Event(Event::ChildKeys { inbound, outbound })) => {
                     [inbound, outbound].map(|sa| entry(keylog::ESP_TABLE, keylog::esp_line(sa))).to_vec()
                 }

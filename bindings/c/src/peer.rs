@@ -4,7 +4,9 @@ use crate::config::{c_text, provider, ravelin_config};
 use crate::guard::{array, bytes, maybe_text, put, text, wanted, with};
 use crate::types::{ravelin_endpoint, ravelin_octets, ravelin_status};
 use ravelin::code::{Status, scheme_of};
-use ravelin::db::pad::{AuthMethod, Childless, Credential, EapMethod, IdPattern, Identity, NatTraversal, Peer};
+use ravelin::db::pad::{
+    AuthMethod, Childless, Credential, EapMethod, IdPattern, Identity, NatTraversal, Peer, PpkSource,
+};
 use ravelin::db::proposal::{Proposal, ProposalProtocol};
 use ravelin::db::spd::{Action, Policy, Protect, StartAction};
 use ravelin::db::{Mode, TrafficSelector};
@@ -467,6 +469,13 @@ pub enum ravelin_peer_option {
     RequestV4 = 5,
     /// Ask the peer for an inner IPv6 address. Off by default.
     RequestV6 = 6,
+    /// The post-quantum key comes from a key-distribution system: the next one is asked for (`NextPpk`), and the peer's
+    /// by its PPK_ID (`Ppk`). Off by default.
+    PpkAsked = 7,
+    /// A post-quantum key goes into every rekeying of ours too, where the peer agrees (RFC 9867). Off by default.
+    PpkRekey = 8,
+    /// A peer without post-quantum key is refused. Off by default.
+    PpkRequired = 9,
 }
 
 /// Turns a switch of a peer (`ravelin_peer_option`) on or off. One thread at a time.
@@ -488,6 +497,9 @@ pub unsafe extern "C" fn ravelin_config_peer_option(
             4 => p.nat_traversal = if on { NatTraversal::Force } else { NatTraversal::Auto },
             5 => p.request_v4 = on,
             6 => p.request_v6 = on,
+            7 => p.ppk_source = if on { PpkSource::Asked } else { PpkSource::Configured },
+            8 => p.ppk_rekey = on,
+            9 => p.ppk_required = on,
             _ => return Err(Status::InvalidArgument),
         }
         Ok(())

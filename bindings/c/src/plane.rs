@@ -160,7 +160,7 @@ pub unsafe extern "C" fn ravelin_plane_open(
         wanted(out)?;
         // SAFETY: NULL or readable; the caller vouches for the octets.
         let (path, outer, buf) = unsafe { (read(path)?.get()?, ravelin_outer::get(outer), array_mut(data, len)?) };
-        let result = opened(p.plane.ingress(Instant(now_us), path, outer, buf));
+        let result = opened(&p.plane.ingress(Instant(now_us), path, outer, buf));
         // SAFETY: handed on.
         unsafe { put(out, result) }
     };
@@ -168,10 +168,10 @@ pub unsafe extern "C" fn ravelin_plane_open(
     unsafe { shared(plane, open) }
 }
 
-fn opened(result: Ingress) -> ravelin_ingress {
+fn opened(result: &Ingress) -> ravelin_ingress {
     match result {
-        Ingress::Deliver { child, range } => ravelin_ingress::deliver(child, &range),
-        Ingress::Drop(reason) => ravelin_ingress::dropped(reason),
+        Ingress::Deliver { child, range } => ravelin_ingress::deliver(*child, range),
+        Ingress::Drop(reason) => ravelin_ingress::dropped(*reason),
     }
 }
 
@@ -429,8 +429,8 @@ pub unsafe extern "C" fn ravelin_worker_open(
                 jobs.push(OpenJob::new(d.path.get()?, outer, buf, 0));
             }
             w.worker.open_burst(Instant(now_us), &mut jobs);
-            for (d, job) in chunk.iter_mut().zip(jobs) {
-                d.result = opened(job.result);
+            for (d, job) in chunk.iter_mut().zip(&jobs) {
+                d.result = opened(&job.result);
             }
         }
         Ok(())
@@ -465,10 +465,10 @@ pub unsafe extern "C" fn ravelin_worker_seal(
                 jobs.push(SealJob::new(target(p.child, p.policy), buf, range_of(p)?));
             }
             w.worker.seal_burst(Instant(now_us), &mut jobs);
-            for (p, job) in chunk.iter_mut().zip(jobs) {
-                p.result = match job.result {
-                    Ok((range, meta)) => ravelin_egress::sent(&range, &meta),
-                    Err(why) => unsent(why),
+            for (p, job) in chunk.iter_mut().zip(&jobs) {
+                p.result = match &job.result {
+                    Ok((range, meta)) => ravelin_egress::sent(range, meta),
+                    Err(why) => unsent(*why),
                 };
             }
         }

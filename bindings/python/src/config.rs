@@ -12,6 +12,7 @@ use ravelin::db::pad::{
     Revocation, Uniqueness,
 };
 use ravelin::db::proposal::{Proposal, ProposalProtocol};
+use ravelin::db::snapshot::Snapshot;
 use ravelin::db::spd::{Action, CloseAction, Policy, Priority, Protect, StartAction};
 use ravelin::db::{AddrRange, Limits, PeerId, Pool};
 use ravelin::ike::config::CookiePolicy;
@@ -157,6 +158,18 @@ impl Config {
             set(&mut state, &name.extract::<String>()?, &value)?;
         }
         Ok(Self { state: Mutex::new(state) })
+    }
+
+    /// Takes the databases that `Node.save` wrote, with the same ids and leases. Settings are by keyword. What does not fit
+    /// is refused as a whole.
+    #[staticmethod]
+    #[pyo3(signature = (text, **settings))]
+    fn restore(text: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let saved: Snapshot = serde_json::from_str(text).map_err(|e| unacceptable(e.to_string()))?;
+        let db = saved.restore().map_err(|e| unacceptable(e.to_string()))?;
+        let made = Self::new(settings)?;
+        made.lock().db = db;
+        Ok(made)
     }
 
     /// The id of a peer by its name, or None.
@@ -382,15 +395,16 @@ fn authentication(f: &Fields<'_, '_>, provider: &Provider, peer: &mut Peer, db: 
 fn post_quantum(f: &Fields<'_, '_>, peer: &mut Peer, db: &mut Db) -> PyResult<()> {
     let sources = [("configured", PpkSource::Configured), ("asked", PpkSource::Asked)];
     (peer.ppk_source, peer.ppk_rekey) = (f.choice("ppk_source", &sources)?, f.flag("ppk_rekey")?);
+    peer.ppk_required = f.flag("ppk_required")?;
+    let words = [("either", PpkMethod::Either), ("auth", PpkMethod::Auth), ("intermediate", PpkMethod::Intermediate)];
+    peer.ppk_method = f.choice("ppk_method", &words)?;
     let Some(id) = f.octets("ppk_id")? else { return Ok(()) };
     // PPK_ID_FIXED (RFC 8784 §5.1)
     let id = [&[2u8][..], &id].concat();
     if let Some(secret) = f.octets("ppk")? {
         db.pad.secrets.add_ppk(id.clone(), Secret::new(secret));
     }
-    (peer.ppk, peer.ppk_required) = (Some(id), f.flag("ppk_required")?);
-    let words = [("either", PpkMethod::Either), ("auth", PpkMethod::Auth), ("intermediate", PpkMethod::Intermediate)];
-    peer.ppk_method = f.choice("ppk_method", &words)?;
+    peer.ppk = Some(id);
     Ok(())
 }
 

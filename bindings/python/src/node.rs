@@ -13,6 +13,7 @@ use pyo3::types::PyList;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use ravelin::db::ChildId;
+use ravelin::db::snapshot::{Include, Snapshot};
 use ravelin::esp::OuterInfo;
 use ravelin::{ApiError, Egress, IkeSaId, Ingress, Instant, Node as Inner, Output, PeerId, PolicyId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -330,6 +331,14 @@ impl Node {
     fn snapshot<'py>(&self, py: Python<'py>, now: When) -> PyResult<Bound<'py, PyList>> {
         let all = self.run(py, |n| n.snapshot(now.0.mono));
         PyList::new(py, all.iter().map(|s| snapshot::sa(py, s)).collect::<PyResult<Vec<_>>>()?)
+    }
+
+    /// The databases as they are now, leases included, as JSON for `Config.restore`.
+    #[pyo3(signature = (*, secrets=false))]
+    fn save(&self, py: Python<'_>, secrets: bool) -> PyResult<String> {
+        let include = if secrets { Include::Secrets } else { Include::Public };
+        let text = self.run(py, |n| serde_json::to_string(&Snapshot::take(n.db(), std::iter::empty(), include)));
+        text.map_err(|e| crate::error::unacceptable(e.to_string()))
     }
 
     /// Counters of a Child SA in the inline plane, or None.

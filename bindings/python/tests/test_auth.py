@@ -233,3 +233,12 @@ def test_ppks_of_a_key_distribution_system(ravelin_two):
     p.a.node.rekey(p.a.saw(events.Established).sa, p.a.now)
     assert p.network.run(5, until=lambda: p.a.saw(events.Rekeyed) and p.b.saw(events.Rekeyed))
     assert len(keys) == 3 and len(a) == 3 and {x.id for x in b} == set(keys) and p.ping()
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_required_ppk_that_nobody_has_ends_it(ravelin_two, side):
+    p = ravelin_two(
+        {"ppk_source": "asked", "ppk_required": True}, {"ppk_source": "asked", "ppk_required": True}, settings={"asks": True})
+    answering(getattr(p, side), lambda _: asks.Refused("no keys left"))
+    answering(p.b if side == "a" else p.a, lambda _: asks.PpkSecret(bytes([2]) + b"x", b"x" * 32))
+    fails(p, "a", "post-quantum" if side == "a" else "")

@@ -65,6 +65,10 @@ class Config:
         """Reads a configuration in TOML, in the form of the gateway's (docs/gateway.md). Files that it names are relative
         to `folder`; `name` is what errors call it. Settings by keyword come on top. Raises ConfigError with line, key,
         what was expected and what was found."""
+    @staticmethod
+    def restore(text: str, **settings: Any) -> Config:
+        """Takes the databases that `Node.save` wrote, with the same ids and leases; settings are by keyword. Private keys come
+        not back: signatures are asked for (`asks.Sign`). Raises ConfigError when something does not fit."""
     def peer(self, name: str) -> PeerId | None:
         """The id of a peer by its name."""
     def add_peer(self, peer: Peer) -> PeerId:
@@ -157,6 +161,9 @@ class Node:
         """Why there is a deadline, in a word such as "retransmit"."""
     def snapshot(self, now: _Now) -> list[IkeSa]:
         """Every IKE SA with its Child SAs, oldest first."""
+    def save(self, *, secrets: bool = False) -> str:
+        """The databases as they are now (peers, policies, pools with their leases) as JSON for `Config.restore`. With
+        `secrets` also pre-shared keys and passwords: to be kept like them. Never private keys, never SAs."""
     def stats(self, child: int) -> ChildStats | None:
         """Counters of a Child SA in the inline plane."""
     def counters(self) -> Counters:

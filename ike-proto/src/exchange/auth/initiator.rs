@@ -136,8 +136,11 @@ impl Auth {
             Err(Halt::Refuse(reason)) => {
                 self.give_back(cx);
                 core.answers.clear();
+                let refused_by_peer = msg.notify(NotifyType::AUTHENTICATION_FAILED).is_some();
                 match reason {
                     Reason::PeerRefused { .. } => Step::Fail(reason),
+                    // EAP-Failure beside the refusal (RFC 7296 §2.16): the IKE SA is gone there, nobody is left to be told.
+                    Reason::Eap { .. } if refused_by_peer => Step::Fail(reason),
                     Reason::Malformed { .. } | Reason::Unexpected { .. } => {
                         Step::FailAndTell(reason, Some(NotifyType::INVALID_SYNTAX))
                     }
