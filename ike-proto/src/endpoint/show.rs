@@ -146,8 +146,8 @@ fn child(c: &Child, now: Instant) -> ChildSnapshot {
         proposal: c.suite.clone(),
         mode: c.mode,
         encapsulation: c.encapsulation,
-        local_ts: c.local_ts.clone(),
-        remote_ts: c.remote_ts.clone(),
+        local_ts: c.local_ts.to_vec(),
+        remote_ts: c.remote_ts.to_vec(),
         age: now.since(c.since),
     }
 }

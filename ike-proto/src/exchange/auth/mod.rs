@@ -11,7 +11,7 @@ mod ppk;
 mod proof;
 mod responder;
 
-pub use credential::{announcements, certificate_request, requested};
+pub use credential::{announced, announcements, certificate_request, requested};
 pub use initiator::Auth;
 pub use responder::{Round, respond};
 
@@ -66,7 +66,7 @@ fn establish(cx: &mut Cx<'_>, core: &mut SaCore, initial_contact: bool) {
         local_id,
         remote_id,
         spis: (core.spi_i, core.spi_r),
-        proposal: suite.to_string(),
+        proposal: suite.text(),
         nat: (core.agreed.nat.local, core.agreed.nat.remote),
     })));
     cx.effects.push(Effect::Established { initial_contact });
