@@ -238,8 +238,6 @@ pub struct SaCore {
     pub round: Option<Box<Round>>,
     /// As responder: EAP under way.
     pub eap: Option<Box<EapServer>>,
-    /// Who we said we are.
-    pub local_id: Option<Identity>,
     /// Who the peer proved to be.
     pub remote_id: Option<Identity>,
     /// The Child SAs.
@@ -311,6 +309,13 @@ impl SaCore {
         (self.keys.pi, self.keys.pr) = (Secret::default(), Secret::default());
         self.agreed.said.clear();
         self.answers.clear();
+    }
+
+    /// Who we say that we are; as responder none before the initiator is proved.
+    #[must_use]
+    pub fn local_id(&self) -> Option<&Identity> {
+        let known = self.role == Role::Initiator || self.established.is_some();
+        known.then_some(&self.profile.local_id)
     }
 
     /// Our SPI.

@@ -338,7 +338,6 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
         opening: Rare::default(),
         answers: Rare::default(),
         eap: None,
-        local_id: old.local_id.clone(),
         remote_id: old.remote_id.clone(),
         children: Vec::new(),
         leases: Vec::new(),

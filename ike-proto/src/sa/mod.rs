@@ -138,7 +138,6 @@ impl IkeSa {
             granted: None,
             round: None,
             eap: None,
-            local_id: None,
             remote_id: None,
             children: Vec::new(),
             leases: Vec::new(),

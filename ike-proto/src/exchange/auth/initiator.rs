@@ -65,7 +65,6 @@ impl Auth {
         first: Option<(PolicyId, Option<PacketKey>)>,
     ) -> Result<(InFlight, Draft), Halt> {
         let peer = Arc::clone(&core.profile);
-        core.local_id = Some(peer.local_id.clone());
         let mut draft = Draft::with_capacity(16);
         draft.push(Payload::IdInitiator(to_wire(&peer.local_id)));
         // With EAP it goes with the last AUTH, but whoever must be asked for it is asked now.

@@ -52,7 +52,7 @@ fn agree(core: &mut SaCore, msg: &Inbound<'_>) {
 fn establish(cx: &mut Cx<'_>, core: &mut SaCore, initial_contact: bool) {
     core.established = Some(cx.now.mono);
     core.start_schedule(cx);
-    let (Some(local_id), Some(remote_id), Some(peer)) = (core.local_id.clone(), core.remote_id.clone(), core.peer)
+    let (Some(local_id), Some(remote_id), Some(peer)) = (core.local_id().cloned(), core.remote_id.clone(), core.peer)
     else {
         return;
     };

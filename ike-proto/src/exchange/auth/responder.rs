@@ -163,7 +163,6 @@ pub(super) fn finish(
         let detail = "an IKE SA without Child SA, which is not allowed (RFC 6023 section 3)".to_string();
         return Err(Reason::Unexpected { detail }.into());
     }
-    core.local_id = Some(core.profile.local_id.clone());
     agree(core, request);
     draft.extend(common_notifies(cx, core));
     draft.extend(auth_lifetime::offer(core));
