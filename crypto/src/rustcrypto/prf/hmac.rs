@@ -103,6 +103,6 @@ mod tests {
             assert_eq!(got, want[..len]);
         }
         assert_eq!(HMAC_SHA2_256.expand(b"key", &seed, &mut [0; 255 * 32 + 1]), Err(CryptoError::Length));
-        assert_eq!(HMAC_SHA2_256.expand(b"key", &[b""; 8], &mut [0; 1]), Err(CryptoError::Length));
+        assert_eq!(HMAC_SHA2_256.expand(b"key", &[&[][..]; 8], &mut [0; 1]), Err(CryptoError::Length));
     }
 }
