@@ -169,7 +169,7 @@ fn from_pem(s: &Section<'_>, folder: &Path, provider: &Provider, chain: Vec<Vec<
     if let Some(leaf) = chain.first() {
         let facts = ravelin::ike::auth::x509::read::Facts::of(leaf).map_err(|e| wrong(&e))?;
         if facts.public_key != key.public_key() {
-            return Err(wrong(&format!("the key is not that of the certificate of {}", facts.subject)));
+            return Err(wrong(&format!("the key is not that of the certificate of {}", facts.subject())));
         }
     }
     Ok(Credential::new(chain, key.into()))

@@ -42,7 +42,7 @@ pub fn open(file: &[u8], password: &str, provider: &Provider) -> Result<Credenti
     while let Some((facts, der)) = next.filter(|_| chain.len() < MAX_CHAIN) {
         chain.push(der.to_vec());
         // A root is its own issuer: the peer has it or does not believe it.
-        let above = |f: &Facts| f.subject == facts.issuer && f.subject != f.issuer;
+        let above = |f: &Facts| f.subject_der == facts.issuer_der && f.subject_der != f.issuer_der;
         next = all.iter().find(|(f, der)| above(f) && !chain.iter().any(|c| c.as_slice() == *der));
     }
     Ok(Credential::new(chain, key.into()))
@@ -82,7 +82,7 @@ mod tests {
     fn a_key_with_its_chain() {
         for (name, file, password) in FILES {
             let credential = open(file, password, &provider()).unwrap_or_else(|e| panic!("{name}: {e}"));
-            let subjects: Vec<String> = credential.chain.iter().map(|c| Facts::of(c).unwrap().subject).collect();
+            let subjects: Vec<String> = credential.chain.iter().map(|c| Facts::of(c).unwrap().subject()).collect();
             assert_eq!(subjects, ["CN=leaf.test", "CN=sub"], "{name}: our own first, without the root");
             assert_eq!(Facts::of(&credential.chain[0]).unwrap().public_key, credential.public_key);
             assert!(credential.key.is_some() && !credential.schemes.is_empty());

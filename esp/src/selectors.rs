@@ -127,7 +127,7 @@ mod tests {
         #[test]
         fn agrees_with_the_vocabulary(local in prop::collection::vec(ts(), 1..4), remote in prop::collection::vec(ts(), 1..4), v6 in any::<bool>(), s in 0u8..4, d in 0u8..4, protocol in prop_oneof![Just(17u8), Just(6), Just(89)], sp in 0u8..4, dp in 0u8..4, out in any::<bool>()) {
             let mut p = params(1, Direction::Outbound, gcm());
-            (p.local_ts, p.remote_ts) = (local, remote);
+            (p.local_ts, p.remote_ts) = (local.into(), remote.into());
             let mut ip = if v6 { std::vec![0x60u8, 0, 0, 0, 0, 8, protocol, 9] } else { std::vec![0x45, 0, 0, 28, 0, 0, 0, 0, 9, protocol, 0, 0] };
             let n = if v6 { 16 } else { 4 };
             ip.extend(core::iter::repeat_n(s, n).chain(core::iter::repeat_n(d, n)));

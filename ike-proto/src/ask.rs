@@ -187,6 +187,9 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// None.
+    pub const NONE: Self = Self { given: Vec::new() };
+
     /// The answer to `ask`, or the wish to ask it.
     ///
     /// # Errors

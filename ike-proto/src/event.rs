@@ -160,9 +160,9 @@ pub struct ChildEstablished {
     /// Tunnel, transport, BEET.
     pub mode: Mode,
     /// Our side.
-    pub local_ts: Vec<TrafficSelector>,
+    pub local_ts: Arc<[TrafficSelector]>,
     /// The peer's side.
-    pub remote_ts: Vec<TrafficSelector>,
+    pub remote_ts: Arc<[TrafficSelector]>,
 }
 
 /// What a peer told us (CFG_REPLY or CFG_SET).

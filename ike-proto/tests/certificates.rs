@@ -7,9 +7,10 @@ mod endpoints;
 
 use endpoints::{Side, side_with};
 use ravelin_crypto::Provider;
-use ravelin_ike_proto::auth::x509::{Judge, authorities, read::Facts};
+use ravelin_ike_proto::auth::x509::{Judge, Known, authorities, read::Facts};
 use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Revocation};
 use ravelin_sa_db::{Now, Path, UnixTime};
+use std::sync::LazyLock;
 
 macro_rules! cert {
     ($name:literal) => {
@@ -52,8 +53,32 @@ fn judge(case: &Case<'_>, chain: &[&[u8]], who: &str) -> Result<Vec<u8>, String>
         crls: case.crls,
         ocsp: case.ocsp,
         revocation: case.revocation,
+        known: None,
     };
-    judge.verify(chain, &id(who)).map_err(|e| e.to_string())
+    let cold = judge.verify(chain, &id(who)).map_err(|e| e.to_string());
+    // What was found out before changes nothing: not what is refused, and not why.
+    let warm = Judge { known: Some(&KNOWN), ..judge }.verify(chain, &id(who)).map_err(|e| e.to_string());
+    assert_eq!(cold, warm);
+    cold
+}
+
+/// What all tests of this file have found out together.
+static KNOWN: LazyLock<Known> = LazyLock::new(Known::default);
+
+/// A CA's signature is checked once; one octet of its certificate changed, and it is another.
+#[test]
+fn a_known_signature_is_of_one_certificate() {
+    assert!(judge(&PLAIN, &[NODE2, SUB], "node2.test").is_ok());
+    assert!(!format!("{:?}", &*KNOWN).contains("(0 "));
+    for at in 0..SUB.len() {
+        let mut bad = SUB.to_vec();
+        bad[at] ^= 1;
+        assert!(judge(&PLAIN, &[NODE2, &bad], "node2.test").is_err(), "octet {at}");
+    }
+    // The rest is judged every time: time, and the list of what is revoked.
+    refused(judge(&Case { now: UnixTime(5_500_000_000), ..PLAIN }, &[NODE2, SUB], "node2.test"), "expired");
+    let listed = Case { crls: &[EMPTY], revocation: Revocation::Required, ..PLAIN };
+    refused(judge(&listed, &[NODE2, SUB], "node2.test"), "one has none");
 }
 
 #[track_caller]
@@ -130,6 +155,7 @@ fn cve_2026_35331_name_constraints_without_case() {
             crls: &[],
             ocsp: &[],
             revocation: Revocation::IfPresent,
+            known: None,
         };
         judge.verify(&[leaf, cert!("excl-sub.der")], &id(who)).map_err(|e| e.to_string())
     };
@@ -241,6 +267,7 @@ fn judge_under(anchor: &[u8], case: &Case<'_>, leaf: &[u8]) -> Result<Vec<u8>, S
         crls: case.crls,
         ocsp: case.ocsp,
         revocation: case.revocation,
+        known: None,
     };
     judge.verify(&[leaf], &id("leaf.test")).map_err(|e| e.to_string())
 }
@@ -248,7 +275,8 @@ fn judge_under(anchor: &[u8], case: &Case<'_>, leaf: &[u8]) -> Result<Vec<u8>, S
 #[test]
 fn no_anchor_no_trust() {
     let crypto = crypto();
-    let judge = Judge { crypto: &crypto, now: THEN, anchors: &[], crls: &[], ocsp: &[], revocation: Revocation::Off };
+    let (crls, ocsp, revocation): (&[&[u8]], _, _) = (&[], &[], Revocation::Off);
+    let judge = Judge { crypto: &crypto, now: THEN, anchors: &[], crls, ocsp, revocation, known: None };
     assert!(judge.verify(&[NODE1], &id("node1.test")).unwrap_err().to_string().contains("no trusted CA"));
     assert!(judge.verify(&[CA], &id("C=CH, O=Lab, CN=ca")).is_err());
 }
@@ -268,7 +296,10 @@ fn damage() {
 
 #[test]
 fn authorities_are_hashes_of_keys() {
-    let both = authorities(&crypto(), [CA, b"nonsense", SUB].into_iter());
+    let both = authorities(&crypto(), [CA, b"nonsense", SUB].into_iter(), None);
+    for _ in 0..2 {
+        assert_eq!(authorities(&crypto(), [CA, b"nonsense", SUB].into_iter(), Some(&KNOWN)), both);
+    }
     assert_eq!(both.len(), 2);
     assert_ne!(both[0], both[1]);
 }
@@ -319,6 +350,7 @@ fn shared_seeds() {
                 crls: &[],
                 ocsp: &[],
                 revocation: Revocation::IfPresent,
+                known: None,
             };
             assert!(judge.verify(&[NODE1], &id).is_err());
             let _ = (id.to_string(), id.canonical(), format!("{id:?}"));

@@ -2,6 +2,7 @@
 //! ASIC needs is here; nothing of IKE is.
 
 use crate::{ChildId, Path, PolicyId, Spi, TrafficSelector};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 use ravelin_crypto::{EncrId, IntegId, Secret};
@@ -114,9 +115,9 @@ pub struct SaParams {
     /// Replay window in packets; 0 turns replay protection off. Inbound only.
     pub replay_window: u32,
     /// Negotiated selectors, our side. Never empty.
-    pub local_ts: Vec<TrafficSelector>,
+    pub local_ts: Arc<[TrafficSelector]>,
     /// Negotiated selectors, the peer's side. Never empty.
-    pub remote_ts: Vec<TrafficSelector>,
+    pub remote_ts: Arc<[TrafficSelector]>,
     /// The policy that called for it.
     pub policy: PolicyId,
     /// Volume and idle limits.

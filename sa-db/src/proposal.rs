@@ -170,15 +170,22 @@ impl Proposal {
         optional.then(|| Self { addke: Default::default(), ..self.clone() })
     }
 
+    /// True when `provider` implements all of it, so that [`Proposal::supported_by`] would change nothing.
+    #[must_use]
+    pub fn is_supported_by(&self, provider: &Provider) -> bool {
+        let ke = |id: &KeId| *id == KeId::NONE || provider.ke(*id).is_some();
+        self.encr.iter().all(|e| has_cipher(provider, *e))
+            && self.prf.iter().all(|id| provider.prf(*id).is_some())
+            && self.integ.iter().all(|id| *id == IntegId::NONE || provider.integ(*id).is_some())
+            && self.ke.iter().all(ke)
+            && self.addke.iter().all(|k| k.iter().all(ke) && (k.is_empty() || k.iter().any(|id| *id != KeId::NONE)))
+    }
+
     /// The same offer reduced to what `provider` implements; `None` when a transform type loses its last member.
     #[must_use]
     pub fn supported_by(&self, provider: &Provider) -> Option<Self> {
         let mut p = self.clone();
-        p.encr.retain(|e| {
-            e.id == EncrId::NULL
-                || provider.aead(e.id, e.key_bits).is_some()
-                || provider.cipher(e.id, e.key_bits).is_some()
-        });
+        p.encr.retain(|e| has_cipher(provider, *e));
         p.prf.retain(|id| provider.prf(*id).is_some());
         p.integ.retain(|id| *id == IntegId::NONE || provider.integ(*id).is_some());
         p.ke.retain(|id| *id == KeId::NONE || provider.ke(*id).is_some());
@@ -282,6 +289,10 @@ impl Proposal {
         }
         Ok(())
     }
+}
+
+fn has_cipher(provider: &Provider, e: EncrAlg) -> bool {
+    e.id == EncrId::NULL || provider.aead(e.id, e.key_bits).is_some() || provider.cipher(e.id, e.key_bits).is_some()
 }
 
 fn push<T: PartialEq>(list: &mut Vec<T>, item: T) {

@@ -4,8 +4,8 @@
 //! Contenders take turns, a batch each per round; initiators are made outside the clock, and the clock is the processor
 //! time of the one thread that does everything. Figures are medians over the rounds.
 //! `cargo run --release -- [quick] [rate|scale|hybrid] [markdown file] [directory for plots]`;
-//! `… -- loop fast 0` makes handshakes of one provider and suite for ten seconds, for a profiler; `… -- blocks fast`
-//! tells which heap blocks an SA is made of.
+//! `… -- loop fast 0` makes handshakes of one provider and suite for ten seconds, for a profiler (`loop fast 0 4`: four
+//! batches only, for one that counts instructions); `… -- blocks fast` tells which heap blocks an SA is made of.
 
 mod ceiling;
 mod hybrid;
@@ -32,7 +32,8 @@ fn main() -> Result<()> {
     if let [word, provider, suite, ..] = args.as_slice()
         && word == "loop"
     {
-        return forever(provider, suite.parse()?);
+        let batches = args.get(3).map(|n| n.parse()).transpose()?;
+        return forever(provider, suite.parse()?, batches);
     }
     if let [word, provider, ..] = args.as_slice()
         && word == "blocks"
@@ -83,9 +84,19 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn forever(provider: &str, suite: usize) -> Result<()> {
+fn forever(provider: &str, suite: usize, batches: Option<usize>) -> Result<()> {
     let (_, crypto) = providers().into_iter().find(|(n, _)| *n == provider).ok_or("fast or portable")?;
     let suite = *SUITES.get(suite).ok_or("no such suite")?;
+    if let Some(batches) = batches {
+        let mut world = World::new(&crypto, suite)?;
+        world.timed()?;
+        meter::counting(true);
+        let before = meter::allocations();
+        (0..batches).try_for_each(|_| world.timed().map(drop))?;
+        let all = (meter::allocations() - before) as usize / (batches * suite.batch).max(1);
+        println!("{all} allocations per handshake, PAD entries and policies of the initiator included");
+        return Ok(());
+    }
     let begin = meter::cpu();
     while meter::cpu() - begin < Duration::from_secs(10) {
         let mut world = World::new(&crypto, suite)?;

@@ -2,7 +2,7 @@
 //! only), octets that the heap holds, and allocations.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Processor time that this thread has used, in the program and in the kernel.
@@ -41,8 +41,14 @@ pub fn resident() -> u64 {
 #[derive(Debug)]
 pub struct Counting;
 
+static ON: AtomicBool = AtomicBool::new(false);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static LIVE: [AtomicU64; 2048] = [const { AtomicU64::new(0) }; 2048];
+
+/// Counts from now on, or not: it costs time, which no contender shall pay while the clock runs.
+pub fn counting(on: bool) {
+    ON.store(on, Ordering::Relaxed);
+}
 
 /// Allocations so far (Rust's; reallocations count).
 #[must_use]
@@ -58,6 +64,9 @@ pub fn blocks() -> Vec<u64> {
 
 /// One thread does all the work: no read-modify-write is needed, and a lost count does not matter.
 fn count(size: usize, by: u64) {
+    if !ON.load(Ordering::Relaxed) {
+        return;
+    }
     if let Some(n) = LIVE.get(size) {
         n.store(n.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! Handshakes per second: every provider and suite, over memory and over UDP, beside cryptography alone and `ryke`.
 
 use crate::{ceiling, peers, udp::Wire};
-use ravelin_bench_ike::meter::{allocations, median};
+use ravelin_bench_ike::meter::median;
 use ravelin_bench_ike::world::World;
 use ravelin_bench_ike::{Result, SUITES, providers};
 use std::fmt::Write as _;
@@ -19,8 +19,6 @@ pub struct Row {
     pub crypto: Vec<f64>,
     /// The key exchange of it alone.
     pub exchange: Vec<f64>,
-    /// Allocations per handshake.
-    pub allocations: u64,
 }
 
 /// Per second.
@@ -40,13 +38,10 @@ pub fn run(rounds: usize) -> Result<Vec<Row>> {
             let mut world = World::new(crypto, *suite)?;
             // The first handshake of a world grows its tables.
             world.timed()?;
-            let before = allocations();
-            let memory = world.timed()?;
             if round == 0 {
-                row.allocations = (allocations() - before) / suite.batch as u64;
                 continue;
             }
-            row.memory.push(memory);
+            row.memory.push(world.timed()?);
             row.udp.push(wire.timed(&mut world, *suite)?);
             let exchange = ceiling::key_exchange(crypto, *suite)?;
             row.exchange.push(exchange);

@@ -3,7 +3,7 @@
 
 use ravelin::Provider;
 use ravelin::ike::sa::Why;
-use ravelin_bench_ike::meter::{blocks, heap, median, resident, time};
+use ravelin_bench_ike::meter::{blocks, counting, heap, median, resident, time};
 use ravelin_bench_ike::world::World;
 use ravelin_bench_ike::{Result, SUITES};
 use std::hint::black_box;
@@ -76,6 +76,7 @@ pub fn run(crypto: &Arc<Provider>, counts: &[usize], rounds: usize) -> Result<Ve
 
 /// Which blocks an SA is made of: size in octets and how many, for whoever looks for memory. `half` for half-open ones.
 pub fn blocks_per_sa(crypto: &Arc<Provider>, half: bool) -> Result<Vec<(usize, f64)>> {
+    counting(true);
     let mut world = World::new(crypto, SUITES[0])?;
     let mut run = |n: usize| -> Result<Vec<u64>> {
         for _ in 0..n {

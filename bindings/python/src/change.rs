@@ -76,8 +76,8 @@ pub(crate) fn params(given: &Object<'_>) -> PyResult<SaParams> {
         },
         esn: given.getattr("esn")?.extract()?,
         replay_window: small("replay_window")?,
-        local_ts: list("local_ts")?,
-        remote_ts: list("remote_ts")?,
+        local_ts: list("local_ts")?.into(),
+        remote_ts: list("remote_ts")?.into(),
         policy: PolicyId(small("policy")?),
         lifetime: Lifetime {
             soft: Limits { bytes: number("soft_bytes")?, packets: number("soft_packets")? },

@@ -10,7 +10,6 @@ use crate::mode::transport::single_host;
 use crate::packet::IpPacket;
 use crate::selectors::Selectors;
 use crate::{DropReason, InboundSa, OutboundSa};
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -39,8 +38,8 @@ pub(crate) struct Facts {
     /// In the form that packets are compared with.
     pub(crate) selectors: Selectors,
     /// As they were negotiated.
-    pub(crate) local_ts: Box<[TrafficSelector]>,
-    pub(crate) remote_ts: Box<[TrafficSelector]>,
+    pub(crate) local_ts: Arc<[TrafficSelector]>,
+    pub(crate) remote_ts: Arc<[TrafficSelector]>,
 }
 
 impl Facts {
@@ -54,8 +53,8 @@ impl Facts {
                 Arc::new(Self {
                     policy: params.policy,
                     selectors: Selectors::new(params),
-                    local_ts: params.local_ts.clone().into_boxed_slice(),
-                    remote_ts: params.remote_ts.clone().into_boxed_slice(),
+                    local_ts: Arc::clone(&params.local_ts),
+                    remote_ts: Arc::clone(&params.remote_ts),
                 })
             },
             Arc::clone,

@@ -12,8 +12,8 @@ use ravelin_sa_db::{
 use std::vec;
 use std::vec::Vec;
 
-fn host(a: &str) -> Vec<TrafficSelector> {
-    vec![TrafficSelector::any(AddrRange::host(a.parse().unwrap()))]
+fn host(a: &str) -> Arc<[TrafficSelector]> {
+    [TrafficSelector::any(AddrRange::host(a.parse().unwrap()))].into()
 }
 
 fn at(a: &str, b: &str) -> Path {

@@ -170,8 +170,9 @@ fn sealed_by_hand(p: &Pair, number: u64, inside: &[u8]) -> Vec<u8> {
 fn hostile_insides() {
     let p = pair(gcm(), |p| {
         if p.direction == Direction::Inbound {
-            p.remote_ts = vec![TrafficSelector::any(AddrRange::prefix("10.2.0.0".parse().unwrap(), 16).unwrap())];
-            p.local_ts = vec![TrafficSelector::any(AddrRange::prefix("10.1.0.0".parse().unwrap(), 16).unwrap())];
+            p.remote_ts =
+                vec![TrafficSelector::any(AddrRange::prefix("10.2.0.0".parse().unwrap(), 16).unwrap())].into();
+            p.local_ts = vec![TrafficSelector::any(AddrRange::prefix("10.1.0.0".parse().unwrap(), 16).unwrap())].into();
         }
     });
     let good = udp("10.1.0.1", "10.2.0.2", 4);
@@ -321,9 +322,9 @@ fn refused_changes() {
     p.direction = Direction::Outbound;
     assert_eq!(install(&p), Err(PlaneError::Direction));
     p.direction = Direction::Inbound;
-    p.local_ts.clear();
+    p.local_ts = [].into();
     assert_eq!(install(&p), Err(PlaneError::Selectors));
-    p.local_ts = any_ts(false);
+    p.local_ts = any_ts(false).into();
     p.spi = Spi(255);
     assert_eq!(install(&p), Err(PlaneError::Spi));
     p.spi = Spi(256);
@@ -430,13 +431,14 @@ fn routes_of_a_policy_with_many_sas() {
         let mut suite = gcm();
         suite.encr_key = Secret::new([&i.to_be_bytes()[..], &[0; 12]].concat());
         let mut p = params(i + 1, Direction::Outbound, suite);
-        p.remote_ts = match i {
+        let remote = match i {
             298 => ts("10.9.0.0", 16),
             299 => vec![TrafficSelector::any(
                 AddrRange::new("10.10.0.3".parse().unwrap(), "10.10.0.9".parse().unwrap()).unwrap(),
             )],
             _ => ts(&std::format!("10.2.{}.{}", i / 100, i % 100), 32),
         };
+        p.remote_ts = remote.into();
         let p = Arc::new(p);
         a.apply(NOW, &Change::InstallOutbound(Arc::clone(&p))).unwrap();
         all.push(p);

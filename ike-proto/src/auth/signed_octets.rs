@@ -30,10 +30,10 @@ impl SignedOctets<'_> {
     #[must_use]
     pub fn bytes(&self, prf: &dyn Prf) -> Vec<u8> {
         let maced_id = prf.prf(self.sk_p.expose(), &[self.rest_of_id]);
-        let tail = [self.nonce, maced_id.expose(), self.int_auth].concat();
+        let (nonce, maced_id) = (self.nonce, maced_id.expose());
         match self.other_message {
-            None => [self.real_message, &tail].concat(),
-            Some(other) => [&[0; 8][..], other, self.real_message, &tail].concat(),
+            None => [self.real_message, nonce, maced_id, self.int_auth].concat(),
+            Some(other) => [&[0; 8][..], other, self.real_message, nonce, maced_id, self.int_auth].concat(),
         }
     }
 }

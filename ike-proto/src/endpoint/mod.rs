@@ -93,6 +93,9 @@ pub struct Endpoint {
     /// This host's addresses, the best first.
     addresses: Vec<IpAddr>,
     retries: Retries,
+    announced: Vec<u8>,
+    #[cfg(feature = "x509")]
+    known: crate::auth::x509::Known,
     /// No new SAs any more.
     closing: bool,
 }
@@ -102,6 +105,9 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Arc<Config>, crypto: Arc<Provider>, rng: Box<dyn CryptoRng + Send>) -> Self {
         Self {
+            announced: crate::exchange::auth::announced(&crypto),
+            #[cfg(feature = "x509")]
+            known: crate::auth::x509::Known::default(),
             config,
             crypto,
             rng,
@@ -282,6 +288,9 @@ impl Endpoint {
             ike_spis: spis,
             effects: &mut effects,
             addresses: &self.addresses,
+            announced: &self.announced,
+            #[cfg(feature = "x509")]
+            known: &self.known,
             peers_up: peers,
         };
         let result = f(sa, &mut cx);
@@ -304,6 +313,9 @@ impl Endpoint {
             ike_spis: self.index.spis(),
             effects: &mut effects,
             addresses: &self.addresses,
+            announced: &self.announced,
+            #[cfg(feature = "x509")]
+            known: &self.known,
             peers_up: self.index.peers(),
         })
     }
@@ -340,11 +352,12 @@ impl Endpoint {
         self.retries.up(peer);
         let Some(uniqueness) = self.index.get(id).map(|sa| sa.core.profile.uniqueness) else { return };
         // Not those that are on their way out already.
-        let others: Vec<IkeSaId> = self
-            .index
-            .same_identity(id)
-            .filter(|o| self.index.get(*o).is_some_and(|sa| sa.life == Lifecycle::Established))
-            .collect();
+        let up = |o: &IkeSaId| self.index.get(*o).is_some_and(|sa| sa.life == Lifecycle::Established);
+        let others: Vec<IkeSaId> = match uniqueness {
+            Uniqueness::Never => Vec::new(),
+            Uniqueness::InitialContact if !initial_contact => Vec::new(),
+            _ => self.index.same_identity(id).filter(up).collect(),
+        };
         match uniqueness {
             Uniqueness::Never => {}
             // The peer forgot them: nobody is left to hear a Delete.

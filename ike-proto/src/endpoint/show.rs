@@ -122,7 +122,7 @@ fn one(core: &SaCore, state: Lifecycle, next: (Instant, Why), now: Instant) -> S
         state,
         role: core.role,
         path: core.path,
-        local_id: core.local_id.clone(),
+        local_id: core.local_id().cloned(),
         remote_id: core.remote_id.clone(),
         spis: (core.spi_i, core.spi_r),
         proposal: core.suite.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -146,8 +146,8 @@ fn child(c: &Child, now: Instant) -> ChildSnapshot {
         proposal: c.suite.clone(),
         mode: c.mode,
         encapsulation: c.encapsulation,
-        local_ts: c.local_ts.clone(),
-        remote_ts: c.remote_ts.clone(),
+        local_ts: c.local_ts.to_vec(),
+        remote_ts: c.remote_ts.to_vec(),
         age: now.since(c.since),
     }
 }

@@ -88,7 +88,7 @@ impl Endpoint {
         }
         if !self.config.make_before_break {
             self.with(now, db, id, |sa, cx| {
-                sa.rebirth = Some(policies);
+                sa.rebirth = Some(policies.into());
                 sa.shut(cx, Reason::Replaced);
             });
             return Ok(());

@@ -8,10 +8,10 @@ use crate::event::{ChildEstablished, Event};
 use crate::ext::ppk::mix_root;
 use crate::ext::strength;
 use crate::keys::{ChildKeyLengths, ChildKeys, child_keys};
-use crate::negotiate::{self, Chosen, Narrowed, selectors};
+use crate::negotiate::{self, Chosen, Narrowed, Offered, selectors};
 use crate::registry::NotifyType;
 use crate::seal::SealAlg;
-use crate::wire::payload::{KeyExchange, Payload, SecurityAssociation, TrafficSelectors, Ts};
+use crate::wire::payload::{KeyExchange, Payload, Proposal as WireProposal, SecurityAssociation, TrafficSelectors, Ts};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -28,7 +28,7 @@ use ravelin_sa_db::{
 pub struct ChildOffer {
     policy: Arc<Policy>,
     spi_in: Spi,
-    proposals: Vec<Proposal>,
+    proposals: Offered,
     local_ts: Vec<TrafficSelector>,
     remote_ts: Vec<TrafficSelector>,
     mode: Mode,
@@ -90,12 +90,17 @@ impl ChildOffer {
         self.replaces
     }
 
+    /// What is offered.
+    fn proposals(&self) -> &[Proposal] {
+        self.proposals.get(configured(&self.policy))
+    }
+
     /// The same offer with a public value of another method, as INVALID_KE_PAYLOAD asks for (RFC 7296 §1.3.1).
     ///
     /// # Errors
     /// When that method was not offered or the provider lacks it.
     pub fn regroup(&mut self, cx: &mut Cx<'_>, group: KeId) -> Result<Draft, Reason> {
-        if !self.proposals.iter().any(|p| p.ke.contains(&group)) {
+        if !self.proposals().iter().any(|p| p.ke.contains(&group)) {
             let detail = alloc::format!("the peer asks for {group}, which was not offered");
             return Err(Reason::BadKeyExchange { detail });
         }
@@ -105,11 +110,14 @@ impl ChildOffer {
     }
 
     fn draft(&self, ke: Option<KeyExchange>) -> Draft {
-        let mut draft = alloc::vec![Payload::Sa(negotiate::offer(&self.proposals, &self.spi_in.to_be_bytes()))];
+        let mut draft = Draft::with_capacity(8);
+        draft.push(Payload::Sa(negotiate::offer(self.proposals(), &self.spi_in.to_be_bytes())));
         draft.extend(ke.map(Payload::Ke));
         draft.push(Payload::TsInitiator(to_wire(&self.local_ts)));
         draft.push(Payload::TsResponder(to_wire(&self.remote_ts)));
-        draft.extend(self.policy.protect().into_iter().flat_map(|p| mode_notifies(p, self.mode)));
+        if let Some(protect) = self.policy.protect() {
+            mode_notifies(protect, self.mode, &mut draft);
+        }
         if carries_fragments(self.mode, &self.local_ts, &self.remote_ts) {
             draft.push(notify(NotifyType::NON_FIRST_FRAGMENTS_ALSO, Vec::new()));
         }
@@ -158,7 +166,7 @@ pub fn offer_again(cx: &mut Cx<'_>, core: &SaCore, old: ChildId) -> Result<(Chil
     let child = core.child(old).ok_or_else(|| configuration("the Child SA is gone"))?;
     let policy = protecting(cx, child.policy)?;
     let proposals = offered(cx, core, &policy, true);
-    make_offer(cx, policy, proposals, (child.local_ts.clone(), child.remote_ts.clone()), child.mode, Some(old))
+    make_offer(cx, policy, proposals, (child.local_ts.to_vec(), child.remote_ts.to_vec()), child.mode, Some(old))
 }
 
 fn protecting(cx: &Cx<'_>, policy: PolicyId) -> Result<Arc<Policy>, Reason> {
@@ -172,15 +180,16 @@ fn protecting(cx: &Cx<'_>, policy: PolicyId) -> Result<Arc<Policy>, Reason> {
 fn make_offer(
     cx: &mut Cx<'_>,
     policy: Arc<Policy>,
-    proposals: Vec<Proposal>,
+    proposals: Offered,
     (local_ts, remote_ts): (Vec<TrafficSelector>, Vec<TrafficSelector>),
     mode: Mode,
     replaces: Option<ChildId>,
 ) -> Result<(ChildOffer, Draft), Reason> {
-    if proposals.is_empty() {
+    let offered = proposals.get(configured(&policy));
+    if offered.is_empty() {
         return Err(configuration("no ESP proposal of the policy is usable with this provider"));
     }
-    let group = proposals.iter().flat_map(|p| p.ke.iter().copied()).find(|k| *k != KeId::NONE);
+    let group = offered.iter().flat_map(|p| p.ke.iter().copied()).find(|k| *k != KeId::NONE);
     let own = group.map(|g| key_pair(cx, g).map(|(secret, public)| (g, secret, public))).transpose()?;
     let spi_in = cx.db.spis.reserve(cx.rng).ok_or(Reason::Limit { what: "free SPIs" })?;
     let (ke, public) = match own {
@@ -209,12 +218,35 @@ fn usable(cx: &Cx<'_>, proposals: &[Proposal], with_ke: bool) -> Vec<Proposal> {
     proposals.iter().filter_map(strip).collect()
 }
 
+/// The proposals of a policy.
+fn configured(policy: &Policy) -> &[Proposal] {
+    policy.protect().map_or(&[][..], |p| &p.proposals)
+}
+
 /// What is offered for a policy.
-fn offered(cx: &Cx<'_>, core: &SaCore, policy: &Policy, with_ke: bool) -> Vec<Proposal> {
-    let configured = policy.protect().map_or(&[][..], |p| &p.proposals);
-    let mut proposals = if with_ke { offers(cx, configured) } else { usable(cx, configured, false) };
-    cap(core, &mut proposals);
-    proposals
+fn offered(cx: &Cx<'_>, core: &SaCore, policy: &Policy, with_ke: bool) -> Offered {
+    let configured = configured(policy);
+    let make = || {
+        let mut proposals = if with_ke { offers(cx, configured) } else { usable(cx, configured, false) };
+        cap(core, &mut proposals);
+        proposals
+    };
+    Offered::of(configured, |p| !p.has_addke() && stands(cx, core, p, with_ke), make)
+}
+
+/// What is taken for a policy.
+fn accepted(cx: &Cx<'_>, core: &SaCore, proposals: &[Proposal], with_ke: bool) -> Offered {
+    let make = || {
+        let mut proposals = usable(cx, proposals, with_ke);
+        cap(core, &mut proposals);
+        proposals
+    };
+    Offered::of(proposals, |p| stands(cx, core, p, with_ke), make)
+}
+
+/// True when [`usable`] and [`cap`] would change nothing.
+fn stands(cx: &Cx<'_>, core: &SaCore, p: &Proposal, with_ke: bool) -> bool {
+    !core.profile.strength_rule && (with_ke || (p.ke.is_empty() && !p.has_addke())) && p.is_supported_by(cx.crypto)
 }
 
 /// Takes out what is stronger than the IKE SA, where the PAD entry wants that.
@@ -240,15 +272,13 @@ fn carries_fragments(mode: Mode, local: &[TrafficSelector], remote: &[TrafficSel
     mode == Mode::Tunnel && local.iter().chain(remote).all(portless)
 }
 
-fn mode_notifies(protect: &Protect, mode: Mode) -> Draft {
-    let mut draft = Draft::new();
+fn mode_notifies(protect: &Protect, mode: Mode, draft: &mut Draft) {
     if mode == Mode::Transport {
         draft.push(notify(NotifyType::USE_TRANSPORT_MODE, Vec::new()));
     }
     if protect.tfc == Tfc::None {
         draft.push(notify(NotifyType::ESP_TFC_PADDING_NOT_SUPPORTED, Vec::new()));
     }
-    draft
 }
 
 /// As initiator of IKE_AUTH: checks the answer, derives keys, installs. `ni`, `nr` are those of IKE_SA_INIT.
@@ -314,7 +344,7 @@ fn check_answer(offer: &ChildOffer, msg: &Inbound<'_>) -> Result<(Chosen, Narrow
             Reason::PeerRefused { notify, authenticated: true, during: "the negotiation of a Child SA" },
         ));
     };
-    let chosen = negotiate::verify_answer(&offer.proposals, sa).map_err(ChildFailure::broken)?;
+    let chosen = negotiate::verify_answer(offer.proposals(), sa).map_err(ChildFailure::broken)?;
     if chosen.ke.is_none() && !chosen.addke.is_empty() {
         let detail = "additional key exchanges without a first one (RFC 9370 section 2.2.4)".to_string();
         return Err(ChildFailure::broken(Reason::BadKeyExchange { detail }));
@@ -400,10 +430,9 @@ pub fn prepare(
     let protect = policy
         .protect()
         .ok_or_else(|| ChildFailure::new(NotifyType::TS_UNACCEPTABLE, configuration("the policy does not protect")))?;
-    let mut ours = usable(cx, &protect.proposals, with_ke);
-    cap(core, &mut ours);
+    let ours = accepted(cx, core, &protect.proposals, with_ke);
     let group = p.ke().map(|k| k.method);
-    let chosen = negotiate::choose(&ours, sa, group, cx.config.prefer_own)
+    let mut chosen = negotiate::choose(ours.get(&protect.proposals), sa, group, cx.config.prefer_own)
         .map_err(|r| ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, r))?;
     let (public, shared) = respond_ke(cx, &chosen, p.ke(), with_ke)?;
     let wants_transport = p.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
@@ -416,13 +445,16 @@ pub fn prepare(
         .spis
         .reserve(cx.rng)
         .ok_or_else(|| ChildFailure::new(NotifyType::NO_ADDITIONAL_SAS, Reason::Limit { what: "free SPIs" }))?;
-    let mut answer = chosen.answer.clone();
-    answer.spi = spi_in.to_be_bytes().to_vec();
-    let mut draft = alloc::vec![Payload::Sa(SecurityAssociation::new(alloc::vec![answer]))];
+    let spi = spi_in.to_be_bytes().to_vec();
+    let (number, protocol, transforms) =
+        (chosen.answer.number, chosen.answer.protocol, ::core::mem::take(&mut chosen.answer.transforms));
+    let answer = WireProposal::new(number, protocol, spi, transforms);
+    let mut draft = Draft::with_capacity(8);
+    draft.push(Payload::Sa(SecurityAssociation::new(alloc::vec![answer])));
     draft.extend(public);
     draft.push(Payload::TsInitiator(to_wire(&narrowed.remote)));
     draft.push(Payload::TsResponder(to_wire(&narrowed.local)));
-    draft.extend(mode_notifies(protect, mode));
+    mode_notifies(protect, mode, &mut draft);
     if more {
         draft.push(notify(NotifyType::ADDITIONAL_TS_POSSIBLE, Vec::new()));
     }
@@ -564,12 +596,7 @@ pub struct Material<'m> {
 }
 
 /// Derives the keys and hands both directions to the data plane, inbound first.
-fn install(
-    cx: &mut Cx<'_>,
-    core: &mut SaCore,
-    mut plan: Plan,
-    material: &Material<'_>,
-) -> Result<ChildId, ChildFailure> {
+fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'_>) -> Result<ChildId, ChildFailure> {
     let spi_out = plan.chosen.peer_spi.as_slice().try_into().ok().map(Spi::from_be_bytes);
     let spi_out = spi_out.filter(|s| !s.is_reserved()).ok_or_else(|| {
         ChildFailure::broken(Reason::Malformed {
@@ -592,9 +619,9 @@ fn install(
     let keys = derive(cx, core, &plan.chosen, material)
         .map_err(|r| ChildFailure { must_delete: true, ..ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, r) })?;
     let id = cx.child_id();
-    plan.narrowed.local.shrink_to_fit();
-    plan.narrowed.remote.shrink_to_fit();
-    let (inbound, outbound) = both_directions(core, &plan, id, spi_out, keys);
+    // Everybody who speaks of this pair shares them.
+    let (local_ts, remote_ts) = (Arc::from(&*plan.narrowed.local), Arc::from(&*plan.narrowed.remote));
+    let (inbound, outbound) = both_directions(core, &plan, id, spi_out, keys, (&local_ts, &remote_ts));
     let (inbound, outbound) = (Arc::new(inbound), Arc::new(outbound));
     configure::bind(cx, core, &plan.policy, &plan.narrowed.local, &plan.narrowed.remote);
     cx.out.change(Change::InstallInbound(Arc::clone(&inbound)));
@@ -612,8 +639,8 @@ fn install(
         suite: plan.chosen.to_string(),
         mode: plan.mode,
         encapsulation: inbound.encapsulation,
-        local_ts: plan.narrowed.local,
-        remote_ts: plan.narrowed.remote,
+        local_ts,
+        remote_ts,
         state: ChildState::Installed,
         sends: true,
         since: cx.now.mono,
@@ -629,8 +656,8 @@ fn install(
         spi_out,
         proposal: child.suite.clone(),
         mode: child.mode,
-        local_ts: child.local_ts.clone(),
-        remote_ts: child.remote_ts.clone(),
+        local_ts: Arc::clone(&child.local_ts),
+        remote_ts: Arc::clone(&child.remote_ts),
     })));
     core.children.reserve_exact(1);
     core.children.push(child);
@@ -667,6 +694,7 @@ fn both_directions(
     id: ravelin_sa_db::ChildId,
     spi_out: Spi,
     keys: ChildKeys,
+    (local_ts, remote_ts): (&Arc<[TrafficSelector]>, &Arc<[TrafficSelector]>),
 ) -> (SaParams, SaParams) {
     let ChildKeys { encr_i, integ_i, encr_r, integ_r } = keys;
     let (out_keys, in_keys) =
@@ -691,8 +719,8 @@ fn both_directions(
         suite: suite(keys),
         esn: plan.chosen.sn == Some(SnId::PARTIAL_64),
         replay_window: protect.map_or(64, |p| p.replay_window),
-        local_ts: plan.narrowed.local.clone(),
-        remote_ts: plan.narrowed.remote.clone(),
+        local_ts: Arc::clone(local_ts),
+        remote_ts: Arc::clone(remote_ts),
         policy: plan.policy.id,
         lifetime: protect.map_or_else(Default::default, |p| p.lifetime),
         tfc_padding: plan.tfc,

@@ -153,7 +153,7 @@ pub(super) fn bind(
     local: &[TrafficSelector],
     remote: &[TrafficSelector],
 ) {
-    let there = core.children.iter().any(|c| c.policy == policy.id && c.local_ts == local && c.remote_ts == remote);
+    let there = core.children.iter().any(|c| c.policy == policy.id && *c.local_ts == *local && *c.remote_ts == *remote);
     if let Some(copy) = concrete(policy, local, remote).filter(|_| !there) {
         cx.out.change(Change::AddPolicy(copy));
     }

@@ -39,8 +39,8 @@ pub struct Agreed {
     pub nat: NatState,
     /// RFC 7383: both sent IKE_FRAGMENTATION_SUPPORTED.
     pub fragmentation: bool,
-    /// RFC 7427: hash algorithms that the peer takes; empty when it does not speak method 14.
-    pub signature_hashes: Vec<AuthHashId>,
+    /// What the peer said that matters until it is proved.
+    pub said: Rare<Said>,
     /// RFC 4555: both sent MOBIKE_SUPPORTED.
     pub mobike: bool,
     /// RFC 6023: the responder sent CHILDLESS_IKEV2_SUPPORTED.
@@ -49,16 +49,37 @@ pub struct Agreed {
     pub intermediate: bool,
     /// RFC 8784 or RFC 9867.
     pub ppk: PpkUse,
-    /// RFC 7296 §3.7: SHA-1 hashes of the keys of CAs that the peer trusts.
-    pub authorities: Vec<[u8; 20]>,
     /// RFC 4806: the peer asked for an OCSP response about our certificate.
     pub ocsp: bool,
-    /// RFC 9593: what the peer can verify; empty when it has not said.
-    pub auth_methods: Vec<Announcement>,
     /// RFC 4739: the responder sent MULTIPLE_AUTH_SUPPORTED.
     pub multiple_auth: bool,
     /// Downgrade prevention: both sent IKE_SA_INIT_FULL_TRANSCRIPT_AUTH.
     pub transcript: bool,
+}
+
+/// What the peer said of signatures and certificates that it takes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Said {
+    /// RFC 7427: hash algorithms; empty when it does not speak method 14.
+    pub signature_hashes: Vec<AuthHashId>,
+    /// RFC 7296 §3.7: SHA-1 hashes of the keys of CAs that it trusts.
+    pub authorities: Vec<[u8; 20]>,
+    /// RFC 9593: what it can verify; empty when it has not said.
+    pub auth_methods: Vec<Announcement>,
+}
+
+impl Blank for Said {
+    fn blank() -> &'static Self {
+        static BLANK: Said = Said { signature_hashes: Vec::new(), authorities: Vec::new(), auth_methods: Vec::new() };
+        &BLANK
+    }
+}
+
+impl Blank for Answers {
+    fn blank() -> &'static Self {
+        static BLANK: Answers = Answers::NONE;
+        &BLANK
+    }
 }
 
 /// What is still to be done by IKE_INTERMEDIATE before IKE_AUTH may come.
@@ -129,9 +150,9 @@ pub struct Child {
     /// How it is carried now.
     pub encapsulation: Encapsulation,
     /// Our side.
-    pub local_ts: Vec<TrafficSelector>,
+    pub local_ts: Arc<[TrafficSelector]>,
     /// The peer's side.
-    pub remote_ts: Vec<TrafficSelector>,
+    pub remote_ts: Arc<[TrafficSelector]>,
     /// State.
     pub state: ChildState,
     /// The data plane has its outbound half.
@@ -210,15 +231,13 @@ pub struct SaCore {
     /// Kept until authentication is done.
     pub opening: Rare<Opening>,
     /// Answers that the exchange under way has been given.
-    pub answers: Answers,
+    pub answers: Rare<Answers>,
     /// What an EAP server granted; inherited by rekeyed SAs.
-    pub granted: Option<Granted>,
+    pub granted: Option<Box<Granted>>,
     /// As responder: the first authentication of two is done (RFC 4739).
     pub round: Option<Box<Round>>,
     /// As responder: EAP under way.
     pub eap: Option<Box<EapServer>>,
-    /// Who we said we are.
-    pub local_id: Option<Identity>,
     /// Who the peer proved to be.
     pub remote_id: Option<Identity>,
     /// The Child SAs.
@@ -242,11 +261,11 @@ pub struct SaCore {
     /// The IKE SA that took its place, or will.
     pub heir: Option<IkeSaId>,
     /// The peer's SPIs that it deleted before we knew them; kept while we wait for a CREATE_CHILD_SA response.
-    pub early_deletes: Vec<Spi>,
+    pub early_deletes: Rare<Vec<Spi>>,
     /// As responder of CREATE_CHILD_SA: SAs that wait for the peer's IKE_FOLLOWUP_KE.
-    pub unfinished: Vec<Unfinished>,
+    pub unfinished: Rare<Vec<Unfinished>>,
     /// A PPK that a key-distribution system gave us and that no exchange has taken yet.
-    pub fresh_ppk: Option<Ppk>,
+    pub fresh_ppk: Option<Box<Ppk>>,
     /// It had none for the exchange that comes next.
     pub without_ppk: bool,
 }
@@ -288,10 +307,15 @@ impl SaCore {
         self.pending.tidy();
         self.mobility.tidy();
         (self.keys.pi, self.keys.pr) = (Secret::default(), Secret::default());
-        self.agreed.signature_hashes = Vec::new();
-        self.agreed.authorities = Vec::new();
-        self.agreed.auth_methods = Vec::new();
-        self.answers = Answers::default();
+        self.agreed.said.clear();
+        self.answers.clear();
+    }
+
+    /// Who we say that we are; as responder none before the initiator is proved.
+    #[must_use]
+    pub fn local_id(&self) -> Option<&Identity> {
+        let known = self.role == Role::Initiator || self.established.is_some();
+        known.then_some(&self.profile.local_id)
     }
 
     /// Our SPI.

@@ -25,7 +25,7 @@ pub fn own(cx: &Cx<'_>, core: &mut SaCore) -> Result<Option<Ppk>, Halt> {
         return Ok(None);
     }
     let found = match core.fresh_ppk.take() {
-        Some(fresh) => Some(fresh),
+        Some(fresh) => Some(*fresh),
         None if ::core::mem::take(&mut core.without_ppk) => None,
         None => ppk::own(cx, core, &core.profile)?,
     };

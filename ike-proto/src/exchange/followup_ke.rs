@@ -223,7 +223,9 @@ pub fn forget_child(cx: &Cx<'_>, core: &mut SaCore, old: ChildId) {
 
 /// The peer stopped, or begins anew, its rekeying of the IKE SA.
 pub fn forget_ike(core: &mut SaCore) {
-    core.unfinished.retain(|u| !matches!(u.what, What::Ike(_)));
+    if core.awaits_ike() {
+        core.unfinished.retain(|u| !matches!(u.what, What::Ike(_)));
+    }
 }
 
 /// The IKE SA ends or was replaced: nothing of it is finished any more.
@@ -244,8 +246,14 @@ pub fn expire(cx: &mut Cx<'_>, core: &mut SaCore) -> bool {
 }
 
 fn forget(cx: &Cx<'_>, core: &mut SaCore, which: impl Fn(&Unfinished) -> bool) {
+    if core.unfinished.is_empty() {
+        return;
+    }
     for gone in core.unfinished.extract_if(.., |u| which(u)) {
         gone.give_back(cx);
+    }
+    if core.unfinished.is_empty() {
+        core.unfinished.clear();
     }
 }
 

@@ -10,7 +10,6 @@ use super::ppk::Ppk;
 use super::rare::Rare;
 use super::sa_init::{NONCE_LEN, SecretHalf, key_pair, offers};
 use super::{Cx, Draft, IkeSuite, InFlight, Inbound, Reply, SaCore, Schedule, create_ppk};
-use crate::ask::Answers;
 use crate::error::Reason;
 use crate::ext::ppk::mix_root;
 use crate::ids::{IkeSaId, Role};
@@ -337,9 +336,8 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
         int_auth: Rare::default(),
         ppk_used: old.ppk_used || ppk.is_some(),
         opening: Rare::default(),
-        answers: Answers::default(),
+        answers: Rare::default(),
         eap: None,
-        local_id: old.local_id.clone(),
         remote_id: old.remote_id.clone(),
         children: Vec::new(),
         leases: Vec::new(),
@@ -353,8 +351,8 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
         round: None,
         schedule,
         heir: None,
-        early_deletes: Vec::new(),
-        unfinished: Vec::new(),
+        early_deletes: Rare::default(),
+        unfinished: Rare::default(),
         fresh_ppk: None,
         without_ppk: false,
     };

@@ -22,7 +22,7 @@ pub mod rare;
 pub mod sa_init;
 pub mod suite;
 
-pub use self::core::{Agreed, Child, ChildState, Opening, Pending, SaCore, Schedule, Successor};
+pub use self::core::{Agreed, Child, ChildState, Opening, Pending, SaCore, Said, Schedule, Successor};
 pub use suite::IkeSuite;
 
 use crate::ask::Ask;
@@ -67,6 +67,11 @@ pub struct Cx<'a> {
     pub effects: &'a mut Vec<Effect>,
     /// This host's addresses, the best first; empty when nobody said (RFC 4555 §3.2).
     pub addresses: &'a [IpAddr],
+    /// What we say of the signatures that we verify ([`auth::announced`]).
+    pub announced: &'a [u8],
+    /// What was found out about certificates before.
+    #[cfg(feature = "x509")]
+    pub known: &'a crate::auth::x509::Known,
     /// Established IKE SAs per peer.
     pub peers_up: &'a BTreeMap<PeerId, BTreeSet<IkeSaId>>,
 }

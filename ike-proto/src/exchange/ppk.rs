@@ -73,7 +73,7 @@ pub fn own(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Option<Ppk>, Halt>
 
 /// The question for the next PPK. Whoever is established has been given a name; before, the PAD entry says ours.
 fn next_of(core: &SaCore, peer: &Peer) -> Ask {
-    let local = core.local_id.clone().unwrap_or_else(|| peer.local_id.clone());
+    let local = core.local_id().unwrap_or(&peer.local_id).clone();
     Ask::NextPpk { local, remote: core.remote_id.clone(), peer: peer.name.clone() }
 }
 

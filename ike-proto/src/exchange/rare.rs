@@ -2,12 +2,19 @@
 //! To make one rare: implement [`Blank`] for it, and call [`Rare::tidy`] where it is blank again.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
 /// A type with one blank value that is shared by all.
-pub trait Blank: Default + PartialEq + 'static {
+pub trait Blank: Default + 'static {
     /// The blank value, equal to the default.
     fn blank() -> &'static Self;
+}
+
+impl<T: 'static> Blank for Vec<T> {
+    fn blank() -> &'static Self {
+        const { &Vec::new() }
+    }
 }
 
 /// A value that takes no memory while it is blank.
@@ -49,8 +56,16 @@ impl<T: Blank> Rare<T> {
         self.0 = None;
     }
 
+    /// Takes the value out.
+    pub fn take(&mut self) -> T {
+        self.0.take().map(|value| *value).unwrap_or_default()
+    }
+
     /// Gives the memory back if the value is blank.
-    pub fn tidy(&mut self) {
+    pub fn tidy(&mut self)
+    where
+        T: PartialEq,
+    {
         if **self == *T::blank() {
             self.0 = None;
         }

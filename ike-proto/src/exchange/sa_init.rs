@@ -3,7 +3,7 @@
 //!
 //! Nothing in this exchange is authenticated. An error answer never ends an attempt at once (§2.21.1).
 
-use super::{Agreed, Cx, Draft, IkeSuite, InFlight, Inbound, Opening, Pending, SaCore, Step, notify};
+use super::{Agreed, Cx, Draft, IkeSuite, InFlight, Inbound, Opening, Pending, SaCore, Said, Step, notify};
 use crate::auth::digital_signature;
 use crate::error::Reason;
 use crate::event::Event;
@@ -11,10 +11,12 @@ use crate::ext::ppk::{self, PpkUse};
 use crate::ext::{natd, puzzle, sighash};
 use crate::ids::Role;
 use crate::keys::sk_schedule::{Seeds, SkKeys, skeyseed};
-use crate::negotiate::{self, Chosen};
-use crate::registry::NotifyType;
+use crate::negotiate::{self, Offered};
+use crate::registry::{NotifyType, ProtocolId};
 use crate::wire::notify::{Announcement, NotifyData, Puzzle, SupportedAuthMethods};
-use crate::wire::payload::{KeyExchange, Nonce, Payload, PuzzleSolution, SecurityAssociation};
+use crate::wire::payload::{
+    KeyExchange, Nonce, Payload, Proposal as WireProposal, PuzzleSolution, SecurityAssociation,
+};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
@@ -31,14 +33,16 @@ pub const NONCE_LEN: usize = 32;
 /// Octets of the first nonce of all. It is longer so that the request is not smaller than an answer that brings
 /// certificate requests and notifies besides: a responder that gives no more than it got need not ask for a cookie.
 const FIRST_NONCE_LEN: usize = 96;
+/// Room for the payloads of a usual message.
+const USUAL: usize = 12;
 /// Retries with a cookie or another group before the attempt is given up.
 const MAX_RETRIES: u8 = 8;
 
 /// Our IKE_SA_INIT request on the wire.
 #[derive(Debug)]
 pub struct SaInit {
-    /// What was offered.
-    offered: Vec<Proposal>,
+    /// What was offered of the PAD entry's proposals.
+    offered: Offered,
     /// The group whose public value was sent.
     group: KeId,
     /// Its private half, until it was used.
@@ -78,8 +82,10 @@ impl SaInit {
         core: &SaCore,
         first: Option<(PolicyId, Option<PacketKey>)>,
     ) -> Result<(InFlight, Draft), Reason> {
-        let offered = offers(cx, &core.profile.proposals);
-        let group = offered.iter().flat_map(|p| p.ke.iter().copied()).find(|k| *k != KeId::NONE);
+        let configured = &core.profile.proposals;
+        let offered = offered(cx, configured);
+        let mut groups = offered.get(configured).iter().flat_map(|p| p.ke.iter().copied());
+        let group = groups.find(|k| *k != KeId::NONE);
         let group = group.ok_or_else(|| Reason::Configuration {
             detail: "no IKE proposal is usable with this provider".to_string(),
         })?;
@@ -107,11 +113,15 @@ impl SaInit {
         self.first.as_ref().map(|(policy, _)| *policy)
     }
 
+    fn offered<'a>(&'a self, core: &'a SaCore) -> &'a [Proposal] {
+        self.offered.get(&core.profile.proposals)
+    }
+
     fn draft(&self, cx: &Cx<'_>, core: &SaCore) -> Draft {
-        let mut draft = Draft::new();
+        let mut draft = Draft::with_capacity(USUAL);
         draft.extend(self.cookie.as_ref().map(|c| notify(NotifyType::COOKIE, c.clone())));
         draft.extend(self.solution.clone().map(Payload::PuzzleSolution));
-        draft.push(Payload::Sa(negotiate::offer(&self.offered, &[])));
+        draft.push(Payload::Sa(negotiate::offer(self.offered(core), &[])));
         draft.push(Payload::Ke(KeyExchange::new(self.group, self.public.clone())));
         draft.push(Payload::Nonce(Nonce { data: self.ni.clone() }));
         extensions(cx, core, 0, &mut draft);
@@ -158,7 +168,7 @@ impl SaInit {
     fn wants(&self, cx: &Cx<'_>, core: &SaCore) -> Beyond {
         let own = super::ppk::may_have(cx, &core.profile);
         let (auth, intermediate) = ppk::allowed(&core.profile);
-        let additional = self.offered.iter().any(Proposal::has_addke);
+        let additional = self.offered(core).iter().any(Proposal::has_addke);
         Beyond {
             intermediate: additional || (own && intermediate),
             ppk_auth: own && auth,
@@ -190,7 +200,7 @@ impl SaInit {
     }
 
     fn with_group(mut self: Box<Self>, cx: &mut Cx<'_>, core: &SaCore, group: Option<KeId>) -> Step {
-        let offered = |g: &KeId| self.offered.iter().any(|p| p.ke.contains(g));
+        let offered = |g: &KeId| self.offered(core).iter().any(|p| p.ke.contains(g));
         let Some(group) = group.filter(offered).filter(|g| *g != self.group && self.retries < MAX_RETRIES) else {
             let reason = Reason::PeerRefused {
                 notify: NotifyType::INVALID_KE_PAYLOAD,
@@ -220,7 +230,7 @@ impl SaInit {
                 detail: "IKE_SA_INIT response with responder SPI 0 (RFC 7296 section 3.1)".to_string(),
             });
         }
-        let chosen = negotiate::verify_answer(&self.offered, parts.sa)?;
+        let chosen = negotiate::verify_answer(self.offered(core), parts.sa)?;
         let suite =
             IkeSuite::resolve(cx.crypto, &chosen).ok_or(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported))?;
         if chosen.ke != Some(self.group) || parts.ke.method != self.group {
@@ -318,12 +328,14 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
         .map_err(|reason| Refusal { notify: Some(notify(NotifyType::INVALID_SYNTAX, Vec::new())), reason })?;
     let intermediate = msg.notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED).is_some();
     let ours = acceptable(cx, &core.profile.proposals, intermediate);
-    let chosen = match negotiate::choose(&ours, parts.sa, Some(parts.ke.method), cx.config.prefer_own) {
+    let ours = ours.get(&core.profile.proposals);
+    let mut chosen = match negotiate::choose(ours, parts.sa, Some(parts.ke.method), cx.config.prefer_own) {
         Ok(chosen) => chosen,
         Err(reason) => {
             // The operator is told when a notify is all that is missing.
             let with = acceptable(cx, &core.profile.proposals, true);
-            let only = !intermediate && negotiate::choose(&with, parts.sa, Some(parts.ke.method), false).is_ok();
+            let with = with.get(&core.profile.proposals);
+            let only = !intermediate && negotiate::choose(with, parts.sa, Some(parts.ke.method), false).is_ok();
             let what = "INTERMEDIATE_EXCHANGE_SUPPORTED (RFC 9242), which the additional key exchange needs";
             let reason = if only { Reason::Downgrade { what: what.to_string() } } else { reason };
             return Err(Refusal::new(NotifyType::NO_PROPOSAL_CHOSEN, Vec::new(), reason));
@@ -348,11 +360,12 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
     core.opening =
         Opening { ni: parts.nonce.to_vec(), nr: nr.clone(), message1: msg.raw.to_vec(), ..Opening::default() }.into();
     derive(cx, core, suite, &shared).map_err(refuse)?;
-    let mut draft = alloc::vec![
-        answer_sa(&chosen),
-        Payload::Ke(KeyExchange::new(group, public)),
-        Payload::Nonce(Nonce { data: nr })
-    ];
+    let mut draft = Draft::with_capacity(USUAL);
+    let transforms = ::core::mem::take(&mut chosen.answer.transforms);
+    let answer = WireProposal::new(chosen.answer.number, ProtocolId::IKE, Vec::new(), transforms);
+    draft.push(Payload::Sa(SecurityAssociation::new(alloc::vec![answer])));
+    draft.push(Payload::Ke(KeyExchange::new(group, public)));
+    draft.push(Payload::Nonce(Nonce { data: nr }));
     extensions(cx, core, core.spi_r, &mut draft);
     draft.extend(takes.notifies());
     if core.profile.childless != Childless::Never {
@@ -382,7 +395,8 @@ pub fn resume(
     let intermediate = request.notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED).is_some();
     let ours = acceptable(cx, &core.profile.proposals, intermediate);
     // The answer has one transform of each type: what was chosen.
-    let chosen = negotiate::choose(&ours, said.sa, Some(said.ke.method), cx.config.prefer_own)?;
+    let ours = ours.get(&core.profile.proposals);
+    let chosen = negotiate::choose(ours, said.sa, Some(said.ke.method), cx.config.prefer_own)?;
     let suite =
         IkeSuite::resolve(cx.crypto, &chosen).ok_or(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported))?;
     core.agreed = agreed(cx, core, request, 0, Beyond::of(answer));
@@ -397,8 +411,9 @@ pub fn resume(
     derive_from(core, suite, seed)
 }
 
-fn answer_sa(chosen: &Chosen) -> Payload {
-    Payload::Sa(SecurityAssociation::new(alloc::vec![chosen.answer.clone()]))
+/// [`offers`], as they are taken along.
+fn offered(cx: &Cx<'_>, proposals: &[Proposal]) -> Offered {
+    Offered::of(proposals, |p| !p.has_addke() && p.is_supported_by(cx.crypto), || offers(cx, proposals))
 }
 
 /// Our offer: what the provider has. A proposal with optional additional key exchanges stands twice, with them and
@@ -418,11 +433,12 @@ pub(super) fn offers(cx: &Cx<'_>, proposals: &[Proposal]) -> Vec<Proposal> {
 }
 
 /// What we take as responder; without IKE_INTERMEDIATE there are no additional key exchanges.
-fn acceptable(cx: &Cx<'_>, proposals: &[Proposal], intermediate: bool) -> Vec<Proposal> {
+fn acceptable(cx: &Cx<'_>, proposals: &[Proposal], intermediate: bool) -> Offered {
     let keep = |p: &Proposal| {
         if intermediate { p.supported_by(cx.crypto) } else { p.without_addke()?.supported_by(cx.crypto) }
     };
-    proposals.iter().filter_map(keep).collect()
+    let whole = |p: &Proposal| (intermediate || !p.has_addke()) && p.is_supported_by(cx.crypto);
+    Offered::of(proposals, whole, || proposals.iter().filter_map(keep).collect())
 }
 
 /// A fresh key pair of a method.
@@ -525,7 +541,12 @@ fn agreed(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>, spi_r: u64, own: Beyond
     Agreed {
         nat: natd::judge(cx.crypto, core.spi_i, spi_r, msg.path, msg.payloads.notifies()),
         fragmentation: core.profile.fragmentation && msg.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some(),
-        signature_hashes: sighash::read(msg.payloads.notifies()),
+        said: Said {
+            signature_hashes: sighash::read(msg.payloads.notifies()),
+            authorities,
+            auth_methods: auth_methods(msg),
+        }
+        .into(),
         mobike: false,
         childless: msg.notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED).is_some(),
         intermediate: both.intermediate,
@@ -534,9 +555,7 @@ fn agreed(cx: &Cx<'_>, core: &SaCore, msg: &Inbound<'_>, spi_r: u64, own: Beyond
             (false, true) => PpkUse::Auth,
             (false, false) => PpkUse::None,
         },
-        authorities,
         ocsp,
-        auth_methods: auth_methods(msg),
         multiple_auth: msg.notify(NotifyType::MULTIPLE_AUTH_SUPPORTED).is_some(),
         transcript: both.transcript,
     }

@@ -3,8 +3,9 @@
 use crate::keys::SkKeyLengths;
 use crate::negotiate::Chosen;
 use crate::seal::SealAlg;
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
 use ravelin_crypto::prf::Prf;
 use ravelin_crypto::{IntegId, KeId, Provider};
 use ravelin_sa_db::proposal::EncrAlg;
@@ -39,6 +40,15 @@ impl IkeSuite {
             addke: chosen.addke.iter().map(|(_, ke)| *ke).collect(),
             seal: SealAlg::resolve(provider, encr, chosen.integ)?,
         })
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(64);
+        // A string takes everything.
+        let _ = write!(text, "{self}");
+        text
     }
 
     /// Lengths for the key schedule.

@@ -45,14 +45,44 @@ pub struct Chosen {
 
 impl core::fmt::Display for Chosen {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let mut words: Vec<String> = Vec::new();
-        words.extend(self.encr.map(|e| e.key_bits.map_or_else(|| e.id.to_string(), |b| format!("{}_{b}", e.id))));
-        words.extend((self.integ != IntegId::NONE).then(|| self.integ.to_string()));
-        words.extend(self.prf.map(|p| format!("PRF_{p}")));
-        words.extend(self.ke.map(|k| k.to_string()));
-        words.extend(self.addke.iter().map(|(t, k)| format!("{t}:{k}")));
-        words.extend((self.sn == Some(SnId::PARTIAL_64)).then(|| "ESN".to_string()));
-        f.write_str(&words.join("/"))
+        let mut slash = "";
+        let mut word = |text: core::fmt::Arguments<'_>| {
+            f.write_str(core::mem::replace(&mut slash, "/"))?;
+            f.write_fmt(text)
+        };
+        match self.encr {
+            Some(EncrAlg { id, key_bits: Some(bits) }) => word(format_args!("{id}_{bits}"))?,
+            Some(EncrAlg { id, key_bits: None }) => word(format_args!("{id}"))?,
+            None => {}
+        }
+        if self.integ != IntegId::NONE {
+            word(format_args!("{}", self.integ))?;
+        }
+        self.prf.map_or(Ok(()), |p| word(format_args!("PRF_{p}")))?;
+        self.ke.map_or(Ok(()), |k| word(format_args!("{k}")))?;
+        self.addke.iter().try_for_each(|(t, k)| word(format_args!("{t}:{k}")))?;
+        if self.sn == Some(SnId::PARTIAL_64) { word(format_args!("ESN")) } else { Ok(()) }
+    }
+}
+
+/// Proposals that are in use: those of the configuration as they stand, or others made from them.
+#[derive(Clone, Debug)]
+pub struct Offered(Option<Vec<Proposal>>);
+
+impl Offered {
+    /// `configured` itself when `as_they_are` holds for each, else what `make` makes of them.
+    pub fn of(
+        configured: &[Proposal],
+        as_they_are: impl FnMut(&Proposal) -> bool,
+        make: impl FnOnce() -> Vec<Proposal>,
+    ) -> Self {
+        Self((!configured.iter().all(as_they_are)).then(make))
+    }
+
+    /// The proposals. `configured` is what [`Offered::of`] got.
+    #[must_use]
+    pub fn get<'a>(&'a self, configured: &'a [Proposal]) -> &'a [Proposal] {
+        self.0.as_deref().unwrap_or(configured)
     }
 }
 
@@ -71,7 +101,8 @@ fn wire_protocol(p: ProposalProtocol) -> ProtocolId {
 
 /// All transforms of a proposal, by type.
 fn transforms(p: &Proposal) -> Vec<Transform> {
-    let mut out = Vec::new();
+    let lists = [p.encr.len(), p.prf.len(), p.integ.len(), p.ke.len(), p.sn.len()];
+    let mut out = Vec::with_capacity(lists.iter().chain(p.addke.each_ref().map(Vec::len).iter()).sum());
     out.extend(p.encr.iter().map(|e| Transform::encr(e.id, e.key_bits)));
     out.extend(p.prf.iter().map(|x| Transform::prf(*x)));
     out.extend(p.integ.iter().map(|x| Transform::integ(*x)));
@@ -94,12 +125,13 @@ pub fn choose(
     group: Option<KeId>,
     prefer_own: bool,
 ) -> Result<Chosen, Reason> {
-    let pairs: Vec<(&Proposal, &WireProposal)> = if prefer_own {
-        ours.iter().flat_map(|o| theirs.proposals.iter().map(move |t| (o, t))).collect()
+    let (mut mine, mut yours) = (ours.iter(), theirs.proposals.iter());
+    let fits = |o: &Proposal, t: &WireProposal| match_one(o, t, group, prefer_own);
+    let found = if prefer_own {
+        mine.find_map(|o| theirs.proposals.iter().find_map(|t| fits(o, t)))
     } else {
-        theirs.proposals.iter().flat_map(|t| ours.iter().map(move |o| (o, t))).collect()
+        yours.find_map(|t| ours.iter().find_map(|o| fits(o, t)))
     };
-    let found = pairs.into_iter().find_map(|(o, t)| match_one(o, t, group, prefer_own));
     found.ok_or_else(|| no_proposal(ours, theirs))
 }
 
@@ -131,65 +163,89 @@ fn match_one(ours: &Proposal, theirs: &WireProposal, group: Option<KeId>, prefer
     if !theirs.transforms.iter().all(known) {
         return None;
     }
-    let pick = |kind, ours: Vec<Transform>, optional: bool| pick(kind, &ours, theirs, None, optional, prefer_own);
-    let encr = pick(TransformType::ENCR, ours.encr.iter().map(|e| Transform::encr(e.id, e.key_bits)).collect(), false)?;
-    let prf = pick(TransformType::PRF, ours.prf.iter().map(|x| Transform::prf(*x)).collect(), false)?;
-    let aead = encr.as_ref().is_some_and(|e| EncrId(e.id).is_aead());
-    let mut integs: Vec<Transform> = ours.integ.iter().map(|x| Transform::integ(*x)).collect();
-    if aead && integs.is_empty() {
-        integs.push(Transform::integ(IntegId::NONE));
-    }
-    let integ = pick(TransformType::INTEG, integs, aead)?;
-    let kes: Vec<Transform> = ours.ke.iter().map(|x| Transform::ke(*x)).collect();
-    let ke = self::pick(TransformType::KE, &kes, theirs, group, ours.protocol != ProposalProtocol::Ike, prefer_own)?;
-    let sns: Vec<Transform> = ours.sn.iter().map(|x| Transform::sn(*x)).collect();
-    let sn = pick(TransformType::SN, sns, false)?;
-    let mut chosen: Vec<Transform> = [encr, prf, integ, ke, sn].into_iter().flatten().collect();
+    let pick = |kind, ours, optional: bool| pick(kind, ours, theirs, None, optional, prefer_own);
+    let encr = pick(TransformType::ENCR, Ours::Encr(&ours.encr), false)?;
+    let prf = pick(TransformType::PRF, Ours::Prf(&ours.prf), false)?;
+    let aead = encr.is_some_and(|e| EncrId(e.id).is_aead());
+    let integs = if aead && ours.integ.is_empty() { &[IntegId::NONE][..] } else { &ours.integ };
+    let integ = pick(TransformType::INTEG, Ours::Integ(integs), aead)?;
+    let optional = ours.protocol != ProposalProtocol::Ike;
+    let ke = self::pick(TransformType::KE, Ours::Ke(&ours.ke), theirs, group, optional, prefer_own)?;
+    let sn = pick(TransformType::SN, Ours::Sn(&ours.sn), false)?;
+    let mut chosen = Vec::with_capacity(theirs.transforms.len().min(12));
+    chosen.extend([encr, prf, integ, ke, sn].into_iter().flatten().map(plain));
     let mut addke = Vec::new();
     for (kind, list) in ADDKE.iter().zip(&ours.addke) {
-        let list: Vec<Transform> = list.iter().map(|x| Transform::addke(*kind, *x)).collect();
-        let optional = list.is_empty() || list.iter().any(|t| t.id == KeId::NONE.0);
-        if let Some(t) = self::pick(*kind, &list, theirs, None, optional, prefer_own)? {
+        let optional = list.is_empty() || list.contains(&KeId::NONE);
+        if let Some(t) = pick(*kind, Ours::Ke(list), optional)? {
             if t.id != KeId::NONE.0 {
                 addke.push((*kind, KeId(t.id)));
             }
-            chosen.push(t);
+            chosen.push(plain(t));
         }
     }
     Some(assemble(theirs, chosen, addke))
 }
 
+/// What we can take of one transform type.
+#[derive(Clone, Copy)]
+enum Ours<'a> {
+    Encr(&'a [EncrAlg]),
+    Prf(&'a [PrfId]),
+    Integ(&'a [IntegId]),
+    Ke(&'a [KeId]),
+    Sn(&'a [SnId]),
+}
+
+impl Ours<'_> {
+    /// Number and key length in bits of the one at this place.
+    fn at(self, n: usize) -> Option<(u16, Option<u16>)> {
+        match self {
+            Self::Encr(list) => list.get(n).map(|e| (e.id.0, e.key_bits)),
+            Self::Prf(list) => list.get(n).map(|x| (x.0, None)),
+            Self::Integ(list) => list.get(n).map(|x| (x.0, None)),
+            Self::Ke(list) => list.get(n).map(|x| (x.0, None)),
+            Self::Sn(list) => list.get(n).map(|x| (x.0, None)),
+        }
+    }
+
+    fn all(self) -> impl Iterator<Item = (u16, Option<u16>)> {
+        (0..).map_while(move |n| self.at(n))
+    }
+}
+
 /// Takes one transform of a type. `Some(None)`: neither side names the type, or it is optional and left out.
-fn pick(
+fn pick<'t>(
     kind: TransformType,
-    ours: &[Transform],
-    theirs: &WireProposal,
+    ours: Ours<'_>,
+    theirs: &'t WireProposal,
     wish: Option<KeId>,
     optional: bool,
     prefer_own: bool,
-) -> Option<Option<Transform>> {
-    let offered: Vec<&Transform> = theirs.of(kind).collect();
-    let none = |t: &Transform| t.id == 0 && kind != TransformType::SN && kind != TransformType::ENCR;
-    if offered.is_empty() {
-        return (ours.is_empty() || optional || ours.iter().all(none)).then_some(None);
+) -> Option<Option<&'t Transform>> {
+    let mut offered = theirs.of(kind);
+    let none = |id: u16| id == 0 && kind != TransformType::SN && kind != TransformType::ENCR;
+    if theirs.of(kind).next().is_none() {
+        return (optional || ours.all().all(|(id, _)| none(id))).then_some(None);
     }
-    if ours.is_empty() {
+    if ours.at(0).is_none() {
         // The peer names a type that we do not: fine only when "none" is among its choices (RFC 7296 §3.3.3).
-        return offered.into_iter().find(|t| none(t)).map(|t| Some(plain(t)));
+        return offered.find(|t| none(t.id)).map(Some);
     }
-    let same =
-        |a: &Transform, b: &Transform| a.id == b.id && a.key_length() == b.key_length() && b.attributes_understood();
-    if let Some(wish) = wish
-        && let Some(t) = offered.iter().find(|t| t.id == wish.0 && ours.iter().any(|o| same(o, t)))
-    {
-        return Some(Some(plain(t)));
-    }
-    let found = if prefer_own {
-        ours.iter().find_map(|o| offered.iter().find(|t| same(o, t)))
-    } else {
-        offered.iter().find(|t| ours.iter().any(|o| same(o, t)))
+    let same = |(id, bits): (u16, Option<u16>), t: &Transform| {
+        id == t.id && bits == t.key_length() && t.attributes_understood()
     };
-    found.map(|t| Some(plain(t)))
+    let taken = |t: &&Transform| ours.all().any(|o| same(o, t));
+    if let Some(wish) = wish
+        && let Some(t) = theirs.of(kind).find(|t| t.id == wish.0 && taken(t))
+    {
+        return Some(Some(t));
+    }
+    if prefer_own {
+        ours.all().find_map(|o| theirs.of(kind).find(|t| same(o, t))).map(Some)
+    } else {
+        offered.find(taken).map(Some)
+    }
 }
 
 /// The transform without a foreign peer's reserved bits.

@@ -96,10 +96,10 @@ impl IkeSa {
     /// A key-distribution system has answered.
     pub(super) fn ppk_given(&mut self, cx: &mut Cx<'_>, intent: Intent, answer: Answer) {
         match answer {
-            Answer::Ppk { id, secret } => self.core.fresh_ppk = Some(Ppk { id, secret: Arc::new(secret) }),
+            Answer::Ppk { id, secret } => self.core.fresh_ppk = Some(Box::new(Ppk { id, secret: Arc::new(secret) })),
             Answer::Secret(secret) => {
                 let id = self.core.profile.ppk.clone().unwrap_or_default();
-                self.core.fresh_ppk = Some(Ppk { id, secret: Arc::new(secret) });
+                self.core.fresh_ppk = Some(Box::new(Ppk { id, secret: Arc::new(secret) }));
             }
             Answer::Refused(why) if self.core.profile.ppk_required => {
                 return self.postpone(cx, &intent, Reason::Unanswered { why });

@@ -21,7 +21,6 @@ pub use lifecycle::Lifecycle;
 pub use queue::Intent;
 pub use timers::Why;
 
-use crate::ask::Answers;
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::down::Down;
@@ -68,7 +67,7 @@ pub struct IkeSa {
     /// Our SET_WINDOW_SIZE was sent (RFC 7296 §2.3).
     announced: bool,
     /// What is to be tried again later.
-    later: Vec<(Instant, Intent)>,
+    later: Rare<Vec<(Instant, Intent)>>,
     /// The peer has said TEMPORARY_FAILURE since then.
     stuck_since: Option<Instant>,
     /// STATE_NOT_FOUND so often in a row (RFC 9370 §2.2.4).
@@ -87,13 +86,13 @@ pub struct IkeSa {
     /// A replaced or redundant SA does not wait for the peer's Delete any longer than this.
     linger_until: Instant,
     /// What it wanted when it was replaced, for its heir.
-    estate: Queue,
+    estate: Option<Box<Queue>>,
     /// The SA that goes when this one and its Child SAs are up: reauthentication, make before break.
     pub(crate) replaces: Option<IkeSaId>,
     /// Policies to start from anew once this SA is gone: reauthentication, break before make.
-    pub(crate) rebirth: Option<Vec<PolicyId>>,
+    pub(crate) rebirth: Option<Box<[PolicyId]>>,
     /// An exchange that waits for an answer.
-    parked: Vec<parked::Parked>,
+    parked: Rare<Vec<parked::Parked>>,
     /// Questions asked so far.
     tickets: u32,
 }
@@ -135,11 +134,10 @@ impl IkeSa {
             int_auth: Rare::default(),
             ppk_used: false,
             opening: Rare::default(),
-            answers: Answers::default(),
+            answers: Rare::default(),
             granted: None,
             round: None,
             eap: None,
-            local_id: None,
             remote_id: None,
             children: Vec::new(),
             leases: Vec::new(),
@@ -151,8 +149,8 @@ impl IkeSa {
             authenticated: None,
             schedule: Schedule::default(),
             heir: None,
-            early_deletes: Vec::new(),
-            unfinished: Vec::new(),
+            early_deletes: Rare::default(),
+            unfinished: Rare::default(),
             fresh_ppk: None,
             without_ppk: false,
         };
@@ -175,7 +173,7 @@ impl IkeSa {
             tries,
             doubt: None,
             announced: false,
-            later: Vec::new(),
+            later: Rare::default(),
             stuck_since: None,
             lost_chains: 0,
             undecided: None,
@@ -184,10 +182,10 @@ impl IkeSa {
             redundant: false,
             outlasted_by: None,
             linger_until: Instant::NEVER,
-            estate: Queue::default(),
+            estate: None,
             replaces: None,
             rebirth: None,
-            parked: Vec::new(),
+            parked: Rare::default(),
             tickets: 0,
         }
     }

@@ -49,7 +49,7 @@ impl IkeSa {
 
     /// Frees what a parked exchange holds.
     pub(super) fn unpark(&mut self, cx: &mut Cx<'_>) {
-        for parked in self.parked.drain(..) {
+        for parked in self.parked.take() {
             if let Work::Ours(Resume::Response { auth, .. }) = parked.work {
                 auth.give_back(cx);
             }
@@ -63,6 +63,9 @@ impl IkeSa {
 
     /// What waited for a PPK is wanted again, by whoever takes over.
     pub(super) fn unpark_wishes(&mut self) {
+        if !self.awaits_ppk() {
+            return;
+        }
         for parked in self.parked.extract_if(.., |p| matches!(p.work, Work::Wish(_))) {
             if let Work::Wish(intent) = parked.work {
                 self.queue.push(intent);

@@ -401,11 +401,11 @@ impl IkeSa {
         }
         self.linger_until = cx.now.mono + LINGER;
         followup_ke::forget_all(cx, &mut self.core);
-        for (_, wish) in self.later.drain(..) {
+        for (_, wish) in self.later.take() {
             self.queue.push(wish);
         }
         self.unpark_wishes();
-        self.estate = core::mem::take(&mut self.queue);
+        self.estate = Some(Box::new(core::mem::take(&mut self.queue)));
         cx.out.event(Event::Rekeyed { old: self.core.id, new: heir });
         let children = core::mem::take(&mut self.core.children);
         let leases = core::mem::take(&mut self.core.leases);
@@ -425,7 +425,7 @@ impl IkeSa {
 
     /// What the old SA had still to do.
     pub(crate) fn take_estate(&mut self) -> Queue {
-        core::mem::take(&mut self.estate)
+        self.estate.take().map(|estate| *estate).unwrap_or_default()
     }
 
     /// Takes the Child SAs and the wishes of the old SA, and goes on.

@@ -110,8 +110,11 @@ impl IkeSa {
             self.queue.push(Intent::RekeyChild(child.id));
         }
         let due = |(at, _): &(Instant, Intent)| *at <= now;
-        for (_, intent) in self.later.extract_if(.., |x| due(x)) {
-            self.queue.push(intent);
+        if self.later.iter().any(due) {
+            for (_, intent) in self.later.extract_if(.., |x| due(x)) {
+                self.queue.push(intent);
+            }
+            self.later.tidy();
         }
         if self.core.schedule.rekey_at <= now {
             self.core.schedule.rekey_at = Instant::NEVER;

@@ -241,7 +241,13 @@ pub fn check(exchange: ExchangeType, response: bool, payloads: &[Payload]) -> Re
     if let Some(kind) = critical(payloads) {
         return fail(Broken::UnsupportedCritical(kind), "RFC 7296 section 2.5");
     }
-    let count = |kind: PayloadType| payloads.iter().filter(|p| p.kind() == kind).count();
+    let mut counts = [0u16; 256];
+    for payload in payloads {
+        if let Some(n) = counts.get_mut(usize::from(payload.kind().0)) {
+            *n = n.saturating_add(1);
+        }
+    }
+    let count = |kind: PayloadType| counts.get(usize::from(kind.0)).map_or(0, |n| usize::from(*n));
     let Some(form) = forms.iter().find(|f| f.when.is_none_or(|kind| count(kind) > 0)) else {
         return Ok(()); // cannot be: every table ends with a form without a condition
     };

@@ -6,7 +6,7 @@
 use super::{IdKind, IdPattern, Identity, Rank, dn};
 use crate::AddrRange;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, btree_set};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -116,9 +116,7 @@ impl AddrIndex {
     }
 
     pub(super) fn ranks(&self, addr: IpAddr) -> Merged<'_> {
-        let mut sets: Vec<&Ranks> = self.ranges.sets(addr).collect();
-        sets.push(&self.any);
-        Merged::new(sets)
+        Merged::new(self.ranges.sets(addr).chain([&self.any]))
     }
 }
 
@@ -186,20 +184,35 @@ impl Prefixes {
 
 /// Several rising sets as one, without repetition.
 pub(super) struct Merged<'a> {
+    /// The usual case: there is one set.
+    only: core::iter::Copied<btree_set::Iter<'a, Rank>>,
     heads: Vec<core::iter::Peekable<Box<dyn Iterator<Item = Rank> + 'a>>>,
 }
 
 impl<'a> Merged<'a> {
-    fn new(sets: Vec<&'a Ranks>) -> Self {
+    fn new(sets: impl IntoIterator<Item = &'a Ranks>) -> Self {
         let boxed = |set: &'a Ranks| -> Box<dyn Iterator<Item = Rank> + 'a> { Box::new(set.iter().copied()) };
-        Self { heads: sets.into_iter().filter(|s| !s.is_empty()).map(|s| boxed(s).peekable()).collect() }
+        let mut sets = sets.into_iter().filter(|s| !s.is_empty());
+        match (sets.next(), sets.next()) {
+            (None, _) => Self { only: NOTHING.iter().copied(), heads: Vec::new() },
+            (Some(only), None) => Self { only: only.iter().copied(), heads: Vec::new() },
+            (Some(a), Some(b)) => {
+                let heads = [a, b].into_iter().chain(sets).map(|s| boxed(s).peekable()).collect();
+                Self { only: NOTHING.iter().copied(), heads }
+            }
+        }
     }
 }
+
+static NOTHING: Ranks = Ranks::new();
 
 impl Iterator for Merged<'_> {
     type Item = Rank;
 
     fn next(&mut self) -> Option<Rank> {
+        if self.heads.is_empty() {
+            return self.only.next();
+        }
         let next = self.heads.iter_mut().filter_map(|h| h.peek().copied()).min()?;
         for h in &mut self.heads {
             h.next_if_eq(&next);

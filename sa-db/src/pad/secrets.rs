@@ -34,9 +34,16 @@ impl Secrets {
     /// The PSK between `local` and `remote`, most specific first: both identities, the remote one, the local one, any.
     #[must_use]
     pub fn psk(&self, local: &Identity, remote: &Identity) -> Option<&Arc<Secret>> {
-        let (l, r) = (Some(local.canonical()), Some(remote.canonical()));
-        let order = [(l.clone(), r.clone()), (None, r), (l, None), (None, None)];
-        order.iter().find_map(|pair| self.psks.get(pair))
+        let mut pair = (Some(local.canonical()), Some(remote.canonical()));
+        if let Some(psk) = self.psks.get(&pair) {
+            return Some(psk);
+        }
+        let local = pair.0.take();
+        if let Some(psk) = self.psks.get(&pair) {
+            return Some(psk);
+        }
+        pair = (local, None);
+        self.psks.get(&pair).or_else(|| self.psks.get(&(None, None)))
     }
 
     /// A post-quantum PSK (RFC 8784) by its PPK_ID: type octet and value, as in the PPK_IDENTITY notify.

@@ -27,7 +27,7 @@ pub fn is_about(facts: &Facts, id: &Identity) -> Result<(), String> {
         }
         IdKind::DER_ASN1_DN => {
             let subject = Identity::new(IdKind::DER_ASN1_DN, facts.subject_der.clone());
-            (subject.same(id), "the subject", alloc::vec![facts.subject.clone()])
+            (subject.same(id), "the subject", alloc::vec![facts.subject()])
         }
         kind => return Err(format!("an identity of type {kind} stands in no certificate (RFC 4945 section 3.1)")),
     };

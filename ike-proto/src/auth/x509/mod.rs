@@ -3,9 +3,12 @@
 //! reading is x509-parser's (`read.rs`), what IKE asks of a leaf is ours (`cert_match.rs`).
 
 pub mod cert_match;
+pub mod known;
 pub mod ocsp;
 pub mod path;
 pub mod read;
+
+pub use known::Known;
 
 use crate::error::Reason;
 use alloc::string::{String, ToString};
@@ -32,6 +35,8 @@ pub struct Judge<'a> {
     pub ocsp: &'a [&'a [u8]],
     /// What they are for.
     pub revocation: Revocation,
+    /// What was found out before, if that is kept.
+    pub known: Option<&'a Known>,
 }
 
 impl Judge<'_> {
@@ -50,19 +55,23 @@ impl Judge<'_> {
             return Err(alloc::format!("{} certificates came, at most {MAX_CHAIN} are looked at", chain.len()));
         }
         let facts = read::Facts::of(leaf)?;
+        let subject = || facts.subject();
         let fresh = self.revocation != Revocation::Off && ocsp::judge(self, leaf, others, &facts)?;
-        path::verify(self, leaf, others, &facts.subject, fresh)?;
+        path::verify(self, leaf, others, &subject, fresh)?;
         cert_match::may_sign(&facts)?;
         cert_match::is_about(&facts, id)?;
         Ok(facts.public_key)
     }
 }
 
-/// SHA-1 hashes of the public keys of these CA certificates, for CERTREQ (RFC 7296 §3.7). Unreadable ones are skipped.
-pub fn authorities<'a>(crypto: &Provider, certificates: impl Iterator<Item = &'a [u8]>) -> Vec<[u8; 20]> {
+/// SHA-1 hashes of the public keys of these CA certificates, our own, for CERTREQ (RFC 7296 §3.7). Unreadable ones are
+/// skipped.
+pub fn authorities<'a>(
+    crypto: &Provider,
+    certificates: impl Iterator<Item = &'a [u8]>,
+    known: Option<&Known>,
+) -> Vec<[u8; 20]> {
     let Some(sha1) = crypto.hash(ravelin_crypto::AuthHashId::SHA1) else { return Vec::new() };
-    certificates
-        .filter_map(|der| read::Facts::of(der).ok())
-        .filter_map(|facts| sha1.hash(&[&facts.public_key]).try_into().ok())
-        .collect()
+    let find = |der| sha1.hash(&[&read::Facts::of(der).ok()?.public_key]).try_into().ok();
+    certificates.filter_map(|der| known.map_or_else(|| find(der), |known| known.authority(der, || find(der)))).collect()
 }

@@ -223,7 +223,7 @@ pub(super) fn judge(judge: &Judge<'_>, leaf: &[u8], others: &[&[u8]], facts: &Fa
     let mut good = false;
     for response in judge.ocsp.iter().take(MAX) {
         match status(judge, leaf, &issuers, response) {
-            Ok(Status::Revoked) => return Err(format!("{}: revoked, says OCSP (RFC 6960)", facts.subject)),
+            Ok(Status::Revoked) => return Err(format!("{}: revoked, says OCSP (RFC 6960)", facts.subject())),
             Ok(Status::Good) => good = true,
             Ok(Status::Unknown) | Err(_) => {}
         }

@@ -1,7 +1,7 @@
 //! Paths from a certificate to an anchor, by rustls-webpki: signatures, validity, basic and name constraints, path
 //! length, extended key usage, revocation. The provider verifies the signatures; all work is bounded by webpki's budget.
 
-use super::Judge;
+use super::{Judge, Known};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -25,6 +25,9 @@ struct Algorithm<'a> {
     scheme: S,
     key: AlgorithmIdentifier,
     signature: AlgorithmIdentifier,
+    known: Option<&'a Known>,
+    /// The peer's own certificate.
+    leaf: &'a [u8],
 }
 
 impl fmt::Debug for Algorithm<'_> {
@@ -36,7 +39,16 @@ impl fmt::Debug for Algorithm<'_> {
 impl SignatureVerificationAlgorithm for Algorithm<'_> {
     fn verify_signature(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
         let spki = spki(self.key.as_ref(), public_key);
-        self.crypto.verify(self.scheme, &spki, &[message], signature).map_err(|_| InvalidSignature)
+        let known = self.known.filter(|_| !self.leaf.as_ptr_range().contains(&message.as_ptr()));
+        let print = known.and_then(|k| Some((k, Known::print(self.crypto, self.scheme, &spki, message, signature)?)));
+        if print.as_ref().is_some_and(|(known, print)| known.is_good(print)) {
+            return Ok(());
+        }
+        self.crypto.verify(self.scheme, &spki, &[message], signature).map_err(|_| InvalidSignature)?;
+        if let Some((known, print)) = print {
+            known.good(print);
+        }
+        Ok(())
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
@@ -141,7 +153,13 @@ impl ExtendedKeyUsageValidator for ForIke {
 ///
 /// # Errors
 /// What is wrong, for the operator.
-pub fn verify(judge: &Judge<'_>, leaf: &[u8], others: &[&[u8]], subject: &str, fresh: bool) -> Result<(), String> {
+pub fn verify(
+    judge: &Judge<'_>,
+    leaf: &[u8],
+    others: &[&[u8]],
+    subject: &dyn Fn() -> String,
+    fresh: bool,
+) -> Result<(), String> {
     if fresh && judge.revocation == Revocation::Required {
         let lenient = Judge { revocation: Revocation::IfPresent, ..*judge };
         if find(&lenient, leaf, others, subject)? == 0 {
@@ -152,7 +170,7 @@ pub fn verify(judge: &Judge<'_>, leaf: &[u8], others: &[&[u8]], subject: &str, f
 }
 
 /// How many CAs stand between the leaf and the anchor.
-fn find(judge: &Judge<'_>, leaf: &[u8], others: &[&[u8]], subject: &str) -> Result<usize, String> {
+fn find(judge: &Judge<'_>, leaf: &[u8], others: &[&[u8]], subject: &dyn Fn() -> String) -> Result<usize, String> {
     let algorithms: Vec<Algorithm<'_>> = ALGORITHMS
         .iter()
         .map(|(scheme, key, signature)| Algorithm {
@@ -160,6 +178,8 @@ fn find(judge: &Judge<'_>, leaf: &[u8], others: &[&[u8]], subject: &str) -> Resu
             scheme: *scheme,
             key: *key,
             signature: *signature,
+            known: judge.known,
+            leaf,
         })
         .collect();
     let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
@@ -171,7 +191,7 @@ fn find(judge: &Judge<'_>, leaf: &[u8], others: &[&[u8]], subject: &str) -> Resu
     }
     let leaf = CertificateDer::from(leaf);
     let others: Vec<CertificateDer<'_>> = others.iter().map(|der| CertificateDer::from(*der)).collect();
-    let end = EndEntityCert::try_from(&leaf).map_err(|e| explain(&e, subject))?;
+    let end = EndEntityCert::try_from(&leaf).map_err(|e| explain(&e, &subject()))?;
     let lists: Vec<CertRevocationList<'_>> =
         judge.crls.iter().filter_map(|der| BorrowedCertRevocationList::from_der(der).ok()).map(Into::into).collect();
     let lists: Vec<&CertRevocationList<'_>> = lists.iter().collect();
@@ -198,7 +218,7 @@ fn find(judge: &Judge<'_>, leaf: &[u8], others: &[&[u8]], subject: &str) -> Resu
     let now = UnixTime::since_unix_epoch(Duration::from_secs(judge.now.0));
     end.verify_for_usage(&algorithms, &anchors, &others, now, ForIke, revocation, None)
         .map(|path| path.intermediate_certificates().count())
-        .map_err(|e| explain(&e, subject))
+        .map_err(|e| explain(&e, &subject()))
 }
 
 /// The error in an operator's words.

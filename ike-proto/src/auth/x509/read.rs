@@ -4,17 +4,15 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 /// Facts of one certificate.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// Subject, as text for the operator.
-    pub subject: String,
     /// Subject, DER.
     pub subject_der: Vec<u8>,
-    /// Issuer, as text for the operator.
-    pub issuer: String,
+    /// Issuer, DER.
+    pub issuer_der: Vec<u8>,
     /// SubjectPublicKeyInfo, DER.
     pub public_key: Vec<u8>,
     /// dNSName of subjectAltName.
@@ -38,9 +36,8 @@ impl Facts {
             return Err(format!("{} octets follow the certificate", rest.len()));
         }
         let mut facts = Self {
-            subject: cert.subject().to_string(),
             subject_der: cert.subject().as_raw().to_vec(),
-            issuer: cert.issuer().to_string(),
+            issuer_der: cert.issuer().as_raw().to_vec(),
             public_key: cert.public_key().raw.to_vec(),
             dns: Vec::new(),
             email: Vec::new(),
@@ -59,5 +56,11 @@ impl Facts {
             }
         }
         Ok(facts)
+    }
+
+    /// Subject, as text for the operator.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        X509Name::from_der(&self.subject_der).map(|(_, name)| name.to_string()).unwrap_or_default()
     }
 }

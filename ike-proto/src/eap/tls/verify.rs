@@ -42,6 +42,7 @@ impl Bench {
             crls: &crls,
             ocsp: &ocsp,
             revocation: s.revocation,
+            known: None,
         };
         judge.verify(&chain, &self.id).map(drop).map_err(|reason| Error::General(reason.to_string()))
     }

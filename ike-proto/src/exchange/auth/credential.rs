@@ -12,8 +12,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ravelin_crypto::Secret;
 use ravelin_crypto::sign::SignatureScheme;
+use ravelin_crypto::{Provider, Secret};
 use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Peer, Revocation};
 
 /// The shared key between two identities: from the PAD, or asked for.
@@ -34,7 +34,7 @@ pub(super) fn shared_key(cx: &Cx<'_>, core: &SaCore, local: &Identity, remote: &
 /// the peer trusts, or the first.
 pub(super) fn own(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Arc<Credential>, Reason> {
     let all = || cx.db.pad.credentials.own(peer.credential.as_deref());
-    let trusted = |c: &&Arc<Credential>| c.authorities.iter().any(|a| core.agreed.authorities.contains(a));
+    let trusted = |c: &&Arc<Credential>| c.authorities.iter().any(|a| core.agreed.said.authorities.contains(a));
     let found = all().find(trusted).or_else(|| all().next());
     found.cloned().ok_or_else(|| Reason::NoCredential {
         kind: "private key",
@@ -140,6 +140,7 @@ fn verified(
         crls: &crls,
         ocsp: &ocsp,
         revocation: peer.revocation,
+        known: Some(cx.known),
     };
     judge.verify(chain, id)
 }
@@ -185,7 +186,7 @@ pub fn certificate_request(cx: &Cx<'_>, peer: &Peer) -> Vec<Payload> {
 
 #[cfg(feature = "x509")]
 fn authorities(cx: &Cx<'_>, peer: &Peer) -> Vec<u8> {
-    crate::auth::x509::authorities(cx.crypto, cx.db.pad.credentials.anchors(&peer.anchors)).concat()
+    crate::auth::x509::authorities(cx.crypto, cx.db.pad.credentials.anchors(&peer.anchors), Some(cx.known)).concat()
 }
 
 #[cfg(not(feature = "x509"))]
@@ -196,29 +197,33 @@ fn authorities(_: &Cx<'_>, _: &Peer) -> Vec<u8> {
 /// SUPPORTED_AUTH_METHODS: what this entry lets the peer prove itself with. Nothing where EAP is possible, which cannot
 /// be announced.
 pub fn announcements(cx: &Cx<'_>, peer: &Peer) -> Option<Payload> {
-    let mut methods = Vec::new();
+    let mut data = Vec::new();
+    let plain = |method, data: &mut Vec<u8>| {
+        SupportedAuthMethods { methods: alloc::vec![Announcement::plain(method)] }.emit(data);
+    };
     for method in &peer.remote_auth {
         match method {
-            AuthMethod::Psk => methods.push(Announcement::plain(WireMethod::SHARED_KEY)),
-            AuthMethod::Null => methods.push(Announcement::plain(WireMethod::NULL)),
-            AuthMethod::Pubkey => methods.extend(signatures(cx)),
+            AuthMethod::Psk => plain(WireMethod::SHARED_KEY, &mut data),
+            AuthMethod::Null => plain(WireMethod::NULL, &mut data),
+            AuthMethod::Pubkey => data.extend_from_slice(cx.announced),
             _ => return None,
         }
     }
-    let mut data = Vec::new();
-    SupportedAuthMethods { methods }.emit(&mut data);
     Some(notify(NotifyType::SUPPORTED_AUTH_METHODS, data))
 }
 
-fn signatures<'c>(cx: &'c Cx<'_>) -> impl Iterator<Item = Announcement> + use<'c> {
-    let schemes = cx.crypto.signatures.iter().flat_map(|f| f.schemes()).copied();
+/// The announcements of all signatures that a provider verifies, as they stand in the notify.
+#[must_use]
+pub fn announced(crypto: &Provider) -> Vec<u8> {
+    let schemes = crypto.signatures.iter().flat_map(|f| f.schemes()).copied();
     let mut seen: Vec<SignatureScheme> = schemes.filter(|s| !s.is_legacy()).collect();
     seen.sort_unstable();
     seen.dedup();
-    seen.into_iter()
-        .filter_map(|s| Announcement::digital_signature(0, &s.algorithm_identifier()?))
-        .collect::<Vec<_>>()
-        .into_iter()
+    let one = |s: SignatureScheme| Announcement::digital_signature(0, &s.algorithm_identifier()?);
+    let mut data = Vec::new();
+    SupportedAuthMethods { methods: seen.into_iter().filter_map(one).collect() }.emit(&mut data);
+    data.shrink_to_fit();
+    data
 }
 
 /// Expected methods in words.

@@ -210,7 +210,7 @@ impl EapServer {
                 core.remote_id = Some(self.remote.clone());
                 core.round = None;
                 core.path = msg.path;
-                core.granted = self.granted.take();
+                core.granted = self.granted.take().map(Box::new);
                 let payloads = core::mem::take(&mut self.payloads);
                 let request = Inbound { header: self.header, payloads, raw: &[], path: self.path };
                 responder::finish(cx, core, &request, draft)

@@ -65,8 +65,8 @@ impl Auth {
         first: Option<(PolicyId, Option<PacketKey>)>,
     ) -> Result<(InFlight, Draft), Halt> {
         let peer = Arc::clone(&core.profile);
-        core.local_id = Some(peer.local_id.clone());
-        let mut draft = alloc::vec![Payload::IdInitiator(to_wire(&peer.local_id))];
+        let mut draft = Draft::with_capacity(16);
+        draft.push(Payload::IdInitiator(to_wire(&peer.local_id)));
         // With EAP it goes with the last AUTH, but whoever must be asked for it is asked now.
         let (ppk, mut stage) = (ppk::own(cx, core, &peer)?, Stage::Proof);
         if peer.local_auth == AuthMethod::Eap {
@@ -84,7 +84,7 @@ impl Auth {
             draft.push(notify(NotifyType::ANOTHER_AUTH_FOLLOWS, Vec::new()));
         }
         draft.extend(credential::certificate_request(cx, &peer));
-        if !core.agreed.auth_methods.is_empty() {
+        if !core.agreed.said.auth_methods.is_empty() {
             draft.extend(credential::announcements(cx, &peer));
         }
         draft.extend(peer.remote_id.exact().map(|id| Payload::IdResponder(to_wire(id))));

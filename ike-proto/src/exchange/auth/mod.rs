@@ -11,7 +11,7 @@ mod ppk;
 mod proof;
 mod responder;
 
-pub use credential::{announcements, certificate_request, requested};
+pub use credential::{announced, announcements, certificate_request, requested};
 pub use initiator::Auth;
 pub use responder::{Round, respond};
 
@@ -52,7 +52,7 @@ fn agree(core: &mut SaCore, msg: &Inbound<'_>) {
 fn establish(cx: &mut Cx<'_>, core: &mut SaCore, initial_contact: bool) {
     core.established = Some(cx.now.mono);
     core.start_schedule(cx);
-    let (Some(local_id), Some(remote_id), Some(peer)) = (core.local_id.clone(), core.remote_id.clone(), core.peer)
+    let (Some(local_id), Some(remote_id), Some(peer)) = (core.local_id().cloned(), core.remote_id.clone(), core.peer)
     else {
         return;
     };
@@ -66,7 +66,7 @@ fn establish(cx: &mut Cx<'_>, core: &mut SaCore, initial_contact: bool) {
         local_id,
         remote_id,
         spis: (core.spi_i, core.spi_r),
-        proposal: suite.to_string(),
+        proposal: suite.text(),
         nat: (core.agreed.nat.local, core.agreed.nat.remote),
     })));
     cx.effects.push(Effect::Established { initial_contact });

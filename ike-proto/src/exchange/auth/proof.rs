@@ -82,7 +82,7 @@ pub(super) fn make(
 }
 
 fn signature(cx: &mut Cx<'_>, core: &SaCore, credential: &Credential, octets: Vec<u8>) -> Result<Authentication, Halt> {
-    let (hashes, announced) = (&core.agreed.signature_hashes, &core.agreed.auth_methods);
+    let (hashes, announced) = (&core.agreed.said.signature_hashes, &core.agreed.said.auth_methods);
     let Some((method, scheme)) = auth::choose(&credential.schemes, hashes, announced) else {
         let detail = format!("our key signs {:?}, the peer takes hashes {hashes:?}", credential.schemes);
         return Err(Reason::Configuration { detail }.into());

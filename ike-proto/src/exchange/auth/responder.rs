@@ -66,7 +66,11 @@ fn first(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Draft,
         let detail = "IKE_AUTH before the additional key exchanges are done (RFC 9370 section 2.2.2)".to_string();
         return Err(Reason::Unexpected { detail }.into());
     }
-    (core.agreed.authorities, core.agreed.ocsp) = credential::requested(msg);
+    let (authorities, ocsp) = credential::requested(msg);
+    core.agreed.ocsp = ocsp;
+    if !authorities.is_empty() {
+        core.agreed.said.authorities = authorities;
+    }
     let Some(auth) = msg.payloads.auth() else {
         return eap::begin(cx, core, msg, idi);
     };
@@ -77,7 +81,8 @@ fn first(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Draft,
         let words = |two: bool| if two { "two authentications (RFC 4739)" } else { "one authentication" }.to_string();
         return Err(Reason::WrongAuthMethod { expected: words(!follows), came: words(follows) }.into());
     }
-    let mut draft = alloc::vec![Payload::IdResponder(super::to_wire(&peer.local_id))];
+    let mut draft = Draft::with_capacity(16);
+    draft.push(Payload::IdResponder(super::to_wire(&peer.local_id)));
     let own_keys = keys.as_ref().unwrap_or(&core.keys);
     draft.extend(proof::make(cx, core, own_keys, &peer, Role::Responder, Some(&remote))?);
     if core.agreed.ppk == PpkUse::Auth && keys.is_some() {
@@ -158,7 +163,6 @@ pub(super) fn finish(
         let detail = "an IKE SA without Child SA, which is not allowed (RFC 6023 section 3)".to_string();
         return Err(Reason::Unexpected { detail }.into());
     }
-    core.local_id = Some(core.profile.local_id.clone());
     agree(core, request);
     draft.extend(common_notifies(cx, core));
     draft.extend(auth_lifetime::offer(core));

@@ -18,11 +18,17 @@ pub struct Payloads {
     marks: Vec<(usize, u8)>,
 }
 
+/// Room for the payloads of a usual message, so that the list is allocated once.
+const USUAL: usize = 12;
+
 impl Payloads {
     /// Appends a payload whose generic header has `flags` as its second octet.
     pub fn push(&mut self, payload: Payload, flags: u8) {
         if flags != 0 && !matches!(payload, Payload::Unknown(_)) {
             self.marks.push((self.list.len(), flags));
+        }
+        if self.list.capacity() == 0 {
+            self.list.reserve(USUAL);
         }
         self.list.push(payload);
     }

@@ -21,7 +21,7 @@ impl SecurityAssociation {
     /// has the number of the one before plus one. That an offer starts at 1 is [`Self::is_numbered_as_offer`], since
     /// an answer keeps the chosen number.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
-        let mut proposals = Vec::new();
+        let mut proposals = Vec::with_capacity(1);
         let mut at = 0;
         loop {
             let rest = body.get(at..).unwrap_or_default();

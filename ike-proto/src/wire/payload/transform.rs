@@ -139,7 +139,8 @@ impl Attribute {
 
     fn parse_all(data: &[u8]) -> Result<Vec<Self>, WireError> {
         let mut r = Reader::new(Place::Attribute, data);
-        let mut out = Vec::new();
+        // One is the rule; room for four would be kept for as long as the message is.
+        let mut out = Vec::with_capacity(usize::from(!data.is_empty()));
         while !r.is_empty() {
             let kind = r.u16()?;
             let second = r.u16()?;
