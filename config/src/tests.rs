@@ -391,7 +391,9 @@ fn every_key_of_the_gateway_is_named_when_it_differs() {
         text = text.lines().filter(|l| !l.starts_with(&format!("{key} = "))).map(|l| format!("{l}\n")).collect();
         let named = values.iter().any(|v| {
             let changed = parse(&text.replace("[gateway]", &format!("[gateway]\n{key} = {v}")));
-            changed.is_ok_and(|c| plain.differences(&c.gateway) == [if key == "cookie_threshold" { "cookies" } else { key }])
+            changed.is_ok_and(|c| {
+                plain.differences(&c.gateway) == [if key == "cookie_threshold" { "cookies" } else { key }]
+            })
         });
         assert!(named, "{key}");
     }

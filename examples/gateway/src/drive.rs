@@ -2,14 +2,14 @@
 //! wants done, in its order. What an operator asks for is in `operate.rs` and `reload.rs`.
 
 use crate::Run;
+use crate::fast::outgoing::wire_path;
+use crate::fast::wire::{Inlet, Upward};
+use crate::fast::worker::Workers;
 use crate::history::History;
 use crate::host::Host;
 use crate::keylog::KeyLog;
 use crate::radius::Radius;
 use crate::report;
-use crate::fast::outgoing::wire_path;
-use crate::fast::wire::{Inlet, Upward};
-use crate::fast::worker::Workers;
 use crate::sockets::{Carries, Sockets};
 use crate::tun::Tun;
 use getrandom::SysRng;

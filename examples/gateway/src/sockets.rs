@@ -269,3 +269,52 @@ pub(crate) fn local_address(remote: IpAddr, mark: u32) -> io::Result<IpAddr> {
     probe.connect((remote, 500))?; // sends nothing
     Ok(probe.local_addr()?.ip())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(v6: bool) -> io::Result<Socket> {
+        let (domain, home): (_, IpAddr) =
+            if v6 { (Domain::IPV6, Ipv6Addr::LOCALHOST.into()) } else { (Domain::IPV4, Ipv4Addr::LOCALHOST.into()) };
+        let socket = RawSocket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        socket.bind(&SockAddr::from(SocketAddr::new(home, 0)))?;
+        let port = socket.local_addr()?.as_socket().unwrap().port();
+        Ok(Socket { socket, state, carries: Carries::Nat, owner: None, v6, port, segment: AtomicBool::new(true) })
+    }
+
+    /// In one call or in many, the same datagrams arrive, with their addresses and ECN.
+    #[test]
+    fn a_run_of_datagrams_arrives_as_it_was() {
+        for (v6, segment) in [(false, true), (false, false), (true, true), (true, false)] {
+            let (Ok(a), Ok(b)) = (socket(v6), socket(v6)) else {
+                println!("no loopback, IPv6: {v6}");
+                continue;
+            };
+            a.segment.store(segment && a.state.max_gso_segments() > 1, Ordering::Relaxed);
+            let home = if v6 { IpAddr::V6(Ipv6Addr::LOCALHOST) } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
+            let at = |s: &Socket| SocketAddr::new(home, s.port);
+            let sent: Vec<Vec<u8>> = (0..12u8).map(|i| vec![i; if i == 11 { 300 } else { 1000 }]).collect();
+            let parts: Vec<_> = sent.iter().map(|d| IoSlice::new(d)).collect();
+            a.send(Path { local: at(&a), remote: at(&b) }, 0xb9, &parts).unwrap();
+            let mut arrived = Vec::new();
+            let mut buffers = vec![vec![0; 65_536]; 4];
+            let mut about = [RecvMeta::default(); 4];
+            loop {
+                let mut slices: Vec<_> = buffers.iter_mut().map(|b| IoSliceMut::new(b)).collect();
+                match b.receive(&mut slices, &mut about) {
+                    Err(e) => break assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
+                    Ok(n) => {
+                        for (buffer, about) in buffers.iter().zip(&about).take(n) {
+                            assert_eq!(b.path(about), Some(Path { local: at(&b), remote: at(&a) }));
+                            assert_eq!(about.ecn.map(|e| e as u8), Some(1));
+                            arrived.extend(buffer[..about.len].chunks(about.stride).map(<[u8]>::to_vec));
+                        }
+                    }
+                }
+            }
+            assert_eq!(arrived, sent, "IPv6: {v6}, in one call: {segment}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! written to the device, neighbours joined to super-packets. What is no ESP goes to the daemon.
 
 use super::join::join;
+use super::virtio::gso;
 use super::wire::{Outlet, Upward};
 use crate::sockets::{Carries, Socket};
 use crate::tun::Tun;
@@ -17,8 +18,9 @@ use std::ops::Range;
 
 /// Buffers that one call fills; each may get many datagrams.
 const BUFFERS: usize = 32;
-/// As many as that when they come in runs, so that what is worked on stays in the processor's cache.
-const FEW: usize = 4;
+/// Only one when they come in runs of more datagrams than this: what is worked on stays in the processor's cache, and
+/// who is to get it can begin.
+const LONG: usize = 16;
 /// The largest run.
 const LARGEST: usize = 65_536;
 
@@ -38,7 +40,7 @@ impl Incoming {
             buffers: vec![vec![0; LARGEST]; BUFFERS],
             about: [RecvMeta::default(); BUFFERS],
             inner: Vec::with_capacity(BUFFERS.saturating_mul(BURST)),
-            offer: FEW,
+            offer: BUFFERS,
         }
     }
 
@@ -58,8 +60,8 @@ impl Incoming {
             other => other?,
         };
         drop(slices);
-        let runs = self.about.iter().take(filled).any(|a| a.stride < a.len);
-        self.offer = if runs { FEW } else { BUFFERS };
+        let long = |a: &RecvMeta| a.len > a.stride.saturating_mul(LONG);
+        self.offer = if self.about.iter().take(filled).any(long) { 1 } else { BUFFERS };
         for (i, (buffer, about)) in self.buffers.iter_mut().zip(&self.about).take(filled).enumerate() {
             let (Some(path), Some(whole)) = (socket.path(about), buffer.get_mut(..about.len)) else { continue };
             let outer = OuterInfo { traffic_class: about.ecn.map_or(0, |e| e as u8), hop_limit: 0 };
@@ -69,10 +71,15 @@ impl Incoming {
         Ok(true)
     }
 
-    /// Gives the kernel what came.
-    pub(crate) fn deliver(&self, tun: &Tun) {
+    /// Gives the kernel what came; true when there was a super-packet of UDP.
+    pub(crate) fn deliver(&self, tun: &Tun) -> bool {
         let packets = self.inner.iter().filter_map(|(i, range)| self.buffers.get(*i)?.get(range.clone()));
-        join(packets, tun.offload, tun.udp, |parts| tun.write(parts));
+        let mut udp = false;
+        join(packets, tun.offload, tun.udp, |parts| {
+            udp |= tun.offload && parts.first().is_some_and(|header| header.get(1) == Some(&gso::UDP));
+            tun.write(parts);
+        });
+        udp
     }
 }
 

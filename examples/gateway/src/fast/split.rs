@@ -117,7 +117,14 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     /// A TCP or UDP packet as the kernel hands it over, with its header.
-    pub(crate) fn super_packet(v6: bool, udp: bool, options: usize, size: u16, payload: &[u8], flags: u8) -> (Header, Vec<u8>) {
+    pub(crate) fn super_packet(
+        v6: bool,
+        udp: bool,
+        options: usize,
+        size: u16,
+        payload: &[u8],
+        flags: u8,
+    ) -> (Header, Vec<u8>) {
         let start: usize = if v6 { 40 } else { 20 };
         let transport = if udp { 8 } else { 20 + 4 * options };
         let len = start + transport + payload.len();

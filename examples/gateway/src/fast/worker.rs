@@ -51,7 +51,12 @@ impl Workers {
             let lane = Lane::new(number, Arc::clone(common), tun, poll)?;
             let stop = Arc::clone(&workers.stop);
             let thread = std::thread::Builder::new().name(format!("esp-{number}"));
-            workers.threads.push((waker, thread.spawn(move || lane.run(&stop))?));
+            let ring = Ring(Arc::clone(common));
+            let run = move || {
+                let _ring = ring;
+                lane.run(&stop);
+            };
+            workers.threads.push((waker, thread.spawn(run)?));
         }
         Ok(workers)
     }
@@ -78,6 +83,15 @@ impl Drop for Workers {
         for (_, thread) in self.threads.drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+/// Tells the daemon of a thread's end, whatever it comes from.
+struct Ring(Arc<Common>);
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        self.0.up.ring();
     }
 }
 
@@ -176,7 +190,10 @@ impl Lane {
         let Self { common, tun, worker, incoming, .. } = self;
         let Some(socket) = common.sockets.at(index) else { return Ok(false) };
         let more = incoming.receive(common.clock.now().mono, socket, worker, &common.up)?;
-        incoming.deliver(tun);
+        if incoming.deliver(tun) {
+            // Receivers of UDP on this host have small buffers: one that waits for this core gets it before the next round.
+            std::thread::yield_now();
+        }
         Ok(more)
     }
 
