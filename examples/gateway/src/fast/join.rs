@@ -342,7 +342,10 @@ mod tests {
                 run(v6, udp, size.max(u16::try_from(len / 100 + 1).unwrap()), len).1.into_iter()
             }).collect();
             let n = runs.len();
-            let mut packets: Vec<Vec<u8>> = picks.iter().flat_map(|(f, k)| runs[f % n].by_ref().take(*k)).collect();
+            let mut packets: Vec<Vec<u8>> = Vec::new();
+            for (f, k) in picks {
+                packets.extend(runs[f % n].by_ref().take(k));
+            }
             for (which, at, bits) in damage {
                 let count = packets.len().max(1);
                 if let Some(o) = packets.get_mut(which % count).and_then(|p| p.get_mut(at)) {
