@@ -75,6 +75,8 @@ impl Gateway {
             ("retry_first", a.retry_first == b.retry_first),
             ("retry_cap", a.retry_cap == b.retry_cap),
             ("cookies", a.cookies == b.cookies),
+            ("puzzle_threshold", a.puzzle_threshold == b.puzzle_threshold),
+            ("puzzle_difficulty", a.puzzle_difficulty == b.puzzle_difficulty),
             ("half_open_max", a.half_open_max == b.half_open_max),
             ("half_open_per_source", a.half_open_per_source == b.half_open_per_source),
             ("half_open_lifetime", a.half_open_lifetime == b.half_open_lifetime),
