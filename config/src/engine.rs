@@ -16,6 +16,10 @@ pub struct Gateway {
     pub tun: String,
     /// Its MTU in octets: what fits into the outer MTU after ESP, UDP and IP.
     pub mtu: u16,
+    /// Threads that carry packets; `None`: one for each core.
+    pub workers: Option<u8>,
+    /// Segmentation offloads of the TUN device and of UDP sockets, where the kernel has them.
+    pub offload: bool,
     /// Routing table for the routes into the tunnels.
     pub route_table: u32,
     /// Mark on our own packets, so that they never enter a tunnel.
@@ -34,12 +38,59 @@ impl Default for Gateway {
             control: "/run/ravelin/gateway.sock".into(),
             tun: "ravelin0".into(),
             mtu: 1400,
+            workers: None,
+            offload: true,
             route_table: 220,
             mark: 0x7276,
             interfaces: Vec::new(),
             resolv_conf: None,
             ike: IkeConfig::default(),
         }
+    }
+}
+
+impl Gateway {
+    /// The keys whose values differ from those of `new`.
+    #[must_use]
+    pub fn differences(&self, new: &Self) -> Vec<&'static str> {
+        let (a, b) = (&self.ike, &new.ike);
+        let (r, s) = (&a.retransmit, &b.retransmit);
+        let same = [
+            ("control", self.control == new.control),
+            ("tun", self.tun == new.tun),
+            ("mtu", self.mtu == new.mtu),
+            ("workers", self.workers == new.workers),
+            ("offload", self.offload == new.offload),
+            ("ike_port", a.ports.ike == b.ports.ike),
+            ("nat_port", a.ports.nat_t == b.ports.nat_t),
+            ("route_table", self.route_table == new.route_table),
+            ("mark", self.mark == new.mark),
+            ("interfaces", self.interfaces == new.interfaces),
+            ("resolv_conf", self.resolv_conf == new.resolv_conf),
+            ("retransmit", r.timeout == s.timeout),
+            ("retransmit_base", r.base_percent == s.base_percent),
+            ("retransmit_cap", r.cap == s.cap),
+            ("retransmit_jitter", r.jitter_percent == s.jitter_percent),
+            ("retransmit_tries", r.tries == s.tries),
+            ("retry_first", a.retry_first == b.retry_first),
+            ("retry_cap", a.retry_cap == b.retry_cap),
+            ("cookies", a.cookies == b.cookies),
+            ("puzzle_threshold", a.puzzle_threshold == b.puzzle_threshold),
+            ("puzzle_difficulty", a.puzzle_difficulty == b.puzzle_difficulty),
+            ("half_open_max", a.half_open_max == b.half_open_max),
+            ("half_open_per_source", a.half_open_per_source == b.half_open_per_source),
+            ("half_open_lifetime", a.half_open_lifetime == b.half_open_lifetime),
+            ("max_sas", a.max_sas == b.max_sas),
+            ("max_children", a.max_children == b.max_children),
+            ("window", a.window == b.window),
+            ("initiator_only", a.initiator_only == b.initiator_only),
+            ("fragment_size", a.fragment_size == b.fragment_size),
+            ("return_routability", a.return_routability == b.return_routability),
+            ("prefer_best_path", a.prefer_best_path == b.prefer_best_path),
+            ("make_before_break", a.make_before_break == b.make_before_break),
+            ("application_version", a.application_version == b.application_version),
+        ];
+        same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }
 }
 
@@ -51,6 +102,9 @@ pub(super) fn read(section: Option<Section<'_>>) -> Result<Gateway> {
     g.control = s.parsed("control", "the path of a Unix socket", g.control, path)?;
     g.tun = s.parsed("tun", "a device name of at most 15 characters", g.tun, device)?;
     g.mtu = s.integer("mtu", 576..=65_535, g.mtu)?;
+    let workers = s.integer("workers", 0..=64, 0)?;
+    g.workers = (workers != 0).then_some(workers);
+    g.offload = s.parsed("offload", words::YES_NO, g.offload, words::yes_no)?;
     let ports = Ports::default();
     g.ike.ports = Ports {
         ike: s.integer("ike_port", 1..=65_535, ports.ike)?,

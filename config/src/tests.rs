@@ -375,3 +375,27 @@ fn the_examples_are_good() {
     }
     assert_eq!(seen, 3);
 }
+
+/// A reload names what it cannot change: each key that the manual has.
+#[test]
+fn every_key_of_the_gateway_is_named_when_it_differs() {
+    let docs = include_str!("../../docs/gateway.md");
+    let table = docs.split("```toml\n[gateway]\n").nth(1).and_then(|s| s.split("\n\n").next()).unwrap();
+    let keys: Vec<_> = table.lines().filter_map(|l| l.trim_start_matches("# ").split(" = ").next()).collect();
+    assert!(keys.len() > 30);
+    let plain = parse(GOOD.replace("[gateway]", "[gateway]\nretransmit = \"3s\"").as_str()).unwrap().gateway;
+    for key in keys {
+        // some value of the right kind that is no default
+        let values = ["7", "\"7s\"", "\"no\"", "\"yes\"", "\"always\"", "\"eth7\"", "700", "\"/tmp/7\""];
+        let mut text = GOOD.replace("[gateway]", "[gateway]\nretransmit = \"3s\"");
+        text = text.lines().filter(|l| !l.starts_with(&format!("{key} = "))).map(|l| format!("{l}\n")).collect();
+        let named = values.iter().any(|v| {
+            let changed = parse(&text.replace("[gateway]", &format!("[gateway]\n{key} = {v}")));
+            changed.is_ok_and(|c| {
+                plain.differences(&c.gateway) == [if key == "cookie_threshold" { "cookies" } else { key }]
+            })
+        });
+        assert!(named, "{key}");
+    }
+    assert!(plain.differences(&plain).is_empty());
+}

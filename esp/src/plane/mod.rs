@@ -125,6 +125,12 @@ impl Plane {
         self.reports.pop()
     }
 
+    /// True when [`Plane::poll_report`] has something; costs one load.
+    #[must_use]
+    pub fn has_reports(&self) -> bool {
+        self.reports.is_waiting()
+    }
+
     /// When the last authenticated packet of this Child SA came, the installation before the first; `None` when it
     /// has no inbound SA. Proof of life for RFC 7296 §2.4.
     #[must_use]

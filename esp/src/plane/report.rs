@@ -50,8 +50,12 @@ impl Reports {
         true
     }
 
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Acquire)
+    }
+
     pub(crate) fn pop(&self) -> Option<Report> {
-        if !self.waiting.load(Ordering::Acquire) {
+        if !self.is_waiting() {
             return None;
         }
         let mut queue = self.queue.lock();

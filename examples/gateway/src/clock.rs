@@ -4,6 +4,7 @@ use ravelin::db::{Instant, Now, UnixTime};
 use std::time::{Duration, SystemTime};
 
 /// Reads both times; the origin of the monotonic one is the daemon's start.
+#[derive(Clone, Copy)]
 pub(crate) struct Clock(std::time::Instant);
 
 impl Clock {

@@ -1,20 +1,24 @@
-//! The event loop: waits for sockets, TUN device, control socket, signals and the node's deadline, and hands what
-//! comes to the driver. Each source gives a bounded number of packets per turn, so that none starves the others.
+//! The event loop of IKE: waits for its sockets, what workers hand up (`fast/`), control socket, signals and the node's
+//! deadline, and hands what comes to the driver. Each source gives a bounded number of packets per turn, so that none starves the others.
 
 use crate::Run;
 use crate::addresses::Watch;
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::drive::Driver;
+use crate::fast::wire::channel;
+use crate::fast::worker::{Common, Workers};
 use crate::sockets::Sockets;
 use crate::tun::Tun;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use nix::libc::{SIGHUP, SIGINT, SIGTERM};
 use ravelin::crypto::Provider;
 use ravelin_config::Config;
 use signal_hook_mio::v1_0::Signals;
 use std::io;
+use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// Packets of one source per turn.
@@ -22,12 +26,13 @@ const BURST: usize = 64;
 /// How long peers may take to answer our Deletes at the end.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-const TUN: Token = Token(100);
-const SIGNALS: Token = Token(101);
-const ADDRESSES: Token = Token(102);
-const RADIUS: Token = Token(103);
+/// The workers have something.
+const WORKERS: Token = Token(1000);
+const SIGNALS: Token = Token(1001);
+const ADDRESSES: Token = Token(1002);
+const RADIUS: Token = Token(1003);
 /// And, after it, the control clients.
-const CONTROL: Token = Token(104);
+const CONTROL: Token = Token(1004);
 
 /// Runs until a signal says otherwise.
 pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<()> {
@@ -37,16 +42,20 @@ pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<(
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
     let control_path = config.gateway.control.clone();
-    let sockets = Sockets::open(&config.gateway)?;
-    for (i, socket) in sockets.iter().enumerate() {
+    let cores = || available_parallelism().map_or(1, |n| n.get().min(64));
+    let queues = Tun::open(&config.gateway, config.gateway.workers.map_or_else(cores, usize::from))?;
+    let sockets = Arc::new(Sockets::open(&config.gateway, queues.len())?);
+    for (i, socket) in sockets.of(None) {
         registry.register(&mut SourceFd(&socket.fd()), Token(i), Interest::READABLE)?;
     }
-    let tun = Tun::open(&config.gateway)?;
-    registry.register(&mut SourceFd(&tun.fd()), TUN, Interest::READABLE)?;
+    let (up, from_workers) = channel(Waker::new(&registry, WORKERS)?);
     let watch = Watch::open()?;
     registry.register(&mut SourceFd(&watch.fd()), ADDRESSES, Interest::READABLE)?;
     let mut control = Control::open(&control_path, &registry, CONTROL)?;
-    let mut driver = Driver::new(config, run, provider, sockets, tun)?;
+    let mut driver = Driver::new(config, run, provider, Arc::clone(&sockets), queues.clone(), from_workers)?;
+    let plane = Arc::clone(driver.node.plane());
+    let common = Arc::new(Common { plane, sockets, spd: driver.spd_reader(), up, clock });
+    driver.workers = Some(Workers::start(&common, queues)?);
     if let Some(fd) = driver.radius_fd() {
         registry.register(&mut SourceFd(&fd), RADIUS, Interest::READABLE)?;
     }
@@ -96,6 +105,9 @@ pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<(
                 _ => {}
             }
         }
+        if driver.workers.as_ref().is_some_and(Workers::is_broken) {
+            return Err(io::Error::other("a worker thread has ended"));
+        }
         if driver.deadline().is_some_and(|at| at <= clock.now().mono) {
             driver.timeout(clock.now());
         }
@@ -113,7 +125,7 @@ fn reload(driver: &mut Driver, clock: &Clock) {
 fn drain(driver: &mut Driver, clock: &Clock, token: Token, buf: &mut [u8]) -> bool {
     for _ in 0..BURST {
         let more = match token {
-            TUN => driver.receive_tun(clock.now(), buf),
+            WORKERS => driver.receive_workers(clock.now()),
             RADIUS => driver.receive_radius(clock.now(), buf),
             Token(i) => driver.receive_socket(clock.now(), i, buf),
         };

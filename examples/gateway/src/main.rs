@@ -7,6 +7,7 @@ mod clock;
 mod control;
 mod daemon;
 mod drive;
+mod fast;
 mod history;
 mod host;
 mod keylog;

@@ -59,7 +59,8 @@ impl Driver {
 
 /// Keys of `[gateway]` are read at the start only.
 fn needs_restart(old: &Gateway, new: &Gateway) -> Option<String> {
-    (old != new).then(|| "[gateway] changed, which takes effect at the next start".into())
+    let keys = old.differences(new);
+    (!keys.is_empty()).then(|| format!("[gateway] {}: takes effect at the next start", keys.join(", ")))
 }
 
 /// Makes the node's databases those of `new`. Gives the Child SAs that are being deleted although their policy stays.

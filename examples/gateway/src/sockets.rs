@@ -1,29 +1,37 @@
 //! The sockets of IKE and ESP: UDP 500 and 4500 and bare protocol 50, each for IPv4 and IPv6, each telling which local
-//! address a packet came to (IP_PKTINFO, RFC 3542), because an IKE SA lives on a pair of addresses.
+//! address a packet came to (IP_PKTINFO, RFC 3542), because an IKE SA lives on a pair of addresses. The NAT port has a
+//! socket for each worker (SO_REUSEPORT: the kernel keeps each peer with one of them); bare ESP goes to the first.
+//!
+//! Datagrams of one size go out in one call and through the kernel's stack as one (UDP_SEGMENT), and may come in so
+//! (UDP_GRO, by `quinn-udp`).
 
-use nix::cmsg_space;
-use nix::errno::Errno;
+use arrayvec::ArrayVec;
 use nix::libc;
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage, recvmsg,
-    sendmsg, setsockopt, sockopt,
-};
+use nix::sys::socket::{setsockopt, sockopt};
+use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use ravelin::db::Path;
 use ravelin_config::Gateway;
-use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
+use rustix::net::sockopt as mtu;
+use socket2::{Domain, MsgHdr, Protocol, SockAddr, Socket as RawSocket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::ops::Range;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// IP protocol number of ESP (RFC 4303).
 const ESP: i32 = 50;
+/// Room for packets in a socket's queues, in octets; super-packets count with all their memory.
+const ROOM: usize = 8 << 20;
+/// Datagrams that one call may send as one, as all kernels with UDP_SEGMENT have it.
+pub(crate) const SEGMENTS: usize = 64;
 
 /// What a socket carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carries {
-    /// UDP; IKE, and on the NAT port also ESP.
-    Udp,
+    /// UDP with IKE only.
+    Ike,
+    /// UDP on the NAT port: ESP, and IKE with a marker.
+    Nat,
     /// Bare ESP; ports are 0.
     Esp,
 }
@@ -32,9 +40,14 @@ pub(crate) enum Carries {
 #[derive(Debug)]
 pub(crate) struct Socket {
     socket: RawSocket,
+    state: UdpSocketState,
     pub(crate) carries: Carries,
+    /// The worker that reads it; `None`: the daemon.
+    pub(crate) owner: Option<usize>,
     v6: bool,
     port: u16,
+    /// Many datagrams in one call.
+    segment: AtomicBool,
 }
 
 /// All of them; positions are stable, so they serve as event tokens.
@@ -42,28 +55,39 @@ pub(crate) struct Socket {
 pub(crate) struct Sockets(Vec<Socket>);
 
 impl Sockets {
-    /// Opens all six. IPv6 may be absent from the machine; IPv4 and the privileges may not.
-    pub(crate) fn open(gateway: &Gateway) -> io::Result<Self> {
-        let wanted =
-            [(Carries::Udp, gateway.ike.ports.ike), (Carries::Udp, gateway.ike.ports.nat_t), (Carries::Esp, 0)];
+    /// Opens all of them. IPv6 may be absent from the machine; IPv4 and the privileges may not.
+    pub(crate) fn open(gateway: &Gateway, workers: usize) -> io::Result<Self> {
+        let ports = &gateway.ike.ports;
+        let nat = (0..workers).map(|w| (Carries::Nat, ports.nat_t, Some(w)));
+        let wanted = [(Carries::Ike, ports.ike, None), (Carries::Esp, 0, Some(0))].into_iter().chain(nat);
         let mut sockets = Vec::new();
-        for (carries, port) in wanted {
+        for (carries, port, owner) in wanted {
             let name = match carries {
-                Carries::Udp => format!("UDP port {port}"),
+                Carries::Ike | Carries::Nat => format!("UDP port {port}"),
                 Carries::Esp => "IP protocol 50".to_owned(),
             };
             let told = |e: io::Error| io::Error::new(e.kind(), format!("{name}: {e}"));
-            sockets.push(Socket::open(carries, false, port, gateway.mark).map_err(told)?);
-            match Socket::open(carries, true, port, gateway.mark) {
+            let open = |v6| {
+                let mut socket = Socket::open(carries, v6, port, gateway, workers > 1)?;
+                socket.owner = owner;
+                Ok(socket)
+            };
+            sockets.push(open(false).map_err(told)?);
+            match open(true) {
                 Ok(s) => sockets.push(s),
                 Err(e) => tracing::warn!("no IPv6 for {name}: {e}"),
             }
         }
-        Ok(Self(sockets))
+        let all = Self(sockets);
+        if gateway.offload && !all.0.iter().any(|s| s.segment.load(Ordering::Relaxed)) {
+            tracing::info!("this kernel has no UDP segmentation offload (Linux 4.18): datagrams go one by one");
+        }
+        Ok(all)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Socket> {
-        self.0.iter()
+    /// Those that somebody reads, with their places.
+    pub(crate) fn of(&self, owner: Option<usize>) -> impl Iterator<Item = (usize, &Socket)> {
+        self.0.iter().enumerate().filter(move |(_, s)| s.owner == owner)
     }
 
     pub(crate) fn at(&self, index: usize) -> Option<&Socket> {
@@ -72,107 +96,168 @@ impl Sockets {
 
     /// Sends from `path.local` to `path.remote`: by UDP from that port, as bare ESP when the port is 0.
     pub(crate) fn send(&self, path: Path, bytes: &[u8]) -> io::Result<()> {
+        self.send_many(None, path, 0, &[IoSlice::new(bytes)])
+    }
+
+    /// Sends many, at most [`SEGMENTS`], all of one size but the last, which may be smaller: by the socket of this worker
+    /// if it has one. `class`: DSCP and ECN of the outer header.
+    pub(crate) fn send_many(
+        &self,
+        worker: Option<usize>,
+        path: Path,
+        class: u8,
+        parts: &[IoSlice<'_>],
+    ) -> io::Result<()> {
         let fits = |s: &&Socket| s.v6 == path.local.is_ipv6() && s.port == path.local.port();
+        let own = self.0.iter().filter(|s| s.owner == worker).find(fits);
         let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, format!("no socket for {path}"));
-        self.0.iter().find(fits).ok_or_else(none)?.send(path, bytes)
+        own.or_else(|| self.0.iter().find(fits)).ok_or_else(none)?.send(path, class, parts)
     }
 }
 
 impl Socket {
-    fn open(carries: Carries, v6: bool, port: u16, mark: u32) -> io::Result<Self> {
+    fn open(carries: Carries, v6: bool, port: u16, gateway: &Gateway, shared: bool) -> io::Result<Self> {
         let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
         let socket = match carries {
-            Carries::Udp => RawSocket::new(domain, Type::DGRAM, Some(Protocol::UDP))?,
+            Carries::Ike | Carries::Nat => RawSocket::new(domain, Type::DGRAM, Some(Protocol::UDP))?,
             Carries::Esp => RawSocket::new(domain, Type::RAW, Some(Protocol::from(ESP)))?,
         };
-        socket.set_nonblocking(true)?;
-        // what arrives in one burst must fit; the kernel caps it at net.core.rmem_max
-        socket.set_recv_buffer_size(4 << 20)?;
-        setsockopt(&socket, sockopt::Mark, &mark)?;
-        if v6 {
-            if carries == Carries::Udp {
-                socket.set_only_v6(true)?;
-            }
-            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-        } else {
-            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        // what arrives in one burst must fit; without privileges the kernel caps it at net.core.rmem_max
+        if setsockopt(&socket, sockopt::RcvBufForce, &ROOM).is_err() {
+            socket.set_recv_buffer_size(ROOM)?;
         }
-        if carries == Carries::Udp {
+        if setsockopt(&socket, sockopt::SndBufForce, &ROOM).is_err() {
+            socket.set_send_buffer_size(ROOM)?;
+        }
+        setsockopt(&socket, sockopt::Mark, &gateway.mark)?;
+        if v6 && carries != Carries::Esp {
+            socket.set_only_v6(true)?;
+        }
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        if v6 {
+            // the library wants to find the path MTU itself; here the kernel does, and fragments what is larger
+            mtu::set_ipv6_mtu_discover(&socket, mtu::Ipv6PathMtuDiscovery::WANT)?;
+            setsockopt(&socket, sockopt::Ipv6DontFrag, &false)?;
+        } else {
+            mtu::set_ip_mtu_discover(&socket, mtu::Ipv4PathMtuDiscovery::WANT)?;
+        }
+        if carries == Carries::Nat && !gateway.offload {
+            setsockopt(&socket, sockopt::UdpGroSegment, &false)?;
+        }
+        if carries == Carries::Nat && shared {
+            setsockopt(&socket, sockopt::ReusePort, &true)?;
+        }
+        if carries != Carries::Esp {
             let any: IpAddr = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
             socket.bind(&SockAddr::from(SocketAddr::new(any, port)))?;
         }
-        Ok(Self { socket, carries, v6, port })
+        let segment = carries == Carries::Nat && gateway.offload && state.max_gso_segments() > 1;
+        Ok(Self { socket, state, carries, owner: None, v6, port, segment: AtomicBool::new(segment) })
     }
 
     pub(crate) fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
 
-    /// One packet: where its payload lies in `buf`, and its path. `None`: nothing waits.
-    pub(crate) fn receive(&self, buf: &mut [u8]) -> io::Result<Option<(Range<usize>, Path)>> {
-        let mut space = cmsg_space!(libc::in6_pktinfo);
-        let (len, remote, local) = {
-            let mut parts = [IoSliceMut::new(buf)];
-            let got = match recvmsg::<SockaddrStorage>(self.fd(), &mut parts, Some(&mut space), MsgFlags::MSG_DONTWAIT)
-            {
-                Err(Errno::EAGAIN) => return Ok(None),
-                other => other?,
-            };
-            let local = got.cmsgs()?.find_map(|c| match c {
-                ControlMessageOwned::Ipv4PacketInfo(i) => Some(IpAddr::from(i.ipi_addr.s_addr.to_ne_bytes())),
-                ControlMessageOwned::Ipv6PacketInfo(i) => Some(IpAddr::from(i.ipi6_addr.s6_addr)),
-                _ => None,
-            });
-            (got.bytes, got.address.as_ref().and_then(address), local)
-        };
-        let (Some(remote), Some(local)) = (remote, local) else {
-            return Err(io::Error::other("a packet without addresses"));
-        };
-        let remote = if self.carries == Carries::Esp { SocketAddr::new(remote.ip(), 0) } else { remote };
-        let path = Path { local: SocketAddr::new(local, self.port), remote };
-        Ok(Some((self.header_len(buf).min(len)..len, path)))
+    /// Fills buffers with what waits, each with one packet or a run of datagrams of one size; how many. An error of kind
+    /// `WouldBlock`: nothing waits.
+    pub(crate) fn receive(&self, buffers: &mut [IoSliceMut<'_>], about: &mut [RecvMeta]) -> io::Result<usize> {
+        self.state.recv(UdpSockRef::from(&self.socket), buffers, about)
+    }
+
+    /// Between whom a packet went.
+    pub(crate) fn path(&self, about: &RecvMeta) -> Option<Path> {
+        let port = if self.carries == Carries::Esp { 0 } else { about.addr.port() };
+        let remote = SocketAddr::new(about.addr.ip(), port);
+        Some(Path { local: SocketAddr::new(about.dst_ip?, self.port), remote })
     }
 
     /// A raw IPv4 socket hands out the IP header too (raw(7)); a raw IPv6 one does not (RFC 3542 §3).
-    fn header_len(&self, packet: &[u8]) -> usize {
+    pub(crate) fn header_len(&self, packet: &[u8]) -> usize {
         match (self.carries, self.v6) {
             (Carries::Esp, false) => usize::from(packet.first().unwrap_or(&0) & 0x0f).saturating_mul(4),
             _ => 0,
         }
     }
 
-    fn send(&self, path: Path, bytes: &[u8]) -> io::Result<()> {
-        let parts = [IoSlice::new(bytes)];
-        let flags = MsgFlags::MSG_DONTWAIT;
-        match (path.local.ip(), path.remote) {
-            (IpAddr::V4(local), SocketAddr::V4(remote)) => {
-                let spec_dst = libc::in_addr { s_addr: u32::from_ne_bytes(local.octets()) };
-                let info =
-                    libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: spec_dst, ipi_addr: libc::in_addr { s_addr: 0 } };
-                let to = SockaddrIn::from(remote);
-                sendmsg(self.fd(), &parts, &[ControlMessage::Ipv4PacketInfo(&info)], flags, Some(&to))?;
-            }
-            (IpAddr::V6(local), SocketAddr::V6(remote)) => {
-                let addr = libc::in6_addr { s6_addr: local.octets() };
-                let info = libc::in6_pktinfo { ipi6_addr: addr, ipi6_ifindex: 0 };
-                let to = SockaddrIn6::from(remote);
-                sendmsg(self.fd(), &parts, &[ControlMessage::Ipv6PacketInfo(&info)], flags, Some(&to))?;
-            }
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "addresses of two families")),
+    fn send(&self, path: Path, class: u8, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let to = SockAddr::from(path.remote);
+        let mut control = Control::default();
+        match path.local.ip() {
+            IpAddr::V4(local) => control.source_v4(local, class),
+            IpAddr::V6(local) => control.source_v6(local, class),
         }
-        Ok(())
+        let flags = libc::MSG_DONTWAIT;
+        let send = |parts: &[IoSlice<'_>], control: &Control| {
+            let message = MsgHdr::new().with_addr(&to).with_buffers(parts).with_control(control.octets());
+            self.socket.sendmsg(&message, flags).map(drop)
+        };
+        if parts.len() > 1 && self.segment.load(Ordering::Relaxed) {
+            let size = parts.first().map_or(0, |p| p.len());
+            let mut with_size = control.clone();
+            with_size.segment(u16::try_from(size).unwrap_or(u16::MAX));
+            match send(parts, &with_size) {
+                Ok(()) => return Ok(()),
+                Err(e) if e.raw_os_error() == Some(libc::EIO) => {
+                    // the device cannot make checksums
+                    if self.segment.swap(false, Ordering::Relaxed) {
+                        tracing::warn!("segmentation offload towards {}: {e}; datagrams go one by one", path.remote);
+                    }
+                }
+                // each is larger than the path carries: the kernel fragments only what is sent alone
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        parts.iter().try_for_each(|p| send(std::slice::from_ref(p), &control))
     }
 }
 
-fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
-    match storage.family()? {
-        nix::sys::socket::AddressFamily::Inet => {
-            storage.as_sockaddr_in().map(|a| SocketAddr::new(a.ip().into(), a.port()))
+/// Ancillary data of a message to be sent (cmsg(3)), without allocation.
+#[derive(Debug, Clone, Default)]
+struct Control(ArrayVec<u8, 128>);
+
+/// What control messages are aligned to.
+const WORD: usize = size_of::<usize>();
+
+impl Control {
+    fn source_v4(&mut self, local: Ipv4Addr, class: u8) {
+        // in_pktinfo: interface, source, destination
+        let [a, b, c, d] = local.octets();
+        self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &[0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0]);
+        if class != 0 {
+            self.push(libc::IPPROTO_IP, libc::IP_TOS, &i32::from(class).to_ne_bytes());
         }
-        nix::sys::socket::AddressFamily::Inet6 => {
-            storage.as_sockaddr_in6().map(|a| SocketAddr::new(a.ip().into(), a.port()))
+    }
+
+    fn source_v6(&mut self, local: Ipv6Addr, class: u8) {
+        // in6_pktinfo: source, interface
+        let mut info = [0; 20];
+        info.iter_mut().zip(local.octets()).for_each(|(to, from)| *to = from);
+        self.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+        if class != 0 {
+            self.push(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, &i32::from(class).to_ne_bytes());
         }
-        _ => None,
+    }
+
+    fn segment(&mut self, size: u16) {
+        self.push(libc::SOL_UDP, libc::UDP_SEGMENT, &size.to_ne_bytes());
+    }
+
+    fn push(&mut self, level: i32, kind: i32, data: &[u8]) {
+        let head = (WORD + 8).next_multiple_of(WORD);
+        let parts = [&head.saturating_add(data.len()).to_ne_bytes()[..], &level.to_ne_bytes(), &kind.to_ne_bytes()];
+        let all = parts.into_iter().chain([data]).flatten();
+        let whole = head.saturating_add(data.len()).next_multiple_of(WORD);
+        let end = self.0.len().saturating_add(whole).min(self.0.capacity());
+        self.0.extend(all.copied().take(self.0.remaining_capacity()));
+        while self.0.len() < end {
+            self.0.push(0);
+        }
+    }
+
+    fn octets(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -183,4 +268,53 @@ pub(crate) fn local_address(remote: IpAddr, mark: u32) -> io::Result<IpAddr> {
     setsockopt(&probe, sockopt::Mark, &mark)?;
     probe.connect((remote, 500))?; // sends nothing
     Ok(probe.local_addr()?.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(v6: bool) -> io::Result<Socket> {
+        let (domain, home): (_, IpAddr) =
+            if v6 { (Domain::IPV6, Ipv6Addr::LOCALHOST.into()) } else { (Domain::IPV4, Ipv4Addr::LOCALHOST.into()) };
+        let socket = RawSocket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        socket.bind(&SockAddr::from(SocketAddr::new(home, 0)))?;
+        let port = socket.local_addr()?.as_socket().unwrap().port();
+        Ok(Socket { socket, state, carries: Carries::Nat, owner: None, v6, port, segment: AtomicBool::new(true) })
+    }
+
+    /// In one call or in many, the same datagrams arrive, with their addresses and ECN.
+    #[test]
+    fn a_run_of_datagrams_arrives_as_it_was() {
+        for (v6, segment) in [(false, true), (false, false), (true, true), (true, false)] {
+            let (Ok(a), Ok(b)) = (socket(v6), socket(v6)) else {
+                println!("no loopback, IPv6: {v6}");
+                continue;
+            };
+            a.segment.store(segment && a.state.max_gso_segments() > 1, Ordering::Relaxed);
+            let home = if v6 { IpAddr::V6(Ipv6Addr::LOCALHOST) } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
+            let at = |s: &Socket| SocketAddr::new(home, s.port);
+            let sent: Vec<Vec<u8>> = (0..12u8).map(|i| vec![i; if i == 11 { 300 } else { 1000 }]).collect();
+            let parts: Vec<_> = sent.iter().map(|d| IoSlice::new(d)).collect();
+            a.send(Path { local: at(&a), remote: at(&b) }, 0xb9, &parts).unwrap();
+            let mut arrived = Vec::new();
+            let mut buffers = vec![vec![0; 65_536]; 4];
+            let mut about = [RecvMeta::default(); 4];
+            loop {
+                let mut slices: Vec<_> = buffers.iter_mut().map(|b| IoSliceMut::new(b)).collect();
+                match b.receive(&mut slices, &mut about) {
+                    Err(e) => break assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
+                    Ok(n) => {
+                        for (buffer, about) in buffers.iter().zip(&about).take(n) {
+                            assert_eq!(b.path(about), Some(Path { local: at(&b), remote: at(&a) }));
+                            assert_eq!(about.ecn.map(|e| e as u8), Some(1));
+                            arrived.extend(buffer[..about.len].chunks(about.stride).map(<[u8]>::to_vec));
+                        }
+                    }
+                }
+            }
+            assert_eq!(arrived, sent, "IPv6: {v6}, in one call: {segment}");
+        }
+    }
 }

@@ -38,7 +38,7 @@ fn reload() {
     gateway.write_config(&format!("mtu = 1300\n[[pool]]\nname = \"p\"\naddrs = \"10.10.3.0/24\"\n{good}{MORE}"));
     gateway.signal("-HUP");
     gateway.wait("added: p t/more");
-    gateway.wait("takes effect at the next start");
+    gateway.wait("[gateway] mtu: takes effect at the next start");
     let show = gateway.ask(&["show"]);
     assert!(show.contains("t/more") && show.contains("10.10.3.1-10.10.3.254"), "{show}");
     assert!(lab.ip("a", "route show table 220").contains("10.10.9.0/24"));

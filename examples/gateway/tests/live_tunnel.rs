@@ -19,6 +19,40 @@ fn we_start(test: &str, topology: &str, suite: &Suite) {
     assert!(show.contains("10.10.1.0/24 === 10.10.2.0/24"), "{show}");
 }
 
+/// Both sides are ours: super-packets at both ends, or at neither, or at one; several threads, and one.
+fn ours(test: &str, a: &str, b: &str, encapsulation: &str) {
+    let Some(lab) = Lab::up(test, "direct") else { return };
+    let how = format!("encapsulation = \"{encapsulation}\"\ndpd_delay");
+    let with = |keys: &str, rest: String| format!("{keys}\n{}", rest.replace("dpd_delay", &how));
+    let gateway = lab.gateway("b", &with(b, config("b", "any", &GCM, "none")), &[]);
+    let start = lab.gateway("a", &with(a, config("a", "10.9.0.2", &GCM, "start")), &[]);
+    start.wait("Child SA up");
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    lab.ping("b");
+    println!("{test}: {}", lab.transfer(4 * OCTETS));
+}
+
+#[test]
+fn ours_with_offloads() {
+    ours("offload", "workers = 3", "workers = 1", "always");
+}
+
+#[test]
+fn ours_without_offloads() {
+    ours("plain", "offload = \"no\"\nworkers = 2", "offload = \"no\"", "always");
+}
+
+#[test]
+fn ours_with_offloads_at_one_end() {
+    ours("oneend", "offload = \"no\"\nworkers = 1", "workers = 2", "always");
+}
+
+#[test]
+fn ours_in_bare_esp() {
+    ours("bare", "workers = 2", "workers = 2", "never");
+}
+
 /// strongSwan starts, from side a: the side behind the NAT, if there is one.
 fn they_start(test: &str, topology: &str, suite: &Suite) {
     let Some(lab) = Lab::up(test, topology) else { return };
