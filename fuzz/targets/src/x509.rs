@@ -68,7 +68,7 @@ pub(crate) const OCSP: [&[u8]; 4] = [
 pub(crate) fn ocsp(data: &[u8]) {
     let judge = |ocsp: &[&[u8]], revocation| {
         let now = UnixTime(1_800_000_000);
-        let judge = Judge { crypto: provider(), now, anchors: &[OCSP_CA], crls: &[], ocsp, revocation };
+        let judge = Judge { crypto: provider(), now, anchors: &[OCSP_CA], crls: &[], ocsp, revocation, known: None };
         judge.verify(&[OCSP_LEAF], &"leaf.test".parse().expect("a name")).is_ok()
     };
     let [good, bad] = [&OCSP[..2], &OCSP[2..]].map(|all| all.iter().any(|r| holds(data, signed_part(r))));
