@@ -243,7 +243,7 @@ fn errors_name_file_line_key_and_what_was_expected() {
         (
             "tun = \"tun7\"",
             "tum = \"tun7\"",
-            "/etc/g.toml:4:1: gateway.tum: unknown key; expected one of control, tun, mtu, ike_port, nat_port, route_table, mark, interfaces, resolv_conf, retransmit",
+            "/etc/g.toml:4:1: gateway.tum: unknown key; expected one of control, tun, mtu, workers, offload, ike_port, nat_port, route_table, mark, interfaces, resolv_conf, retransmit",
         ),
         (
             "remote = \"10.9.0.2\"",

@@ -263,6 +263,21 @@ fn limits_are_reported_once_and_hold() {
     assert_eq!(reports, [Report::SoftExpired(p.out.child), Report::HardExpired(p.out.child)]);
 }
 
+/// The receiver's own limit: what an authentic peer sends beyond it is not delivered, whatever the sender thinks.
+#[test]
+fn an_inbound_sa_beyond_its_hard_limit_delivers_nothing() {
+    let p = pair(gcm(), |p| {
+        if p.direction == Direction::Inbound {
+            p.lifetime = Lifetime { hard: Limits { packets: 3, bytes: 0 }, ..Lifetime::default() };
+        }
+    });
+    let ip = udp("10.1.0.1", "10.2.0.2", 1);
+    let got: Vec<_> = (0..5).map(|_| p.open(&mut p.seal(&ip))).collect();
+    assert!(got[..3].iter().all(|g| matches!(g, Ingress::Deliver { .. })), "{got:?}");
+    assert!(got[3..].iter().all(|g| matches!(g, Ingress::Drop(DropReason::Expired))), "{got:?}");
+    assert_eq!(p.b.poll_report(), Some(Report::HardExpired(p.inb.child)));
+}
+
 #[test]
 fn sequence_warns_and_ends() {
     let mut out = params(1, Direction::Outbound, gcm());

@@ -254,6 +254,15 @@ mod tests {
         all
     }
 
+    /// The kernel counts identifications on when it takes a super-packet apart; with DF they mean nothing (RFC 6864 §4).
+    fn without_free_id(mut p: Vec<u8>) -> Vec<u8> {
+        if p.first().is_some_and(|v| v >> 4 == 4) && p.get(6).is_some_and(|f| f & 0x40 != 0) {
+            p.get_mut(4..6).into_iter().for_each(|id| id.fill(0));
+            p.get_mut(10..12).into_iter().for_each(|check| check.fill(0));
+        }
+        p
+    }
+
     fn run(v6: bool, udp: bool, size: u16, len: usize) -> (Vec<u8>, Vec<Vec<u8>>) {
         let payload: Vec<u8> = (0..len).map(|i| (i as u8).wrapping_mul(7)).collect();
         let (header, packet) = super_packet(v6, udp, 3, size, &payload, ACK | PSH);
@@ -352,7 +361,8 @@ mod tests {
                     *o ^= bits;
                 }
             }
-            prop_assert_eq!(apart(&joined(&packets, true)), packets);
+            let told_apart = |all: Vec<Vec<u8>>| all.into_iter().map(without_free_id).collect::<Vec<_>>();
+            prop_assert_eq!(told_apart(apart(&joined(&packets, true))), told_apart(packets));
         }
     }
 }
