@@ -1,6 +1,6 @@
 //! Helpers of the unit tests: SA pairs of every suite, packets, a sink.
 
-use crate::{PacketSink, TransmitMeta};
+use crate::{PacketSink, Plane, TransmitMeta};
 use alloc::sync::Arc;
 use ravelin_crypto::aead::{Aead, AeadKey};
 use ravelin_crypto::{CryptoError, EncrId, IntegId, Provider, Secret};
@@ -12,6 +12,15 @@ use std::boxed::Box;
 use std::net::IpAddr;
 use std::vec;
 use std::vec::Vec;
+
+/// A packet with room around it for sealing in place, and where in it the packet is.
+pub(crate) fn buffer(plane: &Plane, ip: &[u8]) -> (Vec<u8>, core::ops::Range<usize>) {
+    let (before, behind) = plane.room();
+    let mut buf = vec![0xaa; before];
+    buf.extend(ip);
+    buf.extend(vec![0xbb; behind]);
+    (buf, before..before + ip.len())
+}
 
 pub(crate) fn provider() -> Arc<Provider> {
     Arc::new(ravelin_crypto::rustcrypto::provider())

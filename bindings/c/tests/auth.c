@@ -192,18 +192,7 @@ static int drain(host *from, host *to) {
         if (kind != RAVELIN_OUTPUT_TRANSMIT)
             continue;
         from->sent++;
-        ravelin_path path;
-        const uint8_t *data;
-        size_t len;
-        uint8_t how;
-        ravelin_ingress in;
-        OK(ravelin_node_output_datagram(from->node, &path, &data, &len, &how));
-        uint8_t *copy = (uint8_t *)malloc(len);
-        CHECK(copy != NULL);
-        memcpy(copy, data, len);
-        path = turned(path);
-        OK(ravelin_node_handle_datagram(to->node, now, &path, copy, len, &in));
-        free(copy);
+        carry(from->node, to->node);
     }
     return n;
 }

@@ -28,6 +28,23 @@ struct Setting {
     high: bool,
 }
 
+/// What most SAs of these tests are; the others say how they differ.
+fn ordinary() -> Setting {
+    Setting {
+        suite: 0,
+        outer6: false,
+        udp: true,
+        esn: true,
+        form: OutputForm::Esp,
+        header: HeaderPolicy::default(),
+        mtu: 0,
+        window: 64,
+        narrow: false,
+        pad_to: 0,
+        high: false,
+    }
+}
+
 fn some_suites() -> Vec<CipherSuite> {
     // CCM, implicit IVs and CBC do not take the lane, and have to come out right as well.
     let wanted = [EncrId::AES_GCM_16, EncrId::CHACHA20_POLY1305, EncrId::AES_CCM_16, EncrId::AES_GCM_16_IIV];
@@ -147,14 +164,6 @@ impl Inner {
     }
 }
 
-fn buffer(plane: &Plane, ip: &[u8]) -> (Vec<u8>, core::ops::Range<usize>) {
-    let (before, behind) = plane.room();
-    let mut buf = vec![0xaa; before];
-    buf.extend(ip);
-    buf.extend(vec![0xbb; behind]);
-    (buf, before..before + ip.len())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -224,22 +233,8 @@ proptest! {
 
 #[test]
 fn padding_to_a_multiple() {
-    let header = HeaderPolicy::default();
     for (pad_to, align) in [(0, 4), (1, 4), (2, 4), (8, 8), (16, 16), (24, 4), (128, 128)] {
-        let (form, header) = (OutputForm::Esp, header.clone());
-        let s = Setting {
-            suite: 0,
-            outer6: false,
-            udp: true,
-            esn: true,
-            form,
-            header,
-            mtu: 0,
-            window: 64,
-            narrow: false,
-            pad_to,
-            high: false,
-        };
+        let s = Setting { pad_to, ..ordinary() };
         let (a, b, inb) = pair(&s);
         for len in 0..300 {
             let ip = udp("10.1.0.1", "10.2.0.2", len);
@@ -264,20 +259,7 @@ fn the_lane_is_taken() {
         (OutputForm::Esp, Encapsulation::Udp, true, true),
         (OutputForm::Ip, Encapsulation::Udp, true, false),
     ] {
-        let header = HeaderPolicy::default();
-        let s = Setting {
-            suite: 0,
-            outer6: v6,
-            udp: encapsulation == Encapsulation::Udp,
-            esn: true,
-            form,
-            header,
-            mtu: 0,
-            window: 64,
-            narrow: false,
-            pad_to: 0,
-            high: false,
-        };
+        let s = Setting { outer6: v6, udp: encapsulation == Encapsulation::Udp, form, ..ordinary() };
         let (a, b, inb) = pair(&s);
         let ip = udp("10.1.0.1", "10.2.0.2", 100);
         let (mut buf, at) = buffer(&a, &ip);

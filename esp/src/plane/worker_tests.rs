@@ -36,14 +36,6 @@ fn planes_of(
     (Arc::new(a), Arc::new(b))
 }
 
-fn buffer(plane: &Plane, ip: &[u8]) -> (Vec<u8>, core::ops::Range<usize>) {
-    let (before, behind) = plane.room();
-    let mut buf = vec![0xaa; before];
-    buf.extend(ip);
-    buf.extend(vec![0xbb; behind]);
-    (buf, before..before + ip.len())
-}
-
 #[test]
 fn in_place_and_copying_give_the_same_octets() {
     for suite in suites(&provider()) {

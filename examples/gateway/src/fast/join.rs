@@ -4,7 +4,7 @@
 //! nothing but sequence number, identification, PSH on the last and a shorter last is joined, and only with right
 //! checksums. Order is never changed.
 
-use super::virtio::{Header, LEN, NEEDS_CSUM, fold, get16, get32, gso, pseudo, put16, sum};
+use super::virtio::{Header, LEN, NEEDS_CSUM, PSH, TCP, UDP, fold, get16, get32, gso, pseudo, put16, sum};
 use arrayvec::ArrayVec;
 use std::io::IoSlice;
 
@@ -12,10 +12,7 @@ use std::io::IoSlice;
 const MOST: usize = 64;
 /// The longest headers: IPv4 and TCP, both with all options.
 const HEAD: usize = 120;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 const ACK: u8 = 0x10;
-const PSH: u8 = 0x08;
 const ECE: u8 = 0x40;
 
 /// A packet that may be part of a super-packet.

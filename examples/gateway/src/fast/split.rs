@@ -2,13 +2,10 @@
 //! opens the device has this too; here segments may be made a few at a time, so that a small MSS needs no more memory
 //! than a large one (the test compares the two).
 
-use super::virtio::{Header, NEEDS_CSUM, fold, get16, get32, gso, pseudo, put16, sum};
+use super::virtio::{Header, NEEDS_CSUM, PSH, TCP, UDP, fold, get16, get32, gso, pseudo, put16, sum};
 
 const FIN: u8 = 0x01;
-const PSH: u8 = 0x08;
 const CWR: u8 = 0x80;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 
 /// How a super-packet falls apart.
 #[derive(Debug, Clone, Copy)]

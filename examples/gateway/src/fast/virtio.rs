@@ -7,6 +7,11 @@ pub(crate) const LEN: usize = 10;
 /// The checksum is yet to be made: from `csum_start` on, to `csum_offset` after that.
 pub(crate) const NEEDS_CSUM: u8 = 1;
 
+/// Protocol numbers of what is split and joined, and the TCP flag that ends a run.
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const PSH: u8 = 0x08;
+
 /// What kind of super-packet it is.
 pub(crate) mod gso {
     pub(crate) const NONE: u8 = 0;
