@@ -37,7 +37,7 @@ static inline ravelin_path turned(ravelin_path path) {
 }
 
 /* Hands the datagram that one node has just put out to the other one, as a copy that ends with the call. */
-static inline void carry(ravelin_node *from, ravelin_node *to) {
+static inline void hand_over(ravelin_node *from, ravelin_node *to) {
     ravelin_path path;
     const uint8_t *data;
     size_t len;
