@@ -189,7 +189,7 @@ impl IkeCipher {
     fn keys(&self, of_initiator: bool) -> DirectionKeys<'_> {
         let [i, r] = &self.keys;
         let (encr, integ) = if of_initiator { i } else { r };
-        DirectionKeys { encr, integ }
+        DirectionKeys { encr: encr.expose(), integ: integ.expose() }
     }
 }
 

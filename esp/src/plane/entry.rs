@@ -2,7 +2,7 @@
 //! outer addresses of the moment. A `Move` makes a new entry around the same core.
 
 use super::PlaneConfig;
-use super::lane::Front;
+use super::lane::{Front, Lane, Usual};
 use super::report::{HINT_INTERVAL, Reports};
 use super::stats::{DirectionStats, SaDrops};
 use crate::lifetime::{Crossed, Usage, flag};
@@ -72,7 +72,7 @@ impl Facts {
 }
 
 /// A core and where its packets go.
-pub(crate) struct Entry<S> {
+pub(crate) struct Entry<S, F> {
     pub(crate) core: Arc<Core<S>>,
     pub(crate) facts: Arc<Facts>,
     pub(crate) path: Path,
@@ -81,14 +81,15 @@ pub(crate) struct Entry<S> {
     pub(crate) mode: Mode,
     pub(crate) protocol: Protocol,
     pub(crate) tfc_padding: bool,
-    pub(crate) front: Front,
+    /// What the lane knows of this direction.
+    pub(crate) front: F,
     child: ChildId,
     /// Moved or removed: whoever keeps this entry looks it up again.
     pub(crate) stale: AtomicBool,
 }
 
-pub(crate) type Inbound = Entry<InboundSa>;
-pub(crate) type Outbound = Entry<OutboundSa>;
+pub(crate) type Inbound = Entry<InboundSa, Usual>;
+pub(crate) type Outbound = Entry<OutboundSa, Front>;
 
 impl<S> Core<S> {
     /// Reads what a packet will need of this, for `Memory::warm_in` and `Memory::warm_out`.
@@ -98,14 +99,14 @@ impl<S> Core<S> {
     }
 }
 
-impl<S> Entry<S> {
+impl<S, F: Lane> Entry<S, F> {
     /// As [`Core::touch`]: the entry is some lines long.
     #[inline(always)]
     pub(crate) fn touch(&self) -> u64 {
         u64::from(self.is_stale())
             ^ u64::from(self.path.local.port())
             ^ u64::from(self.path.remote.port())
-            ^ u64::from(self.front.usual)
+            ^ u64::from(self.front.is_usual())
             ^ self.child.0
     }
 
@@ -128,7 +129,7 @@ impl<S> Entry<S> {
             mode: params.mode,
             protocol: params.protocol,
             tfc_padding: params.tfc_padding,
-            front: Front::new(params.mode, params.protocol, &params.path, params.encapsulation, config),
+            front: Front::new(params.mode, params.protocol, &params.path, params.encapsulation, config).into(),
             child: params.child,
             stale: AtomicBool::new(false),
         }
@@ -145,7 +146,7 @@ impl<S> Entry<S> {
             mode,
             protocol,
             tfc_padding,
-            front: Front::new(mode, protocol, &path, encapsulation, config),
+            front: Front::new(mode, protocol, &path, encapsulation, config).into(),
             child,
             stale: AtomicBool::new(false),
         }

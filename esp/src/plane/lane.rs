@@ -94,6 +94,35 @@ impl Front {
     }
 }
 
+/// What an entry knows of the lane: outbound the headers, inbound nothing but whether it is open.
+pub(crate) trait Lane: From<Front> {
+    /// The lane is open for the SA.
+    fn is_usual(&self) -> bool;
+}
+
+impl Lane for Front {
+    #[inline(always)]
+    fn is_usual(&self) -> bool {
+        self.usual
+    }
+}
+
+/// The lane is open for an inbound SA, or not.
+pub(crate) struct Usual(bool);
+
+impl From<Front> for Usual {
+    fn from(front: Front) -> Self {
+        Self(front.usual)
+    }
+}
+
+impl Lane for Usual {
+    #[inline(always)]
+    fn is_usual(&self) -> bool {
+        self.0
+    }
+}
+
 /// A packet that may take the lane.
 pub(crate) struct Shape {
     /// Of the buffer, outer headers to ICV.
@@ -228,7 +257,7 @@ impl Plane {
         buf: &mut [u8],
         start: usize,
     ) -> Option<Result<Range<usize>, DropReason>> {
-        if !entry.front.usual || !entry.core.usage.is_usable() {
+        if !entry.front.is_usual() || !entry.core.usage.is_usable() {
             return None;
         }
         let sa = &entry.core.sa;

@@ -6,6 +6,7 @@ use super::Plane;
 use super::burst::BURST;
 use super::entry::{Entry, Inbound, Outbound};
 use super::ingress::Ingress;
+use super::lane::Lane;
 use super::sink::{Egress, Target};
 use crate::DropReason;
 use crate::packet::{self, IpPacket};
@@ -28,7 +29,14 @@ pub(super) struct Tally {
 impl Tally {
     /// True when this is the first packet since the last flush.
     #[inline]
-    pub(super) fn add<S>(&mut self, plane: &Plane, entry: &Entry<S>, packets: u32, bytes: u64, now: Instant) -> bool {
+    pub(super) fn add<S, F: Lane>(
+        &mut self,
+        plane: &Plane,
+        entry: &Entry<S, F>,
+        packets: u32,
+        bytes: u64,
+        now: Instant,
+    ) -> bool {
         if entry.core.usage.is_limited() {
             entry.account(u64::from(packets), bytes, now, &plane.reports);
             return false;
@@ -44,7 +52,7 @@ impl Tally {
         first
     }
 
-    pub(super) fn flush<S>(&mut self, plane: &Plane, entry: &Entry<S>) {
+    pub(super) fn flush<S, F: Lane>(&mut self, plane: &Plane, entry: &Entry<S, F>) {
         if self.packets != 0 {
             entry.account(u64::from(self.packets), self.bytes, self.last, &plane.reports);
             *self = Self::default();

@@ -72,8 +72,8 @@ pub struct PlaneConfig {
 pub struct Plane {
     provider: Arc<Provider>,
     config: PlaneConfig,
-    inbound: Table<Spi, Inbound>,
-    outbound: Table<ChildId, Outbound>,
+    inbound: Table<Spi, Arc<Inbound>>,
+    outbound: Table<ChildId, Arc<Outbound>>,
     routes: Routes,
     control: Mutex<Control>,
     reports: Reports,
@@ -114,7 +114,7 @@ impl Plane {
         self.retired.load(Ordering::Acquire)
     }
 
-    fn retire<S>(&self, entry: &entry::Entry<S>) {
+    fn retire<S, F: lane::Lane>(&self, entry: &entry::Entry<S, F>) {
         entry.retire();
         self.retired.fetch_add(1, Ordering::Release);
     }

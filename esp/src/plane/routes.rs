@@ -22,7 +22,14 @@ pub(crate) struct RouteKey {
     policy: PolicyId,
     v6: bool,
     len: u8,
-    bits: u128,
+    /// The address, lowest octets first. Not `u128`, whose alignment would cost a quarter of the table.
+    bits: [u8; 16],
+}
+
+impl RouteKey {
+    fn new(policy: PolicyId, v6: bool, len: u8, bits: u128) -> Self {
+        Self { policy, v6, len, bits: bits.to_le_bytes() }
+    }
 }
 
 const NO_PREFIX: u8 = 255;
@@ -36,10 +43,11 @@ pub(crate) struct PolicyRoutes {
 }
 
 /// The published form of one prefix.
+#[derive(Clone)]
 pub(crate) enum Bucket {
     /// Nearly always.
     One(Arc<Outbound>),
-    Many(Vec<Arc<Outbound>>),
+    Many(Arc<Vec<Arc<Outbound>>>),
 }
 
 impl Bucket {
@@ -50,17 +58,17 @@ impl Bucket {
         }
     }
 
-    fn new(mut all: Vec<Arc<Outbound>>) -> Option<Arc<Self>> {
+    fn new(mut all: Vec<Arc<Outbound>>) -> Option<Self> {
         if all.len() > 1 {
-            return Some(Arc::new(Self::Many(all)));
+            return Some(Self::Many(Arc::new(all)));
         }
-        all.pop().map(|one| Arc::new(Self::One(one)))
+        all.pop().map(Self::One)
     }
 }
 
 /// Readers' side.
 pub(crate) struct Routes {
-    policies: Table<PolicyId, PolicyRoutes>,
+    policies: Table<PolicyId, Arc<PolicyRoutes>>,
     buckets: Table<RouteKey, Bucket>,
     /// Changes so far: what a worker remembers of a route holds while this stays the same.
     version: AtomicU64,
@@ -88,8 +96,8 @@ fn addr_bits(addr: IpAddr) -> (bool, u128, u32) {
 fn route_key(policy: PolicyId, addrs: &AddrRange) -> RouteKey {
     let (v6, bits, _) = addr_bits(addrs.first());
     match addrs.prefix_len() {
-        Some(len) => RouteKey { policy, v6, len, bits },
-        None => RouteKey { policy, v6, len: NO_PREFIX, bits: 0 },
+        Some(len) => RouteKey::new(policy, v6, len, bits),
+        None => RouteKey::new(policy, v6, NO_PREFIX, 0),
     }
 }
 
@@ -117,7 +125,7 @@ impl PolicyRoutes {
         &self,
         policy: PolicyId,
         ip: &IpPacket,
-        bucket: impl Fn(&RouteKey) -> Option<Arc<Bucket>>,
+        bucket: impl Fn(&RouteKey) -> Option<Bucket>,
     ) -> Option<Arc<Outbound>> {
         if self.lens.is_empty() {
             return self.small.iter().find(|sa| covers(sa, ip)).cloned();
@@ -125,7 +133,7 @@ impl PolicyRoutes {
         let (v6, bits, width) = addr_bits(ip.destination());
         for &(_, len) in self.lens.iter().filter(|(six, _)| *six == v6) {
             let bits = if len == NO_PREFIX { 0 } else { mask(bits, width, len) };
-            let found = bucket(&RouteKey { policy, v6, len, bits });
+            let found = bucket(&RouteKey::new(policy, v6, len, bits));
             if let Some(sa) = found.as_ref().and_then(|b| b.iter().find(|sa| covers(sa, ip))) {
                 return Some(Arc::clone(sa));
             }

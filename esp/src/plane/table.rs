@@ -1,8 +1,7 @@
-//! A map that many threads read and one writes: shards of a hash map behind short spin locks. Readers clone an `Arc`
-//! and let go; nobody holds a lock while a packet is worked on. Workers keep what they looked up (see `worker.rs`).
+//! A map that many threads read and one writes: shards of a hash map behind short spin locks. Readers clone a value (an
+//! `Arc`, or what is as cheap) and let go; nobody holds a lock while a packet is worked on. Workers keep what they looked up (see `worker.rs`).
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use core::hash::{BuildHasherDefault, Hash, Hasher};
 use hashbrown::HashMap;
 use spin::RwLock;
@@ -46,14 +45,14 @@ const SHARDS: u32 = 6;
 
 #[repr(align(128))]
 struct Shard<K, V> {
-    map: RwLock<HashMap<K, Arc<V>, Build>>,
+    map: RwLock<HashMap<K, V, Build>>,
 }
 
 pub(crate) struct Table<K, V> {
     shards: Box<[Shard<K, V>]>,
 }
 
-impl<K: Hash + Eq, V> Table<K, V> {
+impl<K: Hash + Eq, V: Clone> Table<K, V> {
     pub(crate) fn new() -> Self {
         let shards = 0..1u32 << SHARDS;
         Self { shards: shards.map(|_| Shard { map: RwLock::new(HashMap::default()) }).collect() }
@@ -69,17 +68,17 @@ impl<K: Hash + Eq, V> Table<K, V> {
     }
 
     #[inline]
-    pub(crate) fn get(&self, key: &K) -> Option<Arc<V>> {
+    pub(crate) fn get(&self, key: &K) -> Option<V> {
         self.shards.get(Self::shard(key))?.map.read().get(key).cloned()
     }
 
-    pub(crate) fn insert(&self, key: K, value: Arc<V>) {
+    pub(crate) fn insert(&self, key: K, value: V) {
         let at = Self::shard(&key);
         // What was there is dropped outside the lock: it may wipe keys.
         let _old = self.shards.get(at).and_then(|s| s.map.write().insert(key, value));
     }
 
-    pub(crate) fn remove(&self, key: &K) -> Option<Arc<V>> {
+    pub(crate) fn remove(&self, key: &K) -> Option<V> {
         let at = Self::shard(key);
         self.shards.get(at).and_then(|s| s.map.write().remove(key))
     }

@@ -46,7 +46,8 @@ fn read(keys: &[std::sync::Arc<IkeKeyLog>], path: Path, bytes: &[u8]) -> Option<
     let k = keys.iter().find(|k| k.spis == (header.initiator_spi.0, header.responder_spi.0))?;
     let alg = SealAlg::resolve(provider(), k.encr, k.integ)?;
     let (encr, integ) = if header.flags.initiator() { (&k.sk_ei, &k.sk_ai) } else { (&k.sk_er, &k.sk_ar) };
-    let plain = open(&alg, DirectionKeys { encr, integ }, &mut copy, part.body.start).ok()?;
+    let plain =
+        open(&alg, DirectionKeys { encr: encr.expose(), integ: integ.expose() }, &mut copy, part.body.start).ok()?;
     Some((header, decode_payloads(part.first, plain).ok()?))
 }
 

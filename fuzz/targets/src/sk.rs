@@ -54,7 +54,7 @@ impl Keys {
     }
 
     fn direction(&self) -> DirectionKeys<'_> {
-        DirectionKeys { encr: &self.encr, integ: &self.integ }
+        DirectionKeys { encr: self.encr.expose(), integ: self.integ.expose() }
     }
 
     fn seal(&self, header: &Header, first: PayloadType, piece: Option<Piece>, plain: &[u8]) -> Option<Vec<u8>> {

@@ -333,7 +333,7 @@ impl World {
             Header::new(IkeSpi(keys.spis.0), IkeSpi(keys.spis.1), exchange, Flags::new(we_began, response), id);
         let mut datagram = begin_protected(&header, &[], first, piece, body_len(&alg, plain.len())).ok()?;
         let iv = vec![0xf0; alg.iv_len()];
-        seal(&alg, DirectionKeys { encr, integ }, &iv, &mut datagram, plain).ok()?;
+        seal(&alg, DirectionKeys { encr: encr.expose(), integ: integ.expose() }, &iv, &mut datagram, plain).ok()?;
         if to.local.port() == 4500 {
             datagram.splice(..0, [0; 4]);
         }

@@ -10,13 +10,13 @@ const KEY_PAD: &[u8] = b"Key Pad for IKEv2";
 
 /// The AUTH data of the side that signs `octets` with `secret`.
 #[must_use]
-pub fn sign(prf: &dyn Prf, secret: &Secret, octets: &[u8]) -> Secret {
-    let key = prf.prf(secret.expose(), &[KEY_PAD]);
+pub fn sign(prf: &dyn Prf, secret: &[u8], octets: &[u8]) -> Secret {
+    let key = prf.prf(secret, &[KEY_PAD]);
     prf.prf(key.expose(), &[octets])
 }
 
 /// True when `auth` is right; constant time in its content.
 #[must_use]
-pub fn verify(prf: &dyn Prf, secret: &Secret, octets: &[u8], auth: &[u8]) -> bool {
+pub fn verify(prf: &dyn Prf, secret: &[u8], octets: &[u8], auth: &[u8]) -> bool {
     sign(prf, secret, octets).expose().ct_eq(auth).into()
 }

@@ -4,7 +4,6 @@
 //! Real messages are the octets that went over the wire, never a re-encoding.
 
 use alloc::vec::Vec;
-use ravelin_crypto::Secret;
 use ravelin_crypto::prf::Prf;
 
 /// What one side signs.
@@ -18,7 +17,7 @@ pub struct SignedOctets<'a> {
     /// The other side's nonce.
     pub nonce: &'a [u8],
     /// The signer's SK_p.
-    pub sk_p: &'a Secret,
+    pub sk_p: &'a [u8],
     /// Body of the signer's ID payload: type, reserved octets, data.
     pub rest_of_id: &'a [u8],
     /// IntAuth of RFC 9242; empty without IKE_INTERMEDIATE.
@@ -29,7 +28,7 @@ impl SignedOctets<'_> {
     /// The octets in one piece.
     #[must_use]
     pub fn bytes(&self, prf: &dyn Prf) -> Vec<u8> {
-        let maced_id = prf.prf(self.sk_p.expose(), &[self.rest_of_id]);
+        let maced_id = prf.prf(self.sk_p, &[self.rest_of_id]);
         let (nonce, maced_id) = (self.nonce, maced_id.expose());
         match self.other_message {
             None => [self.real_message, nonce, maced_id, self.int_auth].concat(),

@@ -22,7 +22,7 @@ pub use show::{ChildSnapshot, SaSnapshot};
 use crate::config::Config;
 use crate::error::Reason;
 use crate::event::Event;
-use crate::exchange::{Cx, Effect};
+use crate::exchange::{Common, Cx, Effect};
 use crate::ids::IkeSaId;
 use crate::output::{Outbox, Output};
 use crate::registry::{ExchangeType, NotifyType, ProtocolId};
@@ -89,6 +89,7 @@ pub struct Endpoint {
     out: Outbox,
     next_sa: u64,
     next_child: u64,
+    common: Common,
     counters: Counters,
     /// This host's addresses, the best first.
     addresses: Vec<IpAddr>,
@@ -116,6 +117,7 @@ impl Endpoint {
             out: Outbox::default(),
             next_sa: 1,
             next_child: 1,
+            common: Common::default(),
             counters: Counters::default(),
             addresses: Vec::new(),
             retries: Retries::default(),
@@ -283,6 +285,7 @@ impl Endpoint {
             crypto: &self.crypto,
             rng: self.rng.as_mut(),
             out: &mut self.out,
+            common: &mut self.common,
             next_child: &mut self.next_child,
             next_sa: &mut self.next_sa,
             ike_spis: spis,
@@ -308,6 +311,7 @@ impl Endpoint {
             crypto: &self.crypto,
             rng: self.rng.as_mut(),
             out: &mut self.out,
+            common: &mut self.common,
             next_child: &mut self.next_child,
             next_sa: &mut self.next_sa,
             ike_spis: self.index.spis(),

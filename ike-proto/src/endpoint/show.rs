@@ -143,7 +143,7 @@ fn child(c: &Child, now: Instant) -> ChildSnapshot {
         policy: c.policy,
         spi_in: c.spi_in,
         spi_out: c.spi_out,
-        proposal: c.suite.clone(),
+        proposal: c.suite.to_string(),
         mode: c.mode,
         encapsulation: c.encapsulation,
         local_ts: c.local_ts.to_vec(),

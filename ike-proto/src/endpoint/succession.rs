@@ -43,7 +43,7 @@ impl Endpoint {
                     self.index.peer_up(peer, heir);
                 }
                 self.with(now, db, heir, |sa, cx| {
-                    sa.core.leases.extend(leases);
+                    sa.core.take_leases(leases);
                     sa.inherit(cx, children, &wishes);
                 });
             }
@@ -83,18 +83,18 @@ impl Endpoint {
         let peer = sa.core.peer.ok_or(ApiError::NotEstablished)?;
         let policies = policies(sa);
         let path = self.reauth_path(sa)?;
-        if self.index.iter().any(|sa| sa.replaces == Some(id)) {
+        if self.index.iter().any(|sa| sa.kin.replaces == Some(id)) {
             return Ok(());
         }
         if !self.config.make_before_break {
             self.with(now, db, id, |sa, cx| {
-                sa.rebirth = Some(policies.into());
+                sa.kin.rebirth = Some(policies.into());
                 sa.shut(cx, Reason::Replaced);
             });
             return Ok(());
         }
         let new = self.reopen(now, db, peer, path, &policies)?;
-        self.with(now, db, new, |sa, _| sa.replaces = Some(id));
+        self.with(now, db, new, |sa, _| sa.kin.replaces = Some(id));
         Ok(())
     }
 
@@ -129,23 +129,25 @@ impl Endpoint {
     /// Make before break: the old SA goes when the new one and its Child SAs are up.
     pub(super) fn reauthenticated(&mut self, now: Now, db: &Db, id: IkeSaId) {
         let Some(sa) = self.index.get(id) else { return };
-        let Some(old) = sa.replaces else { return };
+        let Some(old) = sa.kin.replaces else { return };
         if sa.life == Lifecycle::Established && sa.is_settled() {
-            self.with(now, db, id, |sa, _| sa.replaces = None);
+            self.with(now, db, id, |sa, _| sa.forget_replaced());
             self.shut(now, db, old, Reason::Replaced);
         }
     }
 
     /// An SA is gone; what waited for that begins.
     pub(super) fn after(&mut self, now: Now, db: &Db, gone: IkeSa) {
-        if let Some(old) = gone.outlasted_by {
+        if let Some(old) = gone.kin.outlasted_by {
             self.shut(now, db, old, Reason::Replaced);
         }
         // An SA without Child SAs cannot be authenticated anew where childless ones are refused (RFC 6023): once is enough.
-        if let Some(old) = gone.replaces.filter(|old| self.index.get(*old).is_some_and(|sa| !policies(sa).is_empty())) {
+        if let Some(old) =
+            gone.kin.replaces.filter(|old| self.index.get(*old).is_some_and(|sa| !policies(sa).is_empty()))
+        {
             self.with(now, db, old, |sa, cx| sa.postpone_reauth(cx));
         }
-        let (Some(policies), Some(peer)) = (&gone.rebirth, gone.core.peer) else { return };
+        let (Some(policies), Some(peer)) = (&gone.kin.rebirth, gone.core.peer) else { return };
         if let Ok(path) = self.reauth_path(&gone) {
             // A peer that was removed meanwhile is not called again.
             let _ = self.reopen(now, db, peer, path, policies);

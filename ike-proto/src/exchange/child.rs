@@ -619,8 +619,8 @@ fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'
     let keys = derive(cx, core, &plan.chosen, material)
         .map_err(|r| ChildFailure { must_delete: true, ..ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, r) })?;
     let id = cx.child_id();
-    // Everybody who speaks of this pair shares them.
-    let (local_ts, remote_ts) = (Arc::from(&*plan.narrowed.local), Arc::from(&*plan.narrowed.remote));
+    // Everybody who speaks of this pair shares them; our side is that of all peers of the policy.
+    let (local_ts, remote_ts) = (cx.common.side(&plan.narrowed.local), Arc::from(&*plan.narrowed.remote));
     let (inbound, outbound) = both_directions(core, &plan, id, spi_out, keys, (&local_ts, &remote_ts));
     let (inbound, outbound) = (Arc::new(inbound), Arc::new(outbound));
     configure::bind(cx, core, &plan.policy, &plan.narrowed.local, &plan.narrowed.remote);
@@ -636,7 +636,7 @@ fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'
         protocol: inbound.protocol,
         spi_in: plan.spi_in,
         spi_out,
-        suite: plan.chosen.to_string(),
+        suite: cx.common.name(&plan.chosen),
         mode: plan.mode,
         encapsulation: inbound.encapsulation,
         local_ts,
@@ -654,7 +654,7 @@ fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'
         policy: child.policy,
         spi_in: child.spi_in,
         spi_out,
-        proposal: child.suite.clone(),
+        proposal: child.suite.to_string(),
         mode: child.mode,
         local_ts: Arc::clone(&child.local_ts),
         remote_ts: Arc::clone(&child.remote_ts),
@@ -669,8 +669,8 @@ fn derive(cx: &Cx<'_>, core: &SaCore, chosen: &Chosen, material: &Material<'_>) 
     let lengths = key_lengths(cx, chosen).ok_or(Reason::Crypto(ravelin_crypto::CryptoError::Unsupported))?;
     let suite = core.suite.as_ref().ok_or_else(|| configuration("no IKE keys"))?;
     let Material { ni, nr, shared, ppk } = *material;
-    let mixed = ppk.map(|ppk| mix_root(suite.prf, ppk, &core.keys.d)).transpose()?;
-    Ok(child_keys(suite.prf, mixed.as_ref().unwrap_or(&core.keys.d), shared, ni, nr, lengths)?)
+    let mixed = ppk.map(|ppk| mix_root(suite.prf, ppk, core.keys.d())).transpose()?;
+    Ok(child_keys(suite.prf, mixed.as_ref().map_or(core.keys.d(), Secret::expose), shared, ni, nr, lengths)?)
 }
 
 /// Key lengths of the negotiated suite; `None` when the provider lacks a part of it.

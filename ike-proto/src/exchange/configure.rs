@@ -106,7 +106,7 @@ pub(super) fn inform(cx: &mut Cx<'_>, core: &SaCore, msg: &Inbound<'_>) -> Optio
 
 /// Gives the leased addresses back.
 pub(crate) fn release(cx: &Cx<'_>, core: &mut SaCore) {
-    for lease in core.leases.drain(..) {
+    for lease in core.leases.take() {
         cx.db.pools.release(lease);
     }
 }

@@ -144,7 +144,7 @@ pub struct Child {
     /// The peer's; we send to it.
     pub spi_out: Spi,
     /// The chosen proposal in words.
-    pub suite: alloc::string::String,
+    pub suite: Arc<str>,
     /// Tunnel, transport, BEET.
     pub mode: Mode,
     /// How it is carried now.
@@ -213,7 +213,7 @@ pub struct SaCore {
     /// Where the peer is.
     pub path: Path,
     /// Algorithms; none before IKE_SA_INIT is done.
-    pub suite: Option<IkeSuite>,
+    pub suite: Option<Arc<IkeSuite>>,
     /// Keys; empty before IKE_SA_INIT is done.
     pub keys: SkKeys,
     /// Keys that come into force once the answer is sealed with the old ones (IKE_INTERMEDIATE).
@@ -243,7 +243,7 @@ pub struct SaCore {
     /// The Child SAs.
     pub children: Vec<Child>,
     /// Inner addresses that the peer holds. A rekeyed IKE SA takes them over with the Child SAs.
-    pub leases: Vec<Lease>,
+    pub leases: Rare<Vec<Lease>>,
     /// What the peer told us in its CFG_REPLY; inherited likewise.
     pub assigned: Option<Arc<Assigned>>,
     /// Addresses of both sides beyond the path (RFC 4555); inherited likewise.
@@ -306,7 +306,7 @@ impl SaCore {
         self.int_auth.clear();
         self.pending.tidy();
         self.mobility.tidy();
-        (self.keys.pi, self.keys.pr) = (Secret::default(), Secret::default());
+        self.keys.forget_auth();
         self.agreed.said.clear();
         self.answers.clear();
     }
@@ -339,8 +339,8 @@ impl SaCore {
     /// Keys of what `role` sends.
     fn keys_of(&self, role: Role) -> DirectionKeys<'_> {
         match role {
-            Role::Initiator => DirectionKeys { encr: &self.keys.ei, integ: &self.keys.ai },
-            Role::Responder => DirectionKeys { encr: &self.keys.er, integ: &self.keys.ar },
+            Role::Initiator => DirectionKeys { encr: self.keys.ei(), integ: self.keys.ai() },
+            Role::Responder => DirectionKeys { encr: self.keys.er(), integ: self.keys.ar() },
         }
     }
 
@@ -366,10 +366,19 @@ impl SaCore {
         }
         let Some(suite) = &self.suite else { return };
         let (role, sk_p) = match header.flags.initiator() {
-            true => (Role::Initiator, &self.keys.pi),
-            false => (Role::Responder, &self.keys.pr),
+            true => (Role::Initiator, self.keys.pi()),
+            false => (Role::Responder, self.keys.pr()),
         };
         self.int_auth.add(suite.prf, sk_p, role, header, first, plain);
+    }
+
+    /// Takes over inner addresses that the peer holds.
+    pub fn take_leases(&mut self, mut leases: Rare<Vec<Lease>>) {
+        if self.leases.is_empty() {
+            self.leases = leases;
+        } else {
+            self.leases.append(&mut leases);
+        }
     }
 
     /// The Child SA with this local name.

@@ -305,12 +305,12 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
     let NewIke { role, suite, spi_i, spi_r } = new;
     let Material { ni, nr, shared, ppk } = *material;
     let (first, more) = shared.split_first().ok_or(Reason::Crypto(CryptoError::Internal))?;
-    let mixed = ppk.map(|ppk| mix_root(old_suite.prf, ppk, &old.keys.d)).transpose()?;
-    let d = mixed.as_ref().unwrap_or(&old.keys.d);
+    let mixed = ppk.map(|ppk| mix_root(old_suite.prf, ppk, old.keys.d())).transpose()?;
+    let d = mixed.as_ref().map_or(old.keys.d(), Secret::expose);
     let seed = skeyseed_rekey(old_suite.prf, d, first, ni, nr, more);
     let mut keys = SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i, spi_r })?;
     // Nobody proves anything with them: this SA is authenticated by the old one.
-    (keys.pi, keys.pr) = (Secret::default(), Secret::default());
+    keys.forget_auth();
     let times = old.profile.times;
     let schedule = Schedule {
         rekey_at: cx.due(times.rekey, times.jitter),
@@ -327,7 +327,7 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
         spi_i,
         spi_r,
         path: old.path,
-        suite: Some(suite),
+        suite: Some(cx.common.suite(suite)),
         keys,
         next_keys: None,
         sealed: 0,
@@ -340,7 +340,7 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
         eap: None,
         remote_id: old.remote_id.clone(),
         children: Vec::new(),
-        leases: Vec::new(),
+        leases: Rare::default(),
         assigned: old.assigned.clone(),
         mobility: super::mobility::inherited(&old.mobility),
         fragment_size: old.fragment_size,

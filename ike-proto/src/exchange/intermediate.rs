@@ -126,7 +126,7 @@ fn malformed(what: &str) -> Reason {
 /// All SK_* anew after an additional key exchange.
 fn additional(core: &SaCore, shared: &Secret) -> Result<SkKeys, Reason> {
     let suite = core.suite.as_ref().ok_or(Reason::Crypto(CryptoError::Unsupported))?;
-    let seed = skeyseed_additional(suite.prf, &core.keys.d, shared, &core.opening.ni, &core.opening.nr);
+    let seed = skeyseed_additional(suite.prf, core.keys.d(), shared, &core.opening.ni, &core.opening.nr);
     Ok(SkKeys::derive(suite.prf, suite.key_lengths(), &seed, seeds(core))?)
 }
 

@@ -7,6 +7,7 @@ pub mod auth_lifetime;
 pub mod child;
 pub mod child_create;
 pub mod child_rekey;
+mod common;
 pub mod configure;
 pub mod core;
 pub mod create_ppk;
@@ -23,7 +24,10 @@ pub mod sa_init;
 pub mod suite;
 
 pub use self::core::{Agreed, Child, ChildState, Opening, Pending, SaCore, Said, Schedule, Successor};
+pub use common::Common;
 pub use suite::IkeSuite;
+
+use self::rare::Rare;
 
 use crate::ask::Ask;
 use crate::config::Config;
@@ -57,6 +61,8 @@ pub struct Cx<'a> {
     pub rng: &'a mut (dyn CryptoRng + Send),
     /// Where outputs go.
     pub out: &'a mut Outbox,
+    /// What many SAs have in common.
+    pub common: &'a mut Common,
     /// Next local name of a Child SA.
     pub next_child: &'a mut u64,
     /// Next local name of an IKE SA.
@@ -149,7 +155,7 @@ pub enum Effect {
         /// The Child SAs.
         children: Vec<Child>,
         /// The inner addresses that the peer holds.
-        leases: Vec<Lease>,
+        leases: Rare<Vec<Lease>>,
     },
     /// An IKE SA of the peer's making lost against ours; it deletes it, and only then do we delete the old one.
     Outlast {

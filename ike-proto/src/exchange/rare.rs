@@ -61,6 +61,11 @@ impl<T: Blank> Rare<T> {
         self.0.take().map(|value| *value).unwrap_or_default()
     }
 
+    /// The value, when it is there: writing nothing into what is blank takes no memory.
+    pub fn there_mut(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+
     /// Gives the memory back if the value is blank.
     pub fn tidy(&mut self)
     where

@@ -3,6 +3,7 @@
 //!
 //! Nothing in this exchange is authenticated. An error answer never ends an attempt at once (§2.21.1).
 
+use super::rare::Rare;
 use super::{Agreed, Cx, Draft, IkeSuite, InFlight, Inbound, Opening, Pending, SaCore, Said, Step, notify};
 use crate::auth::digital_signature;
 use crate::error::Reason;
@@ -385,7 +386,7 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
 /// # Errors
 /// When the configuration does not allow any more what was answered.
 pub fn resume(
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     core: &mut SaCore,
     request: &Inbound<'_>,
     answer: &Inbound<'_>,
@@ -408,7 +409,7 @@ pub fn resume(
         ..Opening::default()
     }
     .into();
-    derive_from(core, suite, seed)
+    derive_from(cx, core, suite, seed)
 }
 
 /// [`offers`], as they are taken along.
@@ -570,18 +571,18 @@ fn auth_methods(msg: &Inbound<'_>) -> Vec<Announcement> {
 /// Derives SK_* of the initial IKE SA.
 fn derive(cx: &mut Cx<'_>, core: &mut SaCore, suite: IkeSuite, shared: &Secret) -> Result<(), Reason> {
     let seed = skeyseed(suite.prf, &core.opening.ni, &core.opening.nr, shared);
-    derive_from(core, suite, seed)?;
+    derive_from(cx, core, suite, seed)?;
     super::auth::export_handshake_keys(cx, core);
     Ok(())
 }
 
-fn derive_from(core: &mut SaCore, suite: IkeSuite, seed: Secret) -> Result<(), Reason> {
+fn derive_from(cx: &mut Cx<'_>, core: &mut SaCore, suite: IkeSuite, seed: Secret) -> Result<(), Reason> {
     let (ni, nr) = (&core.opening.ni, &core.opening.nr);
     core.keys =
         SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i: core.spi_i, spi_r: core.spi_r })?;
-    core.pending = Pending { ke: suite.addke.clone(), ppk: core.agreed.ppk == PpkUse::Intermediate }.into();
-    core.pending.tidy();
-    core.suite = Some(suite);
+    let pending = Pending { ke: suite.addke.clone(), ppk: core.agreed.ppk == PpkUse::Intermediate };
+    core.pending = if pending == Pending::default() { Rare::default() } else { pending.into() };
+    core.suite = Some(cx.common.suite(suite));
     if core.role == Role::Responder {
         core.opening.seed = Some(seed);
     }

@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 use ravelin_crypto::prf::Prf;
-use ravelin_crypto::{IntegId, KeId, Provider};
+use ravelin_crypto::{IntegId, KeId, PrfId, Provider};
 use ravelin_sa_db::proposal::EncrAlg;
 
 /// What an IKE SA runs on.
@@ -49,6 +49,11 @@ impl IkeSuite {
         // A string takes everything.
         let _ = write!(text, "{self}");
         text
+    }
+
+    /// Everything that tells one suite of a provider from another.
+    pub(super) fn name(&self) -> (EncrAlg, IntegId, PrfId, KeId, &[KeId]) {
+        (self.encr, self.integ, self.prf.id(), self.ke, &self.addke)
     }
 
     /// Lengths for the key schedule.

@@ -9,7 +9,6 @@ use crate::registry::PayloadType;
 use crate::wire::Header;
 use crate::wire::message::begin_protected;
 use alloc::vec::Vec;
-use ravelin_crypto::Secret;
 use ravelin_crypto::prf::Prf;
 
 /// The running values of both sides; empty before the first IKE_INTERMEDIATE.
@@ -25,7 +24,7 @@ impl IntAuth {
     pub const NONE: Self = Self { initiator: Vec::new(), responder: Vec::new(), exchanges: 0 };
 
     /// Adds one message, sent by `role`. `first` and `plain` are its inner payloads in clear.
-    pub fn add(&mut self, prf: &dyn Prf, sk_p: &Secret, role: Role, header: &Header, first: PayloadType, plain: &[u8]) {
+    pub fn add(&mut self, prf: &dyn Prf, sk_p: &[u8], role: Role, header: &Header, first: PayloadType, plain: &[u8]) {
         // A message that could not be encoded was never sent; one that came can always be.
         let Ok(a) = begin_protected(header, &[], first, None, plain.len()) else { return };
         let value = match role {
@@ -35,7 +34,7 @@ impl IntAuth {
             }
             Role::Responder => &mut self.responder,
         };
-        *value = prf.prf(sk_p.expose(), &[value, &a, plain]).expose().to_vec();
+        *value = prf.prf(sk_p, &[value, &a, plain]).expose().to_vec();
     }
 
     /// What is appended to the signed octets: both values and the message id of the first IKE_AUTH, which follows the

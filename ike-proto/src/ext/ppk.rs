@@ -39,8 +39,8 @@ pub fn allowed(peer: &Peer) -> (bool, bool) {
 /// # Errors
 /// Never for a registered PRF.
 pub fn mix_auth(prf: &dyn Prf, ppk: &Secret, keys: &SkKeys) -> Result<SkKeys, CryptoError> {
-    let mix = |k: &Secret| prf_plus(prf, ppk.expose(), &[k.expose()], prf.key_len());
-    Ok(SkKeys { d: mix(&keys.d)?, pi: mix(&keys.pi)?, pr: mix(&keys.pr)?, ..keys.clone() })
+    let mix = |k: &[u8]| prf_plus(prf, ppk.expose(), &[k], prf.key_len());
+    Ok(keys.with_auth(&mix(keys.d())?, &mix(keys.pi())?, &mix(keys.pr())?))
 }
 
 /// SKEYSEED' = prf+(PPK, SK_d), then all SK_* anew (RFC 9867 §3.1.2).
@@ -54,7 +54,7 @@ pub fn mix_intermediate(
     lengths: SkKeyLengths,
     seeds: Seeds<'_>,
 ) -> Result<SkKeys, CryptoError> {
-    let seed = prf_plus(prf, ppk.expose(), &[keys.d.expose()], prf.key_len())?;
+    let seed = prf_plus(prf, ppk.expose(), &[keys.d()], prf.key_len())?;
     SkKeys::derive(prf, lengths, &seed, seeds)
 }
 
@@ -63,8 +63,8 @@ pub fn mix_intermediate(
 ///
 /// # Errors
 /// Never for a registered PRF.
-pub fn mix_root(prf: &dyn Prf, ppk: &Secret, d: &Secret) -> Result<Secret, CryptoError> {
-    prf_plus(prf, ppk.expose(), &[d.expose()], prf.key_len())
+pub fn mix_root(prf: &dyn Prf, ppk: &Secret, d: &[u8]) -> Result<Secret, CryptoError> {
+    prf_plus(prf, ppk.expose(), &[d], prf.key_len())
 }
 
 /// The PPK Confirmation: the first octets of prf(PPK, Ni | Nr | SPIi | SPIr).

@@ -35,7 +35,7 @@ pub struct ChildKeys {
 /// [`CryptoError::Length`] when the suite asks for more than prf+ can give; no registered suite does.
 pub fn child_keys(
     prf: &dyn Prf,
-    sk_d: &Secret,
+    sk_d: &[u8],
     shared: &[Secret],
     ni: &[u8],
     nr: &[u8],
@@ -51,7 +51,7 @@ pub fn child_keys(
     }
     let rest = Secret::new(rest);
     let plan = [lengths.encr, lengths.integ, lengths.encr, lengths.integ];
-    let stream = prf_plus(prf, sk_d.expose(), &[first, ni, nr, rest.expose()], plan.iter().sum())?;
+    let stream = prf_plus(prf, sk_d, &[first, ni, nr, rest.expose()], plan.iter().sum())?;
     let mut cut = Cutter(stream.expose());
     let [encr_i, integ_i, encr_r, integ_r] = plan.map(|n| cut.take(n));
     Ok(ChildKeys { encr_i, integ_i, encr_r, integ_r })

@@ -4,14 +4,13 @@
 //! A new fact of a half-open SA must follow from the two IKE_SA_INIT messages and the PAD entry, or be kept here.
 
 use super::IkeSa;
-use super::window::Answered;
+use super::window::{Answered, Datagrams};
 use super::{Birth, Lifecycle, codec};
 use crate::exchange::{Cx, Inbound, sa_init};
 use crate::ids::{IkeSaId, Role};
 use crate::wire::Envelope;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use ravelin_crypto::Secret;
 use ravelin_sa_db::pad::Peer;
 use ravelin_sa_db::{Instant, Path};
@@ -97,7 +96,7 @@ impl IkeSa {
         sa.open_until = created + cx.config.half_open_lifetime;
         (sa.last_heard, sa.last_sent) = (created, created);
         let fingerprint = codec::fingerprint(folded.request());
-        sa.receive.keep(Answered { message_id: 0, fingerprint, datagrams: Vec::new(), sent: 1 });
+        sa.receive.keep(Answered { message_id: 0, fingerprint, datagrams: Datagrams::default(), sent: 1 });
         Some(sa)
     }
 }

@@ -138,11 +138,11 @@ impl IkeSa {
         let Some(answered) = self.receive.answered_mut(id) else { return Outcome::Unexpected };
         let sent = answered.sent;
         answered.sent = sent.saturating_add(1);
-        if let Some(smaller) = codec::smaller(cx, &mut self.core, sent, &answered.datagrams) {
-            answered.datagrams = smaller;
+        if let Some(smaller) = codec::smaller(cx, &mut self.core, sent, answered.datagrams.all()) {
+            answered.datagrams = smaller.into();
         }
         let datagrams = answered.datagrams.clone();
-        self.transmit(cx, path, &datagrams);
+        self.transmit(cx, path, datagrams.all());
         Outcome::Repeated
     }
 
@@ -185,9 +185,9 @@ impl IkeSa {
             Err(refusal) => return self.reply(cx, path, header, fingerprint, refusal),
         };
         let deletes = request.payloads.deletes().any(|d| d.protocol == ProtocolId::IKE);
-        if let Some(old) = self.undecided.filter(|_| !deletes) {
+        if let Some(old) = self.kin.undecided.filter(|_| !deletes) {
             // The peer takes this SA for the one that lives on; the Child SAs are not here yet.
-            self.held = Some(Box::new(request));
+            self.kin.held = Some(Box::new(request));
             cx.effects.push(Effect::Claim { old });
             return;
         }
@@ -219,7 +219,12 @@ impl IkeSa {
             return;
         };
         self.transmit(cx, path, &datagrams);
-        self.receive.keep(Answered { message_id: header.message_id, fingerprint, datagrams, sent: 1 });
+        self.receive.keep(Answered {
+            message_id: header.message_id,
+            fingerprint,
+            datagrams: datagrams.into(),
+            sent: 1,
+        });
         if let Some(keys) = self.core.next_keys.take() {
             self.core.keys = *keys;
             crate::exchange::auth::export_handshake_keys(cx, &self.core);

@@ -24,7 +24,7 @@ pub use timers::Why;
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::down::Down;
-use crate::exchange::rare::Rare;
+use crate::exchange::rare::{Blank, Rare};
 use crate::exchange::sa_init::{self, Refusal, SaInit};
 use crate::exchange::{
     Agreed, ChildState, Cx, Effect, InFlight, Inbound, SaCore, Schedule, child_rekey, configure, followup_ke,
@@ -41,7 +41,7 @@ use alloc::vec::Vec;
 use queue::Queue;
 use ravelin_sa_db::pad::Peer;
 use ravelin_sa_db::{ChildId, Instant, PacketKey, Path, PeerId, PolicyId};
-use window::{Answered, ReceiveWindow, SendWindow};
+use window::{Answered, Datagrams, ReceiveWindow, SendWindow};
 
 /// An IKE SA.
 #[derive(Debug)]
@@ -72,6 +72,21 @@ pub struct IkeSa {
     stuck_since: Option<Instant>,
     /// STATE_NOT_FOUND so often in a row (RFC 9370 §2.2.4).
     lost_chains: u8,
+    /// It lost in a simultaneous rekeying and only waits for its Delete; never spoken of to the outside.
+    pub(crate) redundant: bool,
+    /// A replaced or redundant SA does not wait for the peer's Delete any longer than this.
+    linger_until: Instant,
+    /// Before and after it, while one SA takes the place of another.
+    pub(crate) kin: Rare<Kin>,
+    /// An exchange that waits for an answer.
+    parked: Rare<Vec<parked::Parked>>,
+    /// Questions asked so far.
+    tickets: u32,
+}
+
+/// SAs before and after one, and what waits for them. Most SAs have none.
+#[derive(Debug, Default)]
+pub(crate) struct Kin {
     /// The IKE SA that the peer made in place of this one while ours was being made, and ours came to nothing after
     /// the nonces had spoken for it: it takes over as soon as the peer shows that it means it.
     pub(crate) contender: Option<IkeSaId>,
@@ -79,22 +94,30 @@ pub struct IkeSa {
     pub(crate) undecided: Option<IkeSaId>,
     /// A request of the peer that must wait until that is decided.
     held: Option<Box<inbound::Held>>,
-    /// It lost in a simultaneous rekeying and only waits for its Delete; never spoken of to the outside.
-    pub(crate) redundant: bool,
     /// The old SA that is deleted when this redundant one is.
     pub(crate) outlasted_by: Option<IkeSaId>,
-    /// A replaced or redundant SA does not wait for the peer's Delete any longer than this.
-    linger_until: Instant,
     /// What it wanted when it was replaced, for its heir.
-    estate: Option<Box<Queue>>,
+    estate: Option<Queue>,
     /// The SA that goes when this one and its Child SAs are up: reauthentication, make before break.
     pub(crate) replaces: Option<IkeSaId>,
     /// Policies to start from anew once this SA is gone: reauthentication, break before make.
     pub(crate) rebirth: Option<Box<[PolicyId]>>,
-    /// An exchange that waits for an answer.
-    parked: Rare<Vec<parked::Parked>>,
-    /// Questions asked so far.
-    tickets: u32,
+}
+
+impl Blank for Kin {
+    fn blank() -> &'static Self {
+        const {
+            &Self {
+                contender: None,
+                undecided: None,
+                held: None,
+                outlasted_by: None,
+                estate: None,
+                replaces: None,
+                rebirth: None,
+            }
+        }
+    }
 }
 
 /// What a new IKE SA starts from.
@@ -140,7 +163,7 @@ impl IkeSa {
             eap: None,
             remote_id: None,
             children: Vec::new(),
-            leases: Vec::new(),
+            leases: Rare::default(),
             fragment_size: 0,
             mobility: Rare::default(),
             assigned: None,
@@ -176,15 +199,9 @@ impl IkeSa {
             later: Rare::default(),
             stuck_since: None,
             lost_chains: 0,
-            undecided: None,
-            contender: None,
-            held: None,
             redundant: false,
-            outlasted_by: None,
             linger_until: Instant::NEVER,
-            estate: None,
-            replaces: None,
-            rebirth: None,
+            kin: Rare::default(),
             parked: Rare::default(),
             tickets: 0,
         }
@@ -231,7 +248,7 @@ impl IkeSa {
             sa.transmit(cx, path, &[bytes]);
             // The octets are in `opening`, and `repeat_init` repeats them from there.
             let fingerprint = codec::fingerprint(msg.raw);
-            sa.receive.keep(Answered { message_id: 0, fingerprint, datagrams: Vec::new(), sent: 1 });
+            sa.receive.keep(Answered { message_id: 0, fingerprint, datagrams: Datagrams::default(), sent: 1 });
         }
         Ok(sa)
     }
@@ -255,7 +272,7 @@ impl IkeSa {
                 None => {}
             }
         }
-        match self.contender.take() {
+        match self.kin.there_mut().and_then(|kin| kin.contender.take()) {
             Some(contender) if closing => cx.effects.push(Effect::Shut(contender, reason.clone())),
             Some(contender) if self.core.heir.is_none() => self.hand_over(cx, contender),
             _ => {}
@@ -263,7 +280,7 @@ impl IkeSa {
         followup_ke::forget_all(cx, &mut self.core);
         informational::remove_children(cx, &mut self.core, &Reason::IkeSaGone);
         configure::release(cx, &mut self.core);
-        if !self.redundant && self.undecided.is_none() {
+        if !self.redundant && self.kin.undecided.is_none() {
             let reason = if self.core.heir.is_some() { Reason::Replaced } else { reason };
             cx.out.event(Event::Closed { sa: self.core.id, peer: self.core.peer, reason });
         }
@@ -273,9 +290,11 @@ impl IkeSa {
     fn report_down(&self, cx: &mut Cx<'_>, reason: &Reason) {
         // Those that another SA took the place of leave nothing behind.
         let succeeded =
-            self.redundant || self.undecided.is_some() || self.core.heir.is_some() || self.rebirth.is_some();
+            self.redundant || self.kin.undecided.is_some() || self.core.heir.is_some() || self.kin.rebirth.is_some();
         let leaving = matches!(self.life, Lifecycle::Closing | Lifecycle::Replaced);
-        let Some(peer) = self.core.peer.filter(|_| !leaving && !succeeded && self.replaces.is_none()) else { return };
+        let Some(peer) = self.core.peer.filter(|_| !leaving && !succeeded && self.kin.replaces.is_none()) else {
+            return;
+        };
         let flying = self.send.iter().filter_map(|f| match &f.inflight {
             InFlight::SaInit(x) => x.first_policy(),
             InFlight::Intermediate(x) => x.first_policy(),

@@ -88,7 +88,7 @@ impl IkeSa {
     /// The most urgent intent that may start beside what is on the wire.
     fn next_intent(&mut self) -> Option<Intent> {
         // An IKE SA that is being rekeyed starts nothing else (RFC 7296 §2.8), and is rekeyed only when it rests.
-        if self.is_rekeying_ike() || self.undecided.is_some() || self.redundant {
+        if self.is_rekeying_ike() || self.kin.undecided.is_some() || self.redundant {
             return None;
         }
         if self.life == Lifecycle::Replaced {

@@ -2,6 +2,7 @@
 //! To add an intent: one variant and its priority.
 
 use crate::error::Reason;
+use crate::exchange::rare::Rare;
 use alloc::vec::Vec;
 use ravelin_sa_db::{ChildId, PacketKey, PolicyId};
 
@@ -70,7 +71,7 @@ const MAX_INTENTS: usize = 256;
 /// Waiting intents.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
-    waiting: Vec<Intent>,
+    waiting: Rare<Vec<Intent>>,
 }
 
 impl Queue {
@@ -86,7 +87,7 @@ impl Queue {
     /// Takes the most urgent intent, the oldest among equals.
     pub fn pop(&mut self) -> Option<Intent> {
         let (at, _) = self.waiting.iter().enumerate().min_by_key(|(at, i)| (i.priority(), *at))?;
-        Some(self.waiting.remove(at))
+        self.take(at)
     }
 
     /// Takes the first intent, the most urgent asked first and the oldest among equals, for which `may` is true.
@@ -94,12 +95,23 @@ impl Queue {
         let mut order: Vec<(u8, usize)> = self.waiting.iter().enumerate().map(|(at, i)| (i.priority(), at)).collect();
         order.sort_unstable();
         let at = order.into_iter().map(|(_, at)| at).find(|at| self.waiting.get(*at).is_some_and(&mut may))?;
-        Some(self.waiting.remove(at))
+        self.take(at)
+    }
+
+    /// Takes the intent in this place; an empty queue takes no memory.
+    fn take(&mut self, at: usize) -> Option<Intent> {
+        let waiting = self.waiting.there_mut()?;
+        let intent = (at < waiting.len()).then(|| waiting.remove(at));
+        self.waiting.tidy();
+        intent
     }
 
     /// Drops every intent for which `keep` is false.
     pub fn retain(&mut self, keep: impl FnMut(&Intent) -> bool) {
-        self.waiting.retain(keep);
+        if let Some(waiting) = self.waiting.there_mut() {
+            waiting.retain(keep);
+            self.waiting.tidy();
+        }
     }
 
     /// True when nothing waits.

@@ -4,7 +4,7 @@
 use super::collision::{self, Answer, Asked, Ended, Next};
 use super::queue::Queue;
 use super::window::{ReceiveWindow, SendWindow};
-use super::{IkeSa, Intent, Lifecycle};
+use super::{IkeSa, Intent, Kin, Lifecycle};
 use crate::error::Reason;
 use crate::event::Event;
 use crate::exchange::child_rekey::{self, LINGER, RekeyChild};
@@ -32,7 +32,7 @@ impl IkeSa {
         sa.life = Lifecycle::Established;
         match fate {
             Fate::Heir => {}
-            Fate::Undecided(old) => sa.undecided = Some(old),
+            Fate::Undecided(old) => sa.kin.undecided = Some(old),
             Fate::Redundant => sa.redundant = true,
         }
         sa
@@ -353,10 +353,10 @@ impl IkeSa {
     ) {
         match next {
             // Ours came to nothing, and the peer may yet mean its own.
-            Next::Retry | Next::StartAnew | Next::Reauth => self.contender = rival.or(self.contender),
+            Next::Retry | Next::StartAnew | Next::Reauth if rival.is_some() => self.kin.contender = rival,
             _ => {}
         }
-        let rival = rival.or(self.contender);
+        let rival = rival.or(self.kin.contender);
         match (next, new) {
             (Next::TakeOver | Next::Stay | Next::Win, Some(heir)) => {
                 let id = heir.id;
@@ -395,7 +395,7 @@ impl IkeSa {
         if self.core.heir == Some(heir) {
             return;
         }
-        (self.core.heir, self.contender) = (Some(heir), None);
+        (self.core.heir, self.kin.contender) = (Some(heir), None);
         if self.life == Lifecycle::Established {
             self.life = Lifecycle::Replaced;
         }
@@ -405,7 +405,7 @@ impl IkeSa {
             self.queue.push(wish);
         }
         self.unpark_wishes();
-        self.estate = Some(Box::new(core::mem::take(&mut self.queue)));
+        self.kin.estate = Some(core::mem::take(&mut self.queue));
         cx.out.event(Event::Rekeyed { old: self.core.id, new: heir });
         let children = core::mem::take(&mut self.core.children);
         let leases = core::mem::take(&mut self.core.leases);
@@ -418,19 +418,36 @@ impl IkeSa {
             InFlight::RekeyIke(x) => x.rival.as_ref().and_then(|r| r.sa).inspect(|_| x.conceded = true),
             _ => None,
         });
-        if let Some(rival) = rival.or(self.contender) {
+        if let Some(rival) = rival.or(self.kin.contender) {
             self.hand_over(cx, rival);
         }
     }
 
     /// What the old SA had still to do.
     pub(crate) fn take_estate(&mut self) -> Queue {
-        self.estate.take().map(|estate| *estate).unwrap_or_default()
+        self.kin.there_mut().and_then(|kin| kin.estate.take()).unwrap_or_default()
+    }
+
+    /// The SA that this one was made in place of is on its way out.
+    pub(crate) fn forget_replaced(&mut self) {
+        self.kin.replaces = None;
+        self.tidy_kin();
+    }
+
+    fn tidy_kin(&mut self) {
+        let Kin { contender, undecided, held, outlasted_by, estate, replaces, rebirth } = &*self.kin;
+        let ids = [contender, undecided, outlasted_by, replaces];
+        if ids.iter().all(|id| id.is_none()) && held.is_none() && estate.is_none() && rebirth.is_none() {
+            self.kin.clear();
+        }
     }
 
     /// Takes the Child SAs and the wishes of the old SA, and goes on.
     pub(crate) fn inherit(&mut self, cx: &mut Cx<'_>, children: Vec<crate::exchange::Child>, wishes: &Queue) {
-        self.undecided = None;
+        let held = self.kin.there_mut().and_then(|kin| {
+            kin.undecided = None;
+            kin.held.take()
+        });
         self.core.children.extend(children);
         for wish in wishes.iter() {
             // A wish to rekey the old IKE SA is fulfilled; one to have it gone means this one now.
@@ -438,7 +455,8 @@ impl IkeSa {
                 self.queue.push(wish.clone());
             }
         }
-        if let Some(held) = self.held.take() {
+        self.tidy_kin();
+        if let Some(held) = held {
             self.answer_request(cx, *held);
         }
         self.pump(cx);
@@ -446,8 +464,9 @@ impl IkeSa {
 
     /// The peer's new SA lost against ours: the peer deletes it, then we delete `old`.
     pub(crate) fn lose(&mut self, now: Instant, old: crate::ids::IkeSaId) {
-        (self.undecided, self.redundant, self.outlasted_by) = (None, true, Some(old));
+        self.redundant = true;
+        self.kin = Kin { outlasted_by: Some(old), ..self.kin.take() }.into();
+        (self.kin.undecided, self.kin.held) = (None, None);
         self.linger_until = now + LINGER;
-        self.held = None;
     }
 }

@@ -78,7 +78,7 @@ impl IkeSa {
 
     /// When something is to be rekeyed, reauthenticated or tried again.
     fn renewal_at(&self) -> Instant {
-        if self.life != Lifecycle::Established || self.redundant || self.undecided.is_some() {
+        if self.life != Lifecycle::Established || self.redundant || self.kin.undecided.is_some() {
             return Instant::NEVER;
         }
         let children = self.core.children.iter().map(|c| c.rekey_at);

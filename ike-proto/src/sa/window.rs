@@ -138,9 +138,47 @@ pub struct Answered {
     /// (RFC 7296 §2.1, RFC 7383 §2.6.1).
     pub fingerprint: [u8; 8],
     /// The octets of the response, without non-ESP marker.
-    pub datagrams: Vec<Vec<u8>>,
+    pub datagrams: Datagrams,
     /// Transmissions so far.
     pub sent: u32,
+}
+
+/// The datagrams of one message: nearly always one, which then needs no list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Datagrams {
+    /// One.
+    One(Vec<u8>),
+    /// None, or several fragments.
+    Many(Vec<Vec<u8>>),
+}
+
+impl Default for Datagrams {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl From<Vec<Vec<u8>>> for Datagrams {
+    fn from(mut all: Vec<Vec<u8>>) -> Self {
+        match all.pop() {
+            Some(one) if all.is_empty() => Self::One(one),
+            last => {
+                all.extend(last);
+                Self::Many(all)
+            }
+        }
+    }
+}
+
+impl Datagrams {
+    /// All of them, in order.
+    #[must_use]
+    pub fn all(&self) -> &[Vec<u8>] {
+        match self {
+            Self::One(one) => core::slice::from_ref(one),
+            Self::Many(all) => all,
+        }
+    }
 }
 
 /// What to do with a request by its message id.
@@ -198,7 +236,7 @@ impl ReceiveWindow {
         self.answered
             .iter()
             .find(|a| a.message_id == message_id && a.fingerprint == fingerprint)
-            .map(|a| a.datagrams.as_slice())
+            .map(|a| a.datagrams.all())
     }
 
     /// The kept answer to this request, whatever its fingerprint: the caller has opened the request.
@@ -224,7 +262,12 @@ mod tests {
     use super::*;
 
     fn answered(message_id: u32) -> Answered {
-        Answered { message_id, fingerprint: [1; 8], datagrams: alloc::vec![alloc::vec![message_id as u8]], sent: 1 }
+        Answered {
+            message_id,
+            fingerprint: [1; 8],
+            datagrams: alloc::vec![alloc::vec![message_id as u8]].into(),
+            sent: 1,
+        }
     }
 
     #[test]

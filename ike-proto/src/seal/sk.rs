@@ -6,15 +6,15 @@
 
 use super::SealAlg;
 use alloc::vec::Vec;
-use ravelin_crypto::{CryptoError, Secret};
+use ravelin_crypto::CryptoError;
 
 /// The keys of one direction, borrowed from the SA's schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct DirectionKeys<'a> {
     /// SK_e: cipher key and salt.
-    pub encr: &'a Secret,
+    pub encr: &'a [u8],
     /// SK_a; empty with an AEAD.
-    pub integ: &'a Secret,
+    pub integ: &'a [u8],
 }
 
 /// Padding before the Pad Length octet for `inner` octets of payloads.
@@ -65,10 +65,10 @@ pub fn seal(
         SealAlg::Etm { cipher, integ } => {
             let start = prefix.saturating_add(iv.len());
             let data = message.get_mut(start..).ok_or(CryptoError::Length)?;
-            cipher.key(keys.encr.expose())?.encrypt(iv, data)?;
+            cipher.key(keys.encr)?.encrypt(iv, data)?;
             let mut icv = [0u8; 64];
             let icv = icv.get_mut(..integ.icv_len()).ok_or(CryptoError::Length)?;
-            integ.key(keys.integ.expose())?.sign(&[message], icv)?;
+            integ.key(keys.integ)?.sign(&[message], icv)?;
             message.extend_from_slice(icv);
         }
     }
@@ -95,7 +95,7 @@ pub fn open<'m>(
     }
     let (covered, icv) = message.split_at_mut_checked(end).ok_or(CryptoError::Length)?;
     if let SealAlg::Etm { integ, .. } = alg {
-        integ.key(keys.integ.expose())?.verify(&[covered], icv)?;
+        integ.key(keys.integ)?.verify(&[covered], icv)?;
     }
     let (head, data) = covered.split_at_mut_checked(start).ok_or(CryptoError::Length)?;
     let (aad, iv) = head.split_at_checked(prefix).ok_or(CryptoError::Length)?;
@@ -104,7 +104,7 @@ pub fn open<'m>(
             let (key, nonce) = aead_nonce(*aead, keys.encr, iv)?;
             aead.key(key)?.open(nonce.get(..aead.nonce_len()).ok_or(CryptoError::Length)?, aad, data, icv)?;
         }
-        SealAlg::Etm { cipher, .. } => cipher.key(keys.encr.expose())?.decrypt(iv, data)?,
+        SealAlg::Etm { cipher, .. } => cipher.key(keys.encr)?.decrypt(iv, data)?,
     }
     let (pad, rest) = data.split_last().ok_or(CryptoError::Length)?;
     let len = rest.len().checked_sub(usize::from(*pad)).ok_or(CryptoError::Length)?;
@@ -114,10 +114,10 @@ pub fn open<'m>(
 /// Splits SK_e into key and salt, and joins salt and IV to the nonce (RFC 5282 §4).
 fn aead_nonce<'k>(
     aead: &dyn ravelin_crypto::aead::Aead,
-    sk_e: &'k Secret,
+    sk_e: &'k [u8],
     iv: &[u8],
 ) -> Result<(&'k [u8], [u8; 16]), CryptoError> {
-    let (key, salt) = sk_e.expose().split_at_checked(aead.key_len()).ok_or(CryptoError::Length)?;
+    let (key, salt) = sk_e.split_at_checked(aead.key_len()).ok_or(CryptoError::Length)?;
     let mut nonce = [0u8; 16];
     for (to, from) in nonce.iter_mut().zip(salt.iter().chain(iv)) {
         *to = *from;

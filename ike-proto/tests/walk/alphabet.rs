@@ -255,8 +255,8 @@ impl Puppet {
     /// AUTH by the key of EAP, or SK_p without one.
     fn after_eap(&mut self, id: &Identification, msk: Option<&Secret>) -> Payload {
         let octets = self.octets(self.initiator, id, self.transcript());
-        let own = if self.initiator { &self.keys.pi } else { &self.keys.pr };
-        let data = psk::sign(self.prf(), msk.unwrap_or(own), &octets).expose().to_vec();
+        let own = if self.initiator { self.keys.pi() } else { self.keys.pr() };
+        let data = psk::sign(self.prf(), msk.map_or(own, Secret::expose), &octets).expose().to_vec();
         Payload::Auth(Authentication::new(Wire::SHARED_KEY, data))
     }
 
@@ -278,7 +278,7 @@ impl Puppet {
                 ]
             }
             _ => {
-                let data = psk::sign(self.prf(), &Secret::new(victim.psk.to_vec()), &octets).expose().to_vec();
+                let data = psk::sign(self.prf(), victim.psk, &octets).expose().to_vec();
                 vec![Payload::Auth(Authentication::new(Wire::SHARED_KEY, data))]
             }
         }
@@ -330,15 +330,15 @@ impl Puppet {
             Secret::new(vec![]),
             Secret::new(vec![0; 64]),
             Secret::new(b"guess".to_vec()),
-            self.keys.pi.clone(),
-            self.keys.pr.clone(),
-            self.keys.d.clone(),
+            self.keys.pi().into(),
+            self.keys.pr().into(),
+            self.keys.d().into(),
         ];
         let at = self.rng.next_u32() as usize % secrets.len();
         let secret = secrets.swap_remove(at);
         let as_initiator = if self.one_in(4) { !own } else { own };
         let octets = self.octets(as_initiator, &id, self.transcript());
-        let made = psk::sign(self.prf(), &secret, &octets).expose().to_vec();
+        let made = psk::sign(self.prf(), secret.expose(), &octets).expose().to_vec();
         let reflected = self.heard.payloads.auth().map(|a| a.data.clone()).unwrap_or_default();
         let random = self.bytes(32);
         let data = self.pick(&[made.clone(), made, reflected, vec![], random]);

@@ -193,9 +193,9 @@ impl Puppet {
         let mut rest_of_id = Vec::new();
         id.emit(&mut rest_of_id);
         let (real_message, other, nonce, sk_p) = if initiator {
-            (&self.message1, &self.message2, &self.nr, &self.keys.pi)
+            (&self.message1, &self.message2, &self.nr, self.keys.pi())
         } else {
-            (&self.message2, &self.message1, &self.ni, &self.keys.pr)
+            (&self.message2, &self.message1, &self.ni, self.keys.pr())
         };
         let other_message = transcript.then_some(other.as_slice());
         SignedOctets { real_message, other_message, nonce, sk_p, rest_of_id: &rest_of_id, int_auth: &[] }
@@ -234,7 +234,7 @@ impl Puppet {
     /// Seals; in two fragments when `split`.
     pub(crate) fn sealed(&mut self, header: &Header, payloads: &[Payload], split: bool) -> Vec<Vec<u8>> {
         let Ok((first, inner)) = encode_payloads(payloads) else { return vec![] };
-        let keys = if self.initiator { (&self.keys.ei, &self.keys.ai) } else { (&self.keys.er, &self.keys.ar) };
+        let keys = if self.initiator { (self.keys.ei(), self.keys.ai()) } else { (self.keys.er(), self.keys.ar()) };
         let alg = self.suite.seal;
         let (head, tail) = inner.split_at(inner.len() / 2);
         let pieces: Vec<(PayloadType, Option<Fragment>, &[u8])> = match split {
@@ -287,7 +287,7 @@ impl Puppet {
             if part.fragment.is_some() {
                 continue;
             }
-            let keys = if self.initiator { (&self.keys.er, &self.keys.ar) } else { (&self.keys.ei, &self.keys.ai) };
+            let keys = if self.initiator { (self.keys.er(), self.keys.ar()) } else { (self.keys.ei(), self.keys.ai()) };
             let directed = DirectionKeys { encr: keys.0, integ: keys.1 };
             let Ok(plain) = seal::open(&self.suite.seal, directed, &mut message, part.body.start) else { continue };
             let Ok(payloads) = decode_payloads(part.first, plain) else { continue };

@@ -1,19 +1,22 @@
 //! What was found out about certificates before, so that each handshake does not find it out again: signatures of CAs
 //! that were good, and the key hashes of our own trusted CAs.
 //!
-//! Only the public-key operation is spared: validity, constraints, usages, revocation and the path itself are judged
-//! every time. A signature is known by a hash over algorithm, key, signature and all that is signed, and only good ones
-//! are kept. A peer's own certificate is never among them, so that no crowd of peers can push the CAs out.
+//! Only the public-key operation is spared: validity, constraints, usages, revocation, identity and the path itself are
+//! judged every time, and so is the peer's AUTH. A signature is known by a hash over algorithm, issuer's key, signature
+//! and all that is signed, and only good ones are kept. Those under peers' own certificates have a room of their own, so
+//! that no crowd of peers can push the CAs out; the one not met for longest goes first.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
 use ravelin_crypto::sign::SignatureScheme;
 use ravelin_crypto::{AuthHashId, Provider};
 use spin::Mutex;
 
-/// Signatures that are kept; the oldest goes first.
-const MAX_SIGNATURES: usize = 256;
+/// Signatures that are kept under certificates and lists of CAs.
+const MAX_OF_CAS: usize = 256;
+/// Signatures that are kept under peers' own certificates.
+const MAX_OF_PEERS: usize = 1024;
 /// Trusted CAs whose key hash is kept.
 const MAX_AUTHORITIES: usize = 1024;
 
@@ -21,16 +24,60 @@ const MAX_AUTHORITIES: usize = 1024;
 #[derive(Default)]
 pub struct Known(Mutex<Memory>);
 
+/// Good signatures, each with the moment of its last use, counted in uses.
+#[derive(Default)]
+struct Room {
+    good: BTreeMap<Print, u64>,
+    order: BTreeMap<u64, Print>,
+    uses: u64,
+}
+
+impl Room {
+    /// Finds a signature, which counts as a use.
+    fn find(&mut self, print: &Print) -> bool {
+        let Some(last) = self.good.get_mut(print) else { return false };
+        self.uses = self.uses.saturating_add(1);
+        self.order.remove(last);
+        *last = self.uses;
+        self.order.insert(self.uses, *print);
+        true
+    }
+
+    /// Keeps a signature; beyond `max` the one not used for longest goes.
+    fn keep(&mut self, print: Print, max: usize) {
+        if self.find(&print) {
+            return;
+        }
+        self.uses = self.uses.saturating_add(1);
+        self.good.insert(print, self.uses);
+        self.order.insert(self.uses, print);
+        if self.good.len() > max
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.good.remove(&oldest);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Memory {
-    good: BTreeSet<[u8; 32]>,
-    order: VecDeque<[u8; 32]>,
+    cas: Room,
+    peers: Room,
     /// SHA-1 of the public key, by certificate (DER); none for what cannot be read.
     authorities: BTreeMap<Vec<u8>, Option<[u8; 20]>>,
 }
 
 /// The name of a signature.
 pub(super) type Print = [u8; 32];
+
+/// Under what a signature stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Under {
+    /// A CA's certificate, a revocation list.
+    Ca,
+    /// A peer's own certificate.
+    Peer,
+}
 
 impl Known {
     /// The name of a signature over `message` with the key in `spki`; none when the provider lacks the hash.
@@ -49,21 +96,20 @@ impl Known {
     }
 
     /// True when that signature was good before.
-    pub(super) fn is_good(&self, print: &Print) -> bool {
-        self.0.lock().good.contains(print)
+    pub(super) fn is_good(&self, under: Under, print: &Print) -> bool {
+        let mut memory = self.0.lock();
+        match under {
+            Under::Ca => memory.cas.find(print),
+            Under::Peer => memory.peers.find(print),
+        }
     }
 
     /// That signature is good.
-    pub(super) fn good(&self, print: Print) {
+    pub(super) fn good(&self, under: Under, print: Print) {
         let mut memory = self.0.lock();
-        if !memory.good.insert(print) {
-            return;
-        }
-        memory.order.push_back(print);
-        if memory.order.len() > MAX_SIGNATURES
-            && let Some(oldest) = memory.order.pop_front()
-        {
-            memory.good.remove(&oldest);
+        match under {
+            Under::Ca => memory.cas.keep(print, MAX_OF_CAS),
+            Under::Peer => memory.peers.keep(print, MAX_OF_PEERS),
         }
     }
 
@@ -84,7 +130,8 @@ impl Known {
 
 impl fmt::Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Known({} signatures)", self.0.lock().good.len())
+        let memory = self.0.lock();
+        write!(f, "Known({} of CAs, {} of peers)", memory.cas.good.len(), memory.peers.good.len())
     }
 }
 
@@ -92,19 +139,39 @@ impl fmt::Debug for Known {
 mod tests {
     use super::*;
 
+    fn print(n: usize) -> Print {
+        let mut print = [0; 32];
+        print[..8].copy_from_slice(&n.to_be_bytes());
+        print
+    }
+
     #[test]
-    fn the_oldest_signature_goes_first() {
+    fn the_signature_not_met_for_longest_goes_first() {
+        for (under, max) in [(Under::Ca, MAX_OF_CAS), (Under::Peer, MAX_OF_PEERS)] {
+            let known = Known::default();
+            (0..max).for_each(|n| known.good(under, print(n)));
+            // 0 is met again, and 2 said again: the next two to go are 1 and 3.
+            assert!(known.is_good(under, &print(0)));
+            known.good(under, print(2));
+            known.good(under, print(max));
+            known.good(under, print(max + 1));
+            let gone: Vec<usize> = (0..max + 2).filter(|n| !known.is_good(under, &print(*n))).collect();
+            assert_eq!(gone, [1, 3], "{under:?}");
+            let memory = known.0.lock();
+            let room = if under == Under::Ca { &memory.cas } else { &memory.peers };
+            assert_eq!((room.good.len(), room.order.len()), (max, max));
+        }
+    }
+
+    #[test]
+    fn a_crowd_of_peers_pushes_no_ca_out() {
         let known = Known::default();
-        let print = |n: usize| {
-            let mut print = [0; 32];
-            print[..8].copy_from_slice(&n.to_be_bytes());
-            print
-        };
-        (0..=MAX_SIGNATURES).for_each(|n| known.good(print(n)));
-        known.good(print(MAX_SIGNATURES));
-        assert!(!known.is_good(&print(0)));
-        assert!((1..=MAX_SIGNATURES).all(|n| known.is_good(&print(n))));
-        assert_eq!(known.0.lock().order.len(), MAX_SIGNATURES);
+        known.good(Under::Ca, print(0));
+        (1..=2 * MAX_OF_PEERS).for_each(|n| known.good(Under::Peer, print(n)));
+        assert!(known.is_good(Under::Ca, &print(0)));
+        // Nor is what is good under a peer's certificate good under a CA's.
+        assert!(!known.is_good(Under::Ca, &print(2 * MAX_OF_PEERS)));
+        assert!(known.is_good(Under::Peer, &print(2 * MAX_OF_PEERS)));
     }
 
     #[test]

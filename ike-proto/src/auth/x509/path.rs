@@ -1,6 +1,7 @@
 //! Paths from a certificate to an anchor, by rustls-webpki: signatures, validity, basic and name constraints, path
 //! length, extended key usage, revocation. The provider verifies the signatures; all work is bounded by webpki's budget.
 
+use super::known::Under;
 use super::{Judge, Known};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -39,14 +40,16 @@ impl fmt::Debug for Algorithm<'_> {
 impl SignatureVerificationAlgorithm for Algorithm<'_> {
     fn verify_signature(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
         let spki = spki(self.key.as_ref(), public_key);
-        let known = self.known.filter(|_| !self.leaf.as_ptr_range().contains(&message.as_ptr()));
-        let print = known.and_then(|k| Some((k, Known::print(self.crypto, self.scheme, &spki, message, signature)?)));
-        if print.as_ref().is_some_and(|(known, print)| known.is_good(print)) {
+        let under = if self.leaf.as_ptr_range().contains(&message.as_ptr()) { Under::Peer } else { Under::Ca };
+        let print =
+            self.known.and_then(|k| Some((k, Known::print(self.crypto, self.scheme, &spki, message, signature)?)));
+        if print.as_ref().is_some_and(|(known, print)| known.is_good(under, print)) {
             return Ok(());
         }
         self.crypto.verify(self.scheme, &spki, &[message], signature).map_err(|_| InvalidSignature)?;
+        // webpki goes from the anchor down: this key has been reached by good signatures only.
         if let Some((known, print)) = print {
-            known.good(print);
+            known.good(under, print);
         }
         Ok(())
     }

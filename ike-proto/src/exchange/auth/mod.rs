@@ -94,10 +94,10 @@ fn key_log(core: &SaCore, suite: &IkeSuite) -> Arc<IkeKeyLog> {
         spis: (core.spi_i, core.spi_r),
         encr: suite.encr,
         integ: suite.integ,
-        sk_ei: k.ei.clone(),
-        sk_er: k.er.clone(),
-        sk_ai: k.ai.clone(),
-        sk_ar: k.ar.clone(),
+        sk_ei: k.ei().into(),
+        sk_er: k.er().into(),
+        sk_ai: k.ai().into(),
+        sk_ar: k.ar().into(),
     })
 }
 

@@ -24,8 +24,8 @@ fn octets(core: &SaCore, keys: &SkKeys, role: Role, id: &Identification) -> Resu
     id.emit(&mut rest_of_id);
     let int_auth = core.int_auth.octets();
     let (real_message, other, nonce, sk_p) = match role {
-        Role::Initiator => (&o.message1, &o.message2, &o.nr, &keys.pi),
-        Role::Responder => (&o.message2, &o.message1, &o.ni, &keys.pr),
+        Role::Initiator => (&o.message1, &o.message2, &o.nr, keys.pi()),
+        Role::Responder => (&o.message2, &o.message1, &o.ni, keys.pr()),
     };
     Ok(SignedOctets {
         real_message,
@@ -39,10 +39,10 @@ fn octets(core: &SaCore, keys: &SkKeys, role: Role, id: &Identification) -> Resu
 }
 
 /// SK_p of a side.
-fn sk_p(keys: &SkKeys, role: Role) -> &Secret {
+fn sk_p(keys: &SkKeys, role: Role) -> &[u8] {
     match role {
-        Role::Initiator => &keys.pi,
-        Role::Responder => &keys.pr,
+        Role::Initiator => keys.pi(),
+        Role::Responder => keys.pr(),
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn make(
     match peer.local_auth {
         AuthMethod::Psk => {
             let secret = credential::shared_key(cx, core, &peer.local_id, remote.unwrap_or(&Identity::null()))?;
-            let data = psk::sign(prf, &secret, &octets).expose().to_vec();
+            let data = psk::sign(prf, secret.expose(), &octets).expose().to_vec();
             Ok(alloc::vec![Payload::Auth(Authentication::new(WireMethod::SHARED_KEY, data))])
         }
         AuthMethod::Null => {
@@ -163,7 +163,7 @@ pub(super) fn verify(cx: &Cx<'_>, core: &SaCore, keys: &SkKeys, peer: &Peer, cla
     match kind(claim.auth.method) {
         Some(AuthMethod::Psk) => {
             let secret = credential::shared_key(cx, core, &peer.local_id, &identity)?;
-            if !psk::verify(prf, &secret, &octets, &claim.auth.data) {
+            if !psk::verify(prf, secret.expose(), &octets, &claim.auth.data) {
                 let detail =
                     format!("the AUTH value does not match; usually the pre-shared keys differ{}", suspicion(core));
                 return Err(failed(detail).into());
@@ -206,7 +206,7 @@ pub(super) fn make_key(
 ) -> Result<Authentication, Reason> {
     let octets = octets(core, keys, role, id)?;
     let prf = core.suite.as_ref().ok_or_else(no_keys)?.prf;
-    let data = psk::sign(prf, msk.unwrap_or(sk_p(keys, role)), &octets).expose().to_vec();
+    let data = psk::sign(prf, msk.map_or(sk_p(keys, role), Secret::expose), &octets).expose().to_vec();
     Ok(Authentication::new(WireMethod::SHARED_KEY, data))
 }
 
@@ -221,8 +221,8 @@ pub(super) fn verify_key(
 ) -> Result<(), Reason> {
     let octets = octets(core, keys, role, id)?;
     let prf = core.suite.as_ref().ok_or_else(no_keys)?.prf;
-    let right =
-        auth.method == WireMethod::SHARED_KEY && psk::verify(prf, msk.unwrap_or(sk_p(keys, role)), &octets, &auth.data);
+    let key = msk.map_or(sk_p(keys, role), Secret::expose);
+    let right = auth.method == WireMethod::SHARED_KEY && psk::verify(prf, key, &octets, &auth.data);
     if right {
         return Ok(());
     }
