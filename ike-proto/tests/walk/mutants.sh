@@ -5,8 +5,8 @@
 #   ike-proto/tests/walk/mutants.sh [NAME…]     (CARGO=cargo to use another program, RAVELIN_WALKS=300)
 set -u
 root=$(cd "$(dirname "$0")/../../.." && pwd)
-# What others have built there is used; the copy's own packages have other paths, so other names.
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} RAVELIN_WALKS=${RAVELIN_WALKS:-300}
+# A folder of its own: cargo names what it builds by the path inside the workspace, so the copy's would pass for the tree's.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/walk-mutants} RAVELIN_WALKS=${RAVELIN_WALKS:-300}
 copy=$CARGO_TARGET_DIR/mutants
 rm -rf "$copy"
 mkdir -p "$copy"
