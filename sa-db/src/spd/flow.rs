@@ -60,7 +60,7 @@ impl FlowCache {
         let Some(key) = key(packet) else {
             self.misses = self.misses.wrapping_add(1);
             let slot = classifier.lookup(self.direction, packet, &self.scope)?;
-            return classifier.entry(slot).map(|e| &e.policy);
+            return classifier.policy(slot);
         };
         let product = u128::from(key[0] ^ 0x9E37_79B9_7F4A_7C15) * u128::from(key[1] ^ 0xD1B5_4A32_D192_ED03);
         let hash = (product as u64) ^ ((product >> 64) as u64);
@@ -83,7 +83,7 @@ impl FlowCache {
                 slot
             }
         };
-        classifier.entry(slot).map(|e| &e.policy)
+        classifier.policy(slot)
     }
 }
 

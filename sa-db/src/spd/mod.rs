@@ -153,7 +153,7 @@ impl Spd {
     #[must_use]
     pub fn lookup(&self, direction: Direction, packet: &PacketKey, scope: &Scope) -> Option<&Arc<Policy>> {
         let slot = self.classifier.lookup(direction, packet, scope)?;
-        self.classifier.entry(slot).map(|e| &e.policy)
+        self.classifier.policy(slot)
     }
 
     /// [`Spd::lookup`] for packets of one scope that arrived together; `each` is called once per packet, in order.
@@ -166,7 +166,7 @@ impl Spd {
         mut each: impl FnMut(Option<&'a Arc<Policy>>),
     ) {
         self.classifier.lookup_burst(direction, packets, scope, |slot| {
-            each(slot.and_then(|s| self.classifier.entry(s)).map(|e| &e.policy));
+            each(slot.and_then(|s| self.classifier.policy(s)));
         });
     }
 

@@ -37,7 +37,7 @@ impl SpdView {
     #[must_use]
     pub fn lookup(&self, direction: Direction, packet: &PacketKey, scope: &Scope) -> Option<&Arc<Policy>> {
         let slot = self.classifier.lookup(direction, packet, scope)?;
-        self.classifier.entry(slot).map(|e| &e.policy)
+        self.classifier.policy(slot)
     }
 
     /// [`super::Spd::lookup_burst`].
@@ -49,7 +49,7 @@ impl SpdView {
         mut each: impl FnMut(Option<&'a Arc<Policy>>),
     ) {
         self.classifier.lookup_burst(direction, packets, scope, |slot| {
-            each(slot.and_then(|s| self.classifier.entry(s)).map(|e| &e.policy));
+            each(slot.and_then(|s| self.classifier.policy(s)));
         });
     }
 

@@ -1,7 +1,8 @@
 //! Memory of the classifier: leaves are blocks of 1, 2, 4, ... 32 rules in one vector, so that a leaf is read in one
-//! sweep, an update allocates nothing, and a copy of everything is one copy of memory.
+//! sweep, an update allocates nothing, and a copy of everything is one copy of memory. The rules' keys are beside it:
+//! a lookup reads them only where two rules have the same merit.
 
-use super::rule::{Addr, Rule};
+use super::rule::{Addr, Hot, Rule};
 use alloc::vec::Vec;
 
 /// Largest block: 2^5 rules.
@@ -69,21 +70,24 @@ fn class_of(n: usize) -> u8 {
 /// The vector of leaves with its free blocks.
 #[derive(Clone)]
 pub(super) struct Leaves<A> {
-    rules: Vec<Rule<A>>,
+    rules: Vec<Hot<A>>,
+    keys: Vec<u64>,
     free: [Vec<u32>; MAX_CLASS as usize + 1],
 }
 
 impl<A: Addr> Default for Leaves<A> {
     fn default() -> Self {
-        Self { rules: alloc::vec![Rule::dead()], free: Default::default() }
+        Self { rules: alloc::vec![Hot::new(&Rule::dead())], keys: alloc::vec![u64::MAX], free: Default::default() }
     }
 }
 
 impl<A: Addr> Leaves<A> {
-    /// The block behind a reference that is a leaf or nothing.
+    /// Where the block behind a reference that is a leaf or nothing begins, and what is in it: unused places come last.
     #[inline(always)]
-    pub(super) fn block_of(&self, leaf: Ref) -> &[Rule<A>] {
-        self.block((leaf.0 >> 29) as u8, leaf.0 & INDEX)
+    pub(super) fn block(&self, leaf: Ref) -> (u32, &[Hot<A>]) {
+        let at = leaf.0 & INDEX;
+        let end = (at as usize).wrapping_add(1 << ((leaf.0 >> 29) & 7));
+        (at, self.rules.get(at as usize..end).unwrap_or_default())
     }
 
     /// Asks for the memory of a leaf before it is worked on: what the first and the last rule say is in it.
@@ -91,15 +95,20 @@ impl<A: Addr> Leaves<A> {
     pub(super) fn touch(&self, leaf: Ref) -> u32 {
         let at = (leaf.0 & INDEX) as usize;
         let more = (1usize << ((leaf.0 >> 29) & 3)).wrapping_sub(1);
+        // What is no leaf is asked for at some place or none, which does no harm.
         let word = |at: usize| self.rules.get(at).map_or(0, |r| r.slot);
         word(at) ^ word(at.wrapping_add(more))
     }
 
-    /// The rules of a block, unused places at the end included.
+    /// The order of the rule in a place.
     #[inline(always)]
-    pub(super) fn block(&self, class: u8, at: u32) -> &[Rule<A>] {
-        let at = at as usize;
-        self.rules.get(at..at.wrapping_add(1 << class)).unwrap_or_default()
+    pub(super) fn key(&self, at: u32) -> u64 {
+        self.keys.get(at as usize).copied().unwrap_or(u64::MAX)
+    }
+
+    /// The highest merit in a leaf; 0 without rules.
+    pub(super) fn merit(&self, leaf: Ref) -> u16 {
+        self.block(leaf).1.first().map_or(0, |r| r.merit)
     }
 
     /// A new block with these rules, which are in order and at most [`MAX_LEAF`].
@@ -110,15 +119,20 @@ impl<A: Addr> Leaves<A> {
         let class = class_of(rules.len());
         let at = self.free.get_mut(usize::from(class)).and_then(Vec::pop).unwrap_or_else(|| {
             let at = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
-            self.rules.resize(self.rules.len().saturating_add(1 << class), Rule::dead());
+            let len = self.rules.len().saturating_add(1 << class);
+            self.rules.resize(len, Hot::new(&Rule::dead()));
+            self.keys.resize(len, u64::MAX);
             at
         });
-        let start = at as usize;
-        if let Some(block) = self.rules.get_mut(start..start.saturating_add(1 << class)) {
-            block.fill(Rule::dead());
-            block.iter_mut().zip(rules).for_each(|(to, from)| *to = *from);
-        }
+        let with_dead = rules.iter().copied().chain(core::iter::repeat(Rule::dead()));
+        (at..at.saturating_add(1 << class)).zip(with_dead).for_each(|(at, rule)| self.write(at, &rule));
         Ref::leaf(class, at)
+    }
+
+    fn write(&mut self, at: u32, rule: &Rule<A>) {
+        if let (Some(hot), Some(key)) = (self.rules.get_mut(at as usize), self.keys.get_mut(at as usize)) {
+            (*hot, *key) = (Hot::new(rule), rule.key);
+        }
     }
 
     /// Gives a block back.
@@ -129,61 +143,73 @@ impl<A: Addr> Leaves<A> {
     }
 
     /// The live rules of a block, in order.
-    pub(super) fn live(&self, class: u8, at: u32) -> &[Rule<A>] {
-        let block = self.block(class, at);
-        let n = block.partition_point(|r| r.slot != u32::MAX);
-        block.get(..n).unwrap_or_default()
+    pub(super) fn live(&self, class: u8, at: u32) -> impl Iterator<Item = Rule<A>> {
+        let (start, block) = self.block(Ref::leaf(class, at));
+        let live = block.iter().take_while(|r| r.slot != u32::MAX);
+        (start..).zip(live).map(|(at, hot)| hot.rule(self.key(at)))
+    }
+
+    /// How many rules a block holds.
+    pub(super) fn count(&self, class: u8, at: u32) -> usize {
+        self.block(Ref::leaf(class, at)).1.partition_point(|r| r.slot != u32::MAX)
     }
 
     /// Adds a rule in its order; `None` when the largest block is full.
     pub(super) fn insert(&mut self, class: u8, at: u32, rule: &Rule<A>) -> Option<Ref> {
-        let live = self.live(class, at);
-        let n = live.len();
-        let place = match live.binary_search(rule) {
-            Ok(_) => return Some(Ref::leaf(class, at)),
-            Err(place) => place,
-        };
+        let n = self.count(class, at);
+        let place = self.live(class, at).take_while(|r| r < rule).count();
+        if self.live(class, at).nth(place).is_some_and(|r| r == *rule) {
+            return Some(Ref::leaf(class, at));
+        }
         if n == MAX_LEAF {
             return None;
         }
         if n < 1 << class {
             let start = at as usize;
-            let used = self.rules.get_mut(start..=start.saturating_add(n))?.get_mut(place..)?;
-            used.rotate_right(1);
-            *used.first_mut()? = *rule;
+            let used = start.saturating_add(place)..=start.saturating_add(n);
+            self.rules.get_mut(used.clone())?.rotate_right(1);
+            self.keys.get_mut(used)?.rotate_right(1);
+            self.write(at.saturating_add(u32::try_from(place).ok()?), rule);
             return Some(Ref::leaf(class, at));
         }
         let mut all = [Rule::dead(); MAX_LEAF];
-        let (head, tail) = live.split_at_checked(place)?;
-        all.iter_mut().zip(head.iter().chain([rule]).chain(tail)).for_each(|(to, from)| *to = *from);
+        let live = self.live(class, at);
+        let mut slots = all.iter_mut();
+        let mut left = Some(*rule);
+        for old in live {
+            if let Some(new) = left.take_if(|r| *r < old) {
+                *slots.next()? = new;
+            }
+            *slots.next()? = old;
+        }
+        if let Some(new) = left {
+            *slots.next()? = new;
+        }
         self.release(class, at);
         Some(self.put(all.get(..=n)?))
     }
 
     /// Removes a rule; the block shrinks when it is half empty.
     pub(super) fn remove(&mut self, class: u8, at: u32, rule: &Rule<A>) -> Ref {
-        let live = self.live(class, at);
-        let (n, place) = (live.len(), live.binary_search(rule));
-        let Ok(place) = place else { return Ref::leaf(class, at) };
+        let n = self.count(class, at);
+        let Some(place) = self.live(class, at).position(|r| r == *rule) else { return Ref::leaf(class, at) };
         let start = at as usize;
-        if let Some(used) = self.rules.get_mut(start..start.saturating_add(n)).and_then(|u| u.get_mut(place..)) {
-            used.rotate_left(1);
-            if let Some(last) = used.last_mut() {
-                *last = Rule::dead();
-            }
-        }
+        let used = start.saturating_add(place)..start.saturating_add(n);
+        self.rules.get_mut(used.clone()).into_iter().for_each(|u| u.rotate_left(1));
+        self.keys.get_mut(used).into_iter().for_each(|u| u.rotate_left(1));
         let left = n.saturating_sub(1);
+        self.write(at.saturating_add(u32::try_from(left).unwrap_or(0)), &Rule::dead());
         if left > 0 && class_of(left) == class {
             return Ref::leaf(class, at);
         }
         let mut all = [Rule::dead(); MAX_LEAF];
-        all.iter_mut().zip(self.live(class, at)).for_each(|(to, from)| *to = *from);
+        all.iter_mut().zip(self.live(class, at)).for_each(|(to, from)| *to = from);
         self.release(class, at);
         self.put(all.get(..left).unwrap_or_default())
     }
 
     /// Octets in use, free blocks included.
     pub(super) fn memory(&self) -> usize {
-        self.rules.capacity().saturating_mul(size_of::<Rule<A>>())
+        self.rules.capacity().saturating_mul(size_of::<Hot<A>>()).saturating_add(self.keys.capacity().saturating_mul(8))
     }
 }

@@ -4,20 +4,32 @@ use super::arena::{Kind, MAX_LEAF, Ref};
 use super::choose::{self, Shape};
 use super::rule::{Addr, Rule};
 use super::table::{Bundle, Table};
-use super::tree::{Group, LONG_CHAIN, MAX_CHAIN, MAX_DEPTH, SMALL, Tree, store};
-use super::vectors::{MAX_GROUP, Vectors};
+use super::tree::{Group, LONG_CHAIN, LONGER_CHAIN, MAX_CHAIN, MAX_DEPTH, SMALL, Tree, store};
+use super::vectors::{FIRST_GROUP, MAX_GROUP, Vectors};
 use alloc::vec::Vec;
 
+/// How many tables may stand after each other before these rules go behind vectors. Where ranks do not follow width,
+/// the first group of vectors is asked early and answers most lookups; where they do, it is asked last and seldom has
+/// the answer, so that more tables are worth their probes.
+fn longest_chain<A: Addr>(rules: &[Rule<A>]) -> u8 {
+    let by_width = |r: Option<&Rule<A>>| r.is_some_and(|r| (r.key >> 32).wrapping_sub(1 << 31) < 1 << 11);
+    match rules.len() {
+        n if n > 4 * MAX_GROUP => MAX_CHAIN,
+        n if n > MAX_GROUP / 4 && by_width(rules.first()) && by_width(rules.last()) => LONGER_CHAIN,
+        _ => LONG_CHAIN,
+    }
+}
+
 impl<A: Addr> Tree<A> {
-    /// No rule below comes before this.
-    pub(super) fn first_key(&self, at: Ref) -> u64 {
+    /// No rule below has more.
+    pub(super) fn merit(&self, at: Ref) -> u16 {
         match at.kind() {
-            Kind::Nothing => u64::MAX,
-            Kind::Leaf(class, i) => self.leaves.live(class, i).first().map_or(u64::MAX, |r| r.key),
-            Kind::Table(i) => self.table(i).map_or(0, |t| t.min_own.min(t.min_rest)),
-            Kind::Group(i) => {
-                self.group(i).map_or(0, |g| g.vectors.first_key().min(g.min_rest).min(self.first_key(g.fresh)))
-            }
+            Kind::Nothing => 0,
+            Kind::Leaf(..) => self.leaves.merit(at),
+            Kind::Table(i) => self.table(i).map_or(u16::MAX, Table::merit),
+            Kind::Group(i) => self.group(i).map_or(u16::MAX, |g| {
+                super::rule::merit(g.vectors.first_key()).max(g.merit_rest).max(self.merit(g.fresh))
+            }),
         }
     }
 
@@ -25,16 +37,16 @@ impl<A: Addr> Tree<A> {
     pub(super) fn size(&self, at: Ref) -> u32 {
         match at.kind() {
             Kind::Nothing => 0,
-            Kind::Leaf(class, i) => u32::try_from(self.leaves.live(class, i).len()).unwrap_or(0),
+            Kind::Leaf(class, i) => u32::try_from(self.leaves.count(class, i)).unwrap_or(0),
             Kind::Table(i) => self.table(i).map_or(0, Table::total),
             Kind::Group(i) => self.group(i).map_or(0, |g| g.total),
         }
     }
 
     pub(super) fn make_group(&mut self, rules: Vec<Rule<A>>, rest: Ref) -> Ref {
-        let min_rest = self.first_key(rest);
+        let merit_rest = self.merit(rest);
         let total = u32::try_from(rules.len()).unwrap_or(u32::MAX).saturating_add(self.size(rest));
-        let group = Group { vectors: Vectors::new(rules), fresh: Ref::NONE, rest, min_rest, total, built: total };
+        let group = Group { vectors: Vectors::new(rules), fresh: Ref::NONE, rest, merit_rest, total, built: total };
         Ref::group(store(&mut self.groups, &mut self.free_groups, group))
     }
 
@@ -47,7 +59,7 @@ impl<A: Addr> Tree<A> {
         let list = if n <= MAX_LEAF { choose::list_cost(n as f32) } else { f32::INFINITY };
         let vectors = choose::vector_cost(n);
         if depth < MAX_DEPTH
-            && (chain < LONG_CHAIN || (chain < MAX_CHAIN && n > 4 * MAX_GROUP))
+            && chain < longest_chain(&rules)
             && let Some((shape, cost)) = choose::best(&rules)
             && cost < list.min(vectors)
             && let Some(table) = self.build_table(&rules, shape, depth, chain)
@@ -57,18 +69,26 @@ impl<A: Addr> Tree<A> {
         if list <= vectors {
             return self.leaves.put(&rules);
         }
-        let mut rest = Ref::NONE;
-        for group in rules.rchunks(MAX_GROUP) {
-            rest = self.make_group(group.to_vec(), rest);
+        self.build_groups(&rules)
+    }
+
+    /// Groups of rising size: the first ones are small, so that what decides most lookups lies close together.
+    fn build_groups(&mut self, rules: &[Rule<A>]) -> Ref {
+        let (mut left, mut parts, mut size) = (rules, Vec::new(), FIRST_GROUP);
+        while let Some((part, more)) = left.split_at_checked(size.min(left.len())).filter(|(p, _)| !p.is_empty()) {
+            parts.push(part);
+            left = more;
+            size = size.saturating_mul(2).min(MAX_GROUP);
         }
-        rest
+        parts.iter().rev().fold(Ref::NONE, |rest, part| self.make_group(part.to_vec(), rest))
     }
 
     fn build_table(&mut self, rules: &[Rule<A>], shape: Shape, depth: u8, chain: u8) -> Option<Ref> {
         let (mut copies, mut rest): (Vec<(u32, u32)>, Vec<Rule<A>>) = (Vec::new(), Vec::new());
+        let masks = shape.masks();
         for (n, rule) in (0u32..).zip(rules) {
             match shape.accepts(rule) {
-                true => shape.buckets(rule, |hash| copies.push((hash, n))),
+                true => shape.buckets(&masks, rule, |hash| copies.push((hash, n))),
                 false => rest.push(*rule),
             }
         }
@@ -80,17 +100,27 @@ impl<A: Addr> Tree<A> {
         if longest == rules.len() || rest.len() == rules.len() {
             return None;
         }
-        let mut t = Table::new(shape, count, chain);
+        let mut t = Table::new(shape, count, chain, chain == 0 && rest.is_empty());
         t.own = u32::try_from(copies.len()).unwrap_or(u32::MAX);
         t.others = u32::try_from(rest.len()).unwrap_or(u32::MAX);
         t.built = t.total();
-        t.min_rest = rest.first().map_or(u64::MAX, |r| r.key);
-        let first = rules.iter().find(|r| shape.accepts(r));
-        t.min_own = first.map_or(u64::MAX, |r| r.key);
+        let first = |r: Option<&Rule<A>>| r.map_or(0, |r| super::rule::merit(r.key));
+        t.merit_rest = first(rest.first());
+        t.merit_own = first(rules.iter().find(|r| shape.accepts(r)));
         for bucket in buckets {
-            let members: Vec<Rule<A>> = bucket.iter().filter_map(|(_, n)| rules.get(*n as usize)).copied().collect();
+            let Some((hash, _)) = bucket.first() else { continue };
+            let mut members: Vec<Rule<A>> =
+                bucket.iter().filter_map(|(_, n)| rules.get(*n as usize)).copied().collect();
+            let (_, there) = t.find(*hash);
+            if there != Ref::NONE {
+                // Another bucket whose place and tag are the same: they become one.
+                self.collect(there, &mut members);
+                self.discard(there);
+                members.sort_unstable();
+                members.dedup();
+            }
             let child = self.build(members, depth.saturating_add(1), 0);
-            bucket.first().into_iter().for_each(|(hash, _)| t.set(*hash, child));
+            t.set(*hash, child, self.merit(child));
         }
         t.rest = self.build(rest, depth, chain.saturating_add(1));
         Some(Ref::table(store(&mut self.tables, &mut self.free_tables, t)))
@@ -100,10 +130,10 @@ impl<A: Addr> Tree<A> {
     pub(super) fn collect(&self, at: Ref, out: &mut Vec<Rule<A>>) {
         match at.kind() {
             Kind::Nothing => {}
-            Kind::Leaf(class, i) => out.extend_from_slice(self.leaves.live(class, i)),
+            Kind::Leaf(class, i) => out.extend(self.leaves.live(class, i)),
             Kind::Table(i) => {
                 if let Some(t) = self.table(i) {
-                    t.bundles.iter().flat_map(Bundle::live).for_each(|(_, child)| self.collect(child, out));
+                    t.bundles.iter().flat_map(Bundle::live).for_each(|child| self.collect(child, out));
                     self.collect(t.rest, out);
                 }
             }
@@ -125,7 +155,7 @@ impl<A: Addr> Tree<A> {
             Kind::Table(i) => {
                 if let Some(t) = self.tables.get_mut(i as usize).and_then(Option::take) {
                     self.free_tables.push(i);
-                    t.bundles.iter().flat_map(Bundle::live).for_each(|(_, child)| self.discard(child));
+                    t.bundles.iter().flat_map(Bundle::live).for_each(|child| self.discard(child));
                     self.discard(t.rest);
                 }
             }
@@ -141,7 +171,7 @@ impl<A: Addr> Tree<A> {
 
     /// Octets in use.
     pub(super) fn memory(&self) -> usize {
-        let slots: usize = self.tables.iter().flatten().map(|t| t.bundles.capacity().saturating_mul(64)).sum();
+        let slots: usize = self.tables.iter().flatten().map(Table::memory).sum();
         let groups: usize = self.groups.iter().flatten().map(|g| g.vectors.memory()).sum();
         let tables = self.tables.capacity().saturating_mul(size_of::<Option<Table>>());
         self.leaves.memory().saturating_add(slots).saturating_add(groups).saturating_add(tables)
@@ -155,12 +185,12 @@ impl<A: Addr> Tree<A> {
             let _ = match at.kind() {
                 Kind::Nothing => return,
                 Kind::Leaf(class, i) => {
-                    let _ = writeln!(out, "list of {}", self.leaves.live(class, i).len());
+                    let _ = writeln!(out, "list of {}", self.leaves.count(class, i));
                     return;
                 }
                 Kind::Table(i) => {
                     let Some(t) = self.table(i) else { return };
-                    let live: Vec<Ref> = t.bundles.iter().flat_map(Bundle::live).map(|(_, child)| child).collect();
+                    let live: Vec<Ref> = t.bundles.iter().flat_map(Bundle::live).collect();
                     let nested = live.iter().filter(|c| !matches!(c.kind(), Kind::Leaf(..))).count();
                     at = t.rest;
                     writeln!(

@@ -1,7 +1,7 @@
 //! Which bits of which fields separate a set of rules best: the shape of the next table, by a cost model over a
 //! sample. Figures of the model are nanoseconds on the machine of `docs/spd.md`; only their ratios matter.
 
-use super::rule::{Addr, PORT_WIDTH, Point, Rule};
+use super::rule::{Addr, PORT_WIDTH, Point, Rule, pack};
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 
@@ -16,14 +16,38 @@ pub(super) struct Shape {
     pub protocol: bool,
 }
 
-const K1: u64 = 0x9E37_79B9_7F4A_7C15;
-const K2: u64 = 0xD1B5_4A32_D192_ED03;
-const K3: u64 = 0x8CB9_2BA7_2F3D_8DD7;
+pub(super) const K1: u64 = 0x9E37_79B9_7F4A_7C15;
+pub(super) const K2: u64 = 0xD1B5_4A32_D192_ED03;
 
 #[inline(always)]
-fn fold(a: u64, b: u64) -> u64 {
+pub(super) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product as u64) ^ ((product >> 64) as u64)
+}
+
+/// A shape as a lookup uses it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Masks {
+    /// Local and remote IPv4 address.
+    pub addrs: u64,
+    /// As [`pack`] packs them.
+    pub ports: u64,
+    /// Bits to drop of a local and a remote IPv6 address.
+    pub shifts: [u8; 2],
+}
+
+impl Masks {
+    /// The bucket of a packet.
+    #[inline(always)]
+    pub(super) fn bucket<A: Addr>(&self, p: &Point<A>) -> u32 {
+        self.hash(p.l, p.r, p.packed)
+    }
+
+    #[inline(always)]
+    fn hash<A: Addr>(&self, l: A, r: A, packed: u64) -> u32 {
+        // One multiplication: a lookup does this for every table.
+        (fold(A::digest(l, r, self) ^ K1, (packed & self.ports) ^ K2) >> 32) as u32
+    }
 }
 
 impl Shape {
@@ -32,21 +56,15 @@ impl Shape {
         Self { l: A::WIDTH, r: A::WIDTH, lp: PORT_WIDTH, rp: PORT_WIDTH, protocol: false }
     }
 
-    #[inline(always)]
-    fn hash<A: Addr>(&self, l: A, r: A, lp: u32, rp: u32, protocol: u8) -> u32 {
-        let ports = (u64::from(lp) << 32) | (u64::from(rp) << 8) | if self.protocol { u64::from(protocol) } else { 0 };
-        let ((l0, l1), (r0, r1)) = (l.halves(), r.halves());
-        let mut h = fold(l0.wrapping_add(r0.rotate_left(32)) ^ K1, ports ^ K2);
-        if A::WIDTH > 32 {
-            h = fold(h ^ r0 ^ K3, l0 ^ K1) ^ fold(l1 ^ K2, r1.wrapping_add(K3));
+    pub(super) fn masks(&self) -> Masks {
+        let keep = |dropped: u8, width: u8| (u64::MAX << (dropped & 63)) & ((1u64 << width) - 1);
+        let protocol = if self.protocol { u8::MAX } else { 0 };
+        let ports = keep(self.lp, PORT_WIDTH) | (keep(self.rp, PORT_WIDTH) << PORT_WIDTH);
+        Masks {
+            addrs: keep(self.l, 32) | (keep(self.r, 32) << 32),
+            ports: ports | pack(0, 0, protocol),
+            shifts: [self.l, self.r],
         }
-        (fold(h ^ K3, K1) >> 32) as u32
-    }
-
-    /// The bucket of a packet.
-    #[inline(always)]
-    pub(super) fn bucket<A: Addr>(&self, p: &Point<A>) -> u32 {
-        self.hash(p.l.shr(self.l), p.r.shr(self.r), p.lp >> self.lp, p.rp >> self.rp, p.protocol)
     }
 
     /// True when the rule covers at most two blocks in every field, so that it goes into at most 16 buckets.
@@ -63,10 +81,9 @@ impl Shape {
     }
 
     /// The buckets of an accepted rule: 1 in most cases, at most 16, without repetition.
-    pub(super) fn buckets<A: Addr>(&self, rule: &Rule<A>, mut each: impl FnMut(u32)) {
+    pub(super) fn buckets<A: Addr>(&self, masks: &Masks, rule: &Rule<A>, mut each: impl FnMut(u32)) {
         fn ends<A: Addr>(range: [A; 2], shift: u8) -> ([A; 2], usize) {
-            let (a, b) = (range[0].shr(shift), range[1].shr(shift));
-            ([a, b], if a == b { 1 } else { 2 })
+            (range, if range[0].shr(shift) == range[1].shr(shift) { 1 } else { 2 })
         }
         let (l, ln) = ends(rule.l, self.l);
         let (r, rn) = ends(rule.r, self.r);
@@ -78,7 +95,7 @@ impl Shape {
             for r in r.iter().take(rn) {
                 for lp in lp.iter().take(lpn) {
                     for rp in rp.iter().take(rpn) {
-                        let h = self.hash(*l, *r, *lp, *rp, rule.protocol);
+                        let h = masks.hash(*l, *r, pack(*lp, *rp, rule.protocol));
                         if seen.iter().take(count).any(|s| *s == h) {
                             continue;
                         }
@@ -156,11 +173,12 @@ impl<A: Addr> Sampled<'_, A> {
     /// Estimated time of a lookup when the next table has this shape.
     fn cost(&mut self, shape: &Shape) -> f32 {
         self.counts.clear();
+        let masks = shape.masks();
         let (mut accepted, mut copies) = (0u32, 0u32);
         for rule in &self.rules {
             if shape.accepts(rule) {
                 accepted = accepted.saturating_add(1);
-                shape.buckets(rule, |h| {
+                shape.buckets(&masks, rule, |h| {
                     copies = copies.saturating_add(1);
                     let n = self.counts.entry(h).or_insert(0);
                     *n = n.saturating_add(1);

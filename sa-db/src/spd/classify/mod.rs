@@ -7,12 +7,17 @@
 //! vectors* (`vectors.rs`). Nothing is decided by prefix lengths: ranges of addresses and of ports are fields like
 //! others.
 //!
+//! The tables that stand after each other are asked first how good their buckets can be (two octets for an eighth of a
+//! cache line of buckets, `table.rs`), and what is behind them as well; then the buckets are looked into, the best first,
+//! until none can beat what was found. So where wide rules of high rank hide narrow ones, these are never read.
+//!
 //! **Bounds.** A lookup visits at most 24 tables after each other (one probe each; from the ninth on only where they
-//! spare several groups of vectors) and 6 below each other; a list has at most 32 rules; m rules that nothing
-//! separates cost ceil(m / 1024) groups of at most 5 binary searches over at most 2,049 borders and 16 words from 5
-//! rows. Subtrees that cannot beat the best match so far are not entered.
-//! Memory: 48 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 8 octets per
-//! place of a table at least a quarter full; vectors: (2n + 1) * n / 8 octets per field for a group of n.
+//! spare groups of vectors) and 6 below each other; a list has at most 32 rules; m rules that nothing separates cost at
+//! most ceil(m / 512) + 3 groups of at most 2 binary searches over at most 2,049 borders, 3 counts of bits, and 16 words
+//! from 5 rows. Subtrees that cannot beat the best match so far are not entered.
+//! Memory: 40 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 10 octets per
+//! place of a table at least a quarter full; vectors: (2n + 1) * n / 8 octets per field for a group of n, 16 kB more for
+//! a field of ports with 32 borders.
 //! An insertion or removal touches one path; a subtree is built anew when it has doubled or fallen to a quarter,
 //! which costs constant time per update on average.
 //!
@@ -20,6 +25,7 @@
 
 mod arena;
 mod build;
+mod burst;
 mod choose;
 mod rule;
 mod table;
@@ -27,19 +33,17 @@ mod tree;
 mod update;
 mod vectors;
 
-use super::{Policy, Scope};
+use super::{Action, Policy, Scope};
 use crate::{AddrRange, Direction, PacketKey};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use arena::Ref;
+pub(super) use burst::BURST;
 use core::net::IpAddr;
 use hashbrown::HashMap;
 use rule::{Addr, INBOUND, MARKED, OUTBOUND, Point, Rule, flag};
 use tree::{Best, Tree};
-
-/// Packets looked at together in a burst.
-pub(super) const BURST: usize = 16;
 
 /// The trees of one interface id and VRF.
 #[derive(Clone, Copy)]
@@ -60,6 +64,7 @@ impl Roots {
 /// A policy with its place in the order.
 #[derive(Clone)]
 pub(super) struct Entry {
+    /// `u64::MAX`: the slot is free, and what is in it stands for nothing.
     pub key: u64,
     pub policy: Arc<Policy>,
 }
@@ -72,7 +77,9 @@ pub(super) struct Classifier {
     /// Interface id 0 in VRF 0, which most packets are in.
     plain: Roots,
     scopes: HashMap<(u32, u32), Roots>,
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Entry>,
+    /// What is in free slots.
+    nobody: Option<Arc<Policy>>,
     /// Counts changes; equal counts of versions of one database mean equal content.
     generation: u64,
 }
@@ -85,6 +92,7 @@ impl Default for Classifier {
             plain: NO_ROOTS,
             scopes: HashMap::new(),
             entries: Vec::new(),
+            nobody: None,
             generation: 1,
         }
     }
@@ -108,12 +116,18 @@ impl Classifier {
     /// The policy in a slot.
     #[inline]
     pub(super) fn entry(&self, slot: u32) -> Option<&Entry> {
-        self.entries.get(slot as usize)?.as_ref()
+        self.entries.get(slot as usize).filter(|e| e.key != u64::MAX)
+    }
+
+    /// The policy in a slot that a lookup gave. Reads no memory: the caller may not need what the policy says.
+    #[inline]
+    pub(super) fn policy(&self, slot: u32) -> Option<&Arc<Policy>> {
+        self.entries.get(slot as usize).map(|e| &e.policy)
     }
 
     /// Every policy, in no order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().flatten()
+        self.entries.iter().filter(|e| e.key != u64::MAX)
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -135,12 +149,12 @@ impl Classifier {
         match (packet.local, packet.remote) {
             (IpAddr::V4(_), IpAddr::V4(_)) => {
                 let p = Point::<u32>::new(packet, flag(direction));
-                self.v4.lookup(roots.v4, &p, &mut best, &|r| self.agrees(r, scope.mark));
+                self.v4.lookup(roots.v4, &p, &mut best, &|slot| self.agrees(slot, scope.mark));
             }
             (l, r) => {
                 let root = family(l.is_ipv6(), r.is_ipv6()).and_then(|f| roots.v6.get(f)).copied();
                 let p = Point::<u128>::new(packet, flag(direction));
-                self.v6.lookup(root.unwrap_or(Ref::NONE), &p, &mut best, &|r| self.agrees(r, scope.mark));
+                self.v6.lookup(root.unwrap_or(Ref::NONE), &p, &mut best, &|slot| self.agrees(slot, scope.mark));
             }
         }
         (best.slot != u32::MAX).then_some(best.slot)
@@ -160,7 +174,7 @@ impl Classifier {
             if chunk.iter().all(|p| p.local.is_ipv4() && p.remote.is_ipv4()) {
                 let points = chunk.each_ref().map(|p| Point::<u32>::new(p, flag(direction)));
                 let mut best = [Best::NONE; BURST];
-                self.v4.lookup_burst(roots.v4, &points, &mut best, &|r| self.agrees(r, scope.mark));
+                self.v4.lookup_burst(roots.v4, &points, &mut best, &|slot| self.agrees(slot, scope.mark));
                 best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));
             } else {
                 chunk.iter().for_each(|p| each(self.lookup(direction, p, scope)));
@@ -169,26 +183,30 @@ impl Classifier {
         tail.iter().for_each(|p| each(self.lookup(direction, p, scope)));
     }
 
-    #[inline(always)]
-    fn agrees<A: Addr>(&self, rule: &Rule<A>, mark: u32) -> bool {
-        rule.flags & MARKED == 0 || self.entry(rule.slot).is_some_and(|e| e.policy.mark.matches(mark))
+    /// Asked of the rules that are [`MARKED`].
+    #[cold]
+    fn agrees(&self, slot: u32, mark: u32) -> bool {
+        self.entry(slot).is_some_and(|e| e.policy.mark.matches(mark))
     }
 
     /// Puts a policy into `slot`.
     pub(super) fn insert(&mut self, slot: u32, key: u64, policy: &Arc<Policy>) {
         let at = slot as usize;
         if self.entries.len() <= at {
-            self.entries.resize(at.saturating_add(1), None);
+            // Slots are handed out one after the other, so this puts no more than one.
+            self.entries.resize(at.saturating_add(1), Entry { key: u64::MAX, policy: Arc::clone(policy) });
         }
         if let Some(place) = self.entries.get_mut(at) {
-            *place = Some(Entry { key, policy: Arc::clone(policy) });
+            *place = Entry { key, policy: Arc::clone(policy) };
         }
         self.update(slot, key, policy, true);
     }
 
     /// Takes the policy out of `slot`.
     pub(super) fn remove(&mut self, slot: u32) -> Option<Entry> {
-        let entry = self.entries.get_mut(slot as usize)?.take()?;
+        let nobody = Arc::clone(self.nobody.get_or_insert_with(|| Arc::new(Policy::new("", [], [], Action::Discard))));
+        let place = self.entries.get_mut(slot as usize).filter(|e| e.key != u64::MAX)?;
+        let entry = core::mem::replace(place, Entry { key: u64::MAX, policy: nobody });
         self.update(slot, entry.key, &entry.policy, false);
         Some(entry)
     }
@@ -229,7 +247,7 @@ impl Classifier {
 
     /// Octets used for lookup, without the policies themselves.
     pub(super) fn memory(&self) -> usize {
-        let entries = self.entries.capacity().saturating_mul(size_of::<Option<Entry>>());
+        let entries = self.entries.capacity().saturating_mul(size_of::<Entry>());
         let scopes = self.scopes.capacity().saturating_mul(size_of::<((u32, u32), Roots)>());
         self.v4.memory().saturating_add(self.v6.memory()).saturating_add(entries).saturating_add(scopes)
     }

@@ -1,166 +1,233 @@
 //! One table of the tree: buckets of rules that agree in some bits, eight to a cache line, and what does not fit.
+//!
+//! A lookup learns three things from one cache line: whether there is a bucket, how early its best rule goes, and where
+//! it is. Before that it asks the *sieve*, a quarter of the size: for each eighth of a bundle the merit of the best rule
+//! in it. So buckets that cannot win are not even looked for.
 
 use super::arena::Ref;
-use super::choose::Shape;
+use super::choose::{Masks, Shape};
 use alloc::vec::Vec;
 
-/// Eight places of a table in one cache line: the buckets' hashes and what is in the buckets. All eight are compared
-/// at once, so that neither the position nor a miss costs a mispredicted branch. Places are taken from the front; a
-/// bundle whose last place was ever taken sends searches on to the next one.
+/// Set in the tag of every bucket.
+const LIVE: u16 = 1 << 15;
+/// Bundles from which on a table has a sieve.
+const SIEVED: usize = 16;
+/// The tag of a place whose bucket is gone.
+const DEAD: u16 = 1;
+
+/// Eight places of a table in one cache line: part of the buckets' hashes, the merit of their best rules, and where
+/// they are. All eight are compared at once, so that neither the position nor a miss costs a mispredicted branch.
+/// Places are taken from the front; a bundle whose last place was ever taken sends searches on to the next one. Two
+/// buckets that have the same tag and meet in one bundle are one bucket.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 pub(super) struct Bundle {
-    pub(super) hashes: [u32; 8],
-    pub(super) children: [Ref; 8],
+    tags: [u16; 8],
+    merits: [u16; 8],
+    children: [Ref; 8],
 }
 
-pub(super) const EMPTY: Bundle = Bundle { hashes: [0; 8], children: [Ref::NONE; 8] };
+pub(super) const EMPTY: Bundle = Bundle { tags: [0; 8], merits: [0; 8], children: [Ref::NONE; 8] };
 
 impl Bundle {
-    pub(super) fn was_full(&self) -> bool {
-        self.children[7] != Ref::NONE
-    }
-
-    /// What is in the bucket with this hash, [`Ref::NONE`] without one.
     #[inline(always)]
-    pub(super) fn find(&self, hash: u32) -> Ref {
-        let mut found = 0;
-        for (h, child) in self.hashes.iter().zip(&self.children) {
-            // A mask, not a choice: the compiler makes branches of choices.
-            found |= child.0 & u32::from(*h == hash).wrapping_neg();
-        }
-        Ref(found)
+    fn was_full(&self) -> bool {
+        self.tags[7] != 0
     }
 
-    pub(super) fn live(&self) -> impl Iterator<Item = (u32, Ref)> {
-        let both = self.hashes.iter().copied().zip(self.children.iter().copied());
-        both.filter(|(_, c)| *c != Ref::NONE && *c != Ref::DEAD)
+    /// The merit and the bucket with this tag; nothing without one.
+    #[inline(always)]
+    fn find(&self, tag: u16) -> (u16, Ref) {
+        let (mut merit, mut child) = (0, 0);
+        // Masks, not choices: the compiler makes branches of choices.
+        for (t, m) in self.tags.iter().zip(&self.merits) {
+            merit |= m & u16::from(*t == tag).wrapping_neg();
+        }
+        for (t, c) in self.tags.iter().zip(&self.children) {
+            child |= c.0 & u32::from(*t == tag).wrapping_neg();
+        }
+        (merit, Ref(child))
     }
+
+    pub(super) fn live(&self) -> impl Iterator<Item = Ref> {
+        self.tags.iter().zip(self.children).filter(|(t, _)| **t >= LIVE).map(|(_, c)| c)
+    }
+}
+
+#[inline(always)]
+fn tag(hash: u32) -> u16 {
+    hash as u16 | LIVE
 }
 
 /// Buckets of rules that agree in the bits of `shape`, and the rules that are too wide for it.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
+    pub(super) masks: Masks,
+    pub(super) bundles: Vec<Bundle>,
+    /// By home and the last bits of the tag: no bucket there has more merit. Empty for small tables and for those that
+    /// stand alone, where it spares nothing.
+    sieve: Vec<[u16; 8]>,
+    pub(super) rest: Ref,
+    /// No rule in a bucket has more.
+    pub(super) merit_own: u16,
+    /// No rule in the rest has more.
+    pub(super) merit_rest: u16,
     pub(super) shape: Shape,
-    /// Position of a hash is its top bits.
-    pub(super) shift: u8,
     pub(super) chain: u8,
     /// Places that are not empty, dead ones included.
-    pub(super) used: u32,
+    used: u32,
     /// Rules in buckets, copies counted.
     pub(super) own: u32,
     /// Rules in the rest.
     pub(super) others: u32,
     /// Rules when it was built.
     pub(super) built: u32,
-    pub(super) rest: Ref,
-    /// No rule in a bucket comes before this.
-    pub(super) min_own: u64,
-    /// No rule in the rest comes before this.
-    pub(super) min_rest: u64,
-    pub(super) bundles: Vec<Bundle>,
 }
 
 impl Table {
-    pub(super) fn new(shape: Shape, buckets: usize, chain: u8) -> Self {
-        let mut t = Self {
+    /// A table for so many buckets, half of its places or fewer; it is built anew when seven in eight are taken.
+    pub(super) fn new(shape: Shape, buckets: usize, chain: u8, alone: bool) -> Self {
+        let len = (buckets / 4).saturating_add(1);
+        let sieve = if alone || len < SIEVED { 0 } else { len };
+        Self {
+            masks: shape.masks(),
+            bundles: alloc::vec![EMPTY; len],
+            sieve: alloc::vec![[0; 8]; sieve],
+            rest: Ref::NONE,
+            merit_own: 0,
+            merit_rest: 0,
             shape,
-            shift: 0,
             chain,
             used: 0,
             own: 0,
             others: 0,
             built: 0,
-            rest: Ref::NONE,
-            min_own: u64::MAX,
-            min_rest: u64::MAX,
-            bundles: Vec::new(),
-        };
-        t.resize(buckets);
-        t
-    }
-
-    pub(super) fn resize(&mut self, buckets: usize) {
-        let len = buckets.div_ceil(4).next_power_of_two();
-        self.shift = u8::try_from(32u32.saturating_sub(len.ilog2())).unwrap_or(0);
-        let old = core::mem::replace(&mut self.bundles, alloc::vec![EMPTY; len]);
-        self.used = 0;
-        for (hash, child) in old.iter().flat_map(Bundle::live) {
-            self.put(hash, child);
         }
     }
 
-    #[inline(always)]
-    pub(super) fn home(&self, hash: u32) -> usize {
-        (u64::from(hash) >> (self.shift & 63)) as usize
+    /// True when so many more buckets would make searches long.
+    pub(super) fn is_full(&self, more: usize) -> bool {
+        (self.used as usize).saturating_add(more) > self.bundles.len().saturating_mul(7)
     }
 
-    /// What is in the bucket with this hash.
     #[inline(always)]
-    pub(super) fn find(&self, hash: u32) -> Ref {
-        let mask = self.bundles.len().wrapping_sub(1);
+    fn home(&self, hash: u32) -> usize {
+        ((u64::from(hash).wrapping_mul(self.bundles.len() as u64)) >> 32) as usize
+    }
+
+    #[inline(always)]
+    fn after(&self, at: usize) -> usize {
+        let next = at.wrapping_add(1);
+        if next < self.bundles.len() { next } else { 0 }
+    }
+
+    /// Asks for the memory of a bucket's place before it is worked on.
+    #[inline(always)]
+    pub(super) fn touch(&self, hash: u32) -> u16 {
+        self.bundles.get(self.home(hash)).map_or(0, |b| b.tags[0])
+    }
+
+    /// What is in the bucket with this hash, and the merit of its best rule.
+    #[inline(always)]
+    pub(super) fn find(&self, hash: u32) -> (u16, Ref) {
         let mut at = self.home(hash);
         // Never all full, so every search ends.
-        while let Some(bundle) = self.bundles.get(at & mask) {
-            let found = bundle.find(hash);
-            if (found != Ref::NONE) | !bundle.was_full() {
+        while let Some(bundle) = self.bundles.get(at) {
+            let found = bundle.find(tag(hash));
+            if (found.0 != 0) | !bundle.was_full() {
                 return found;
             }
-            at = at.wrapping_add(1);
+            at = self.after(at);
         }
-        Ref::NONE
+        (0, Ref::NONE)
     }
 
-    /// Puts a bucket into the first free place from its home on.
-    pub(super) fn put(&mut self, hash: u32, child: Ref) {
-        let mask = self.bundles.len().wrapping_sub(1);
-        let mut at = self.home(hash);
-        while let Some(bundle) = self.bundles.get_mut(at & mask) {
-            let free = bundle.children.iter().position(|c| *c == Ref::NONE || *c == Ref::DEAD);
-            if let Some(free) = free {
-                bundle.hashes.get_mut(free).into_iter().for_each(|h| *h = hash);
-                bundle.children.get_mut(free).into_iter().for_each(|c| *c = child);
-                self.used = self.used.saturating_add(1);
-                return;
-            }
-            at = at.wrapping_add(1);
+    /// No rule in the bucket with this hash has more merit; 0 when there is nothing.
+    #[inline(always)]
+    pub(super) fn bound(&self, hash: u32) -> u16 {
+        match self.sieve.get(self.home(hash)) {
+            Some(eighths) => eighths.get(usize::from(hash as u16 & 7)).copied().unwrap_or(0),
+            None => self.find(hash).0,
         }
     }
 
-    /// Sets what is in a bucket; [`Ref::NONE`] empties it.
-    pub(super) fn set(&mut self, hash: u32, child: Ref) {
-        let mask = self.bundles.len().wrapping_sub(1);
-        let mut at = self.home(hash);
-        while let Some(bundle) = self.bundles.get_mut(at & mask) {
-            let was_full = bundle.was_full();
-            let there = |(n, (h, c)): (usize, (&u32, &Ref))| (*h == hash && *c != Ref::NONE).then_some(n);
-            if let Some(n) = bundle.hashes.iter().zip(&bundle.children).enumerate().find_map(there) {
-                let emptied = if was_full { Ref::DEAD } else { Ref::NONE };
-                if let Some(place) = bundle.children.get_mut(n) {
-                    self.used = match (*place == Ref::DEAD, child == Ref::NONE) {
-                        (true, false) => self.used.saturating_add(1),
-                        (false, true) => self.used.saturating_sub(1),
-                        _ => self.used,
-                    };
-                    *place = if child == Ref::NONE { emptied } else { child };
-                }
-                return;
-            }
-            if !was_full {
+    /// True when [`Table::bound`] reads a bundle.
+    pub(super) fn is_open(&self) -> bool {
+        self.sieve.is_empty()
+    }
+
+    /// Octets in use.
+    pub(super) fn memory(&self) -> usize {
+        let (bundles, sieve) = (self.bundles.capacity(), self.sieve.capacity());
+        bundles.saturating_mul(size_of::<Bundle>()).saturating_add(sieve.saturating_mul(16))
+    }
+
+    /// Says in the sieve what is in the bundles.
+    fn sift(&mut self, hash: u32) {
+        let (home, eighth) = (self.home(hash), hash as u16 & 7);
+        let mut at = home;
+        let mut top = 0;
+        for _ in 0..self.bundles.len() {
+            let Some(bundle) = self.bundles.get(at) else { return };
+            let here = bundle.tags.iter().zip(bundle.merits).filter(|(t, _)| **t >= LIVE && **t & 7 == eighth);
+            top = here.fold(top, |top, (_, m)| m.max(top));
+            if !bundle.was_full() {
                 break;
             }
-            at = at.wrapping_add(1);
+            at = self.after(at);
         }
-        if child == Ref::NONE {
-            return;
+        let place = self.sieve.get_mut(home).and_then(|s| s.get_mut(usize::from(eighth)));
+        place.into_iter().for_each(|m| *m = top);
+    }
+
+    /// Sets what is in a bucket; [`Ref::NONE`] empties it. A new bucket needs a table that is not full.
+    pub(super) fn set(&mut self, hash: u32, child: Ref, merit: u16) {
+        self.set_place(hash, child, merit);
+        if !self.sieve.is_empty() {
+            self.sift(hash);
         }
-        if (self.used as usize).saturating_mul(2) >= self.bundles.len().saturating_mul(8) {
-            self.resize((self.used as usize).saturating_mul(2));
+    }
+
+    fn set_place(&mut self, hash: u32, child: Ref, merit: u16) {
+        let (mut at, tag) = (self.home(hash), tag(hash));
+        // The first place where it could go.
+        let mut free = None;
+        for _ in 0..self.bundles.len() {
+            let Some(bundle) = self.bundles.get(at) else { return };
+            if let Some(n) = bundle.tags.iter().position(|t| *t == tag) {
+                let gone = if bundle.was_full() { DEAD } else { 0 };
+                let tag = if child == Ref::NONE { gone } else { tag };
+                if tag == 0 {
+                    self.used = self.used.saturating_sub(1);
+                }
+                return self.write(at, n, tag, child, merit);
+            }
+            free = free.or_else(|| bundle.tags.iter().position(|t| *t < LIVE).map(|n| (at, n, bundle.tags)));
+            if !bundle.was_full() {
+                break;
+            }
+            at = self.after(at);
         }
-        self.put(hash, child);
+        if let (Some((at, n, tags)), true) = (free, child != Ref::NONE) {
+            self.used = self.used.saturating_add(u32::from(tags.get(n) == Some(&0)));
+            self.write(at, n, tag, child, merit);
+        }
+    }
+
+    fn write(&mut self, at: usize, n: usize, tag: u16, child: Ref, merit: u16) {
+        let Some(bundle) = self.bundles.get_mut(at) else { return };
+        let places = (bundle.tags.get_mut(n), bundle.merits.get_mut(n), bundle.children.get_mut(n));
+        if let (Some(t), Some(m), Some(c)) = places {
+            (*t, *m, *c) = (tag, if child == Ref::NONE { 0 } else { merit }, child);
+        }
     }
 
     pub(super) fn total(&self) -> u32 {
         self.own.saturating_add(self.others)
+    }
+
+    /// No rule in it has more.
+    pub(super) fn merit(&self) -> u16 {
+        self.merit_own.max(self.merit_rest)
     }
 }

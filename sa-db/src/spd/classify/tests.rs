@@ -121,8 +121,41 @@ fn check(ops: Vec<(Policy, u8)>, packets: Vec<(PacketKey, Scope, Direction)>) ->
     Ok(())
 }
 
+/// So many cases, more where `PROPTEST_CASES` asks for more.
+fn cases(n: u32) -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: if asked.cases > 256 { asked.cases / (300 / n) } else { n }, ..asked }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #[test]
+    fn merit_falls_with_the_key(a in any::<u64>(), b in any::<u64>(), shift in 0u32..64) {
+        let (a, b) = (a >> shift, b >> shift);
+        prop_assert!(rule::merit(a.min(b)) >= rule::merit(a.max(b)));
+        prop_assert!(rule::merit(a) > 1);
+        let specific = (1u64 << 63) + (a & 0x7FF_FFFF_FFFF);
+        prop_assert_eq!(rule::merit(specific) > rule::merit(specific + (1 << 32)), specific >> 32 < (1 << 31) + 2047);
+    }
+
+    #[test]
+    fn a_rule_is_the_same_when_it_is_hot(local in selector(), remote in selector(), (packet, _, direction) in packet()) {
+        let (a, b) = (is_v6(&local.addrs), is_v6(&remote.addrs));
+        if let Some(rule) = Rule::<u128>::new(&local, &remote, 77, 5, INBOUND | MARKED).filter(|_| a == b) {
+            let hot = rule::Hot::new(&rule);
+            prop_assert_eq!(hot.rule(77), rule);
+            let family = packet.local.is_ipv6() == a && packet.remote.is_ipv6() == a;
+            let mut policy = Policy::new("p", [local], [remote], Action::Bypass);
+            policy.directions = Directions::Inbound;
+            let point = Point::<u128>::new(&packet, flag(direction));
+            if family {
+                prop_assert_eq!(hot.matches(&point), policy.matches(direction, &packet, &Scope::default()));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
 
     #[test]
     fn few_policies_agree_with_a_walk(ops in prop::collection::vec((policy(), 0u8..24), 1..30), packets in prop::collection::vec(packet(), 1..60)) {
@@ -131,7 +164,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn many_policies_agree_with_a_walk(ops in prop::collection::vec((policy(), 0u8..30), 300..900), packets in prop::collection::vec(packet(), 40)) {
@@ -172,6 +205,60 @@ fn overlapping_port_ranges_in_several_groups() {
         for _ in 0..700 {
             let gone = model.swap_remove(usize::from(draw()) % model.len());
             assert!(spd.remove(gone.id).is_some());
+        }
+    }
+}
+
+/// Enough pairs of hosts that some buckets share place and tag, under wide policies whose ranks are all over the place,
+/// while policies come and go: every host must be found, or the wide policy that goes before it.
+#[test]
+fn buckets_that_share_a_tag_and_wide_policies_between() {
+    let mut spd = Spd::new();
+    let mut state = 11u64;
+    let mut draw = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 32) as u32
+    };
+    let ts = |addr: u32, prefix: u8| TrafficSelector {
+        addrs: AddrRange::prefix(IpAddr::V4(Ipv4Addr::from_bits(addr)), prefix).unwrap(),
+        protocol: 0,
+        ports: PortRange::ANY,
+    };
+    let (mut hosts, mut wide) = (Vec::new(), Vec::new());
+    for n in 0..40_000u32 {
+        let (l, r) = (draw(), draw());
+        let prefix = if n % 200 == 0 { 4 } else { 32 };
+        let mut p = Policy::new(alloc::format!("{n}"), [ts(l, prefix)], [ts(r, prefix)], Action::Bypass);
+        p.priority = Priority::At(draw());
+        let id = spd.add(p).unwrap();
+        if prefix == 4 { &mut wide } else { &mut hosts }.push((id, l, r));
+    }
+    for round in 0..3 {
+        let first: Vec<_> = wide.iter().filter_map(|(id, ..)| spd.policy(*id).cloned()).collect();
+        let mut keys = Vec::new();
+        for (id, l, r) in &hosts {
+            let [local, remote] = [*l, *r].map(|a| IpAddr::from(Ipv4Addr::from_bits(a)));
+            let key = PacketKey { local, remote, protocol: 6, local_port: Some(1), remote_port: Some(2) };
+            let own = spd.policy(*id).into_iter();
+            let all = own.chain(first.iter().filter(|p| p.matches(Direction::Outbound, &key, &Scope::default())));
+            let expected = all.min_by_key(|p| (order::rank(p), p.id)).map(|p| p.id);
+            assert_eq!(spd.lookup_out(&key, &Scope::default()).map(|p| p.id), expected, "round {round}");
+            keys.push((key, expected));
+        }
+        let mut expected = keys.iter().map(|(_, id)| *id);
+        let packets: Vec<PacketKey> = keys.iter().map(|(key, _)| *key).collect();
+        spd.lookup_burst(Direction::Outbound, &packets, &Scope::default(), |p| {
+            assert_eq!(p.map(|p| p.id), expected.next().unwrap());
+        });
+        for _ in 0..9_000 {
+            let (gone, ..) = hosts.swap_remove(draw() as usize % hosts.len());
+            assert!(spd.remove(gone).is_some());
+        }
+        for n in 0..3_000 {
+            let (l, r) = (draw(), draw());
+            let mut p = Policy::new(alloc::format!("{round}-{n}"), [ts(l, 32)], [ts(r, 32)], Action::Bypass);
+            p.priority = Priority::At(draw());
+            hosts.push((spd.add(p).unwrap(), l, r));
         }
     }
 }

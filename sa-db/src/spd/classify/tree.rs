@@ -1,9 +1,9 @@
 //! The tree over rules of one address family: tables that hash chosen bits of the fields, lists at the leaves, bit
 //! vectors where no bits separate; and the lookup. `mod.rs` states the bounds, `update.rs` changes it, `build.rs`
-//! arranges it.
+//! arranges it, `burst.rs` looks up several packets together.
 
 use super::arena::{Kind, Leaves, Ref};
-use super::rule::{Addr, MARKED, Point, Rule};
+use super::rule::{Addr, Hot, MARKED, Point, merit};
 use super::table::Table;
 use super::vectors::Vectors;
 use alloc::vec::Vec;
@@ -12,8 +12,10 @@ use alloc::vec::Vec;
 pub(super) const MAX_DEPTH: u8 = 6;
 /// Tables after each other at most.
 pub(super) const MAX_CHAIN: u8 = 24;
-/// From here on a table must spare a lookup several groups of vectors.
+/// From here on a table must spare a lookup several groups of vectors, or large ones where ranks follow width.
 pub(super) const LONG_CHAIN: u8 = 8;
+/// From here on only several groups count.
+pub(super) const LONGER_CHAIN: u8 = 12;
 /// Up to here a list is not worth a thought.
 pub(super) const SMALL: usize = 8;
 
@@ -23,7 +25,8 @@ pub(super) struct Group<A> {
     pub(super) vectors: Vectors<A>,
     pub(super) fresh: Ref,
     pub(super) rest: Ref,
-    pub(super) min_rest: u64,
+    /// No rule in the rest has more.
+    pub(super) merit_rest: u16,
     pub(super) total: u32,
     pub(super) built: u32,
 }
@@ -31,12 +34,70 @@ pub(super) struct Group<A> {
 /// The best answer so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Best {
-    pub key: u64,
+    /// The rule's.
+    pub merit: u16,
+    /// Index of the policy.
     pub slot: u32,
+    /// Where in the leaves the rule is; `u32::MAX`: not there.
+    at: u32,
+    /// The rule's key when it is not in the leaves.
+    key: u64,
 }
 
 impl Best {
-    pub(super) const NONE: Self = Self { key: u64::MAX, slot: u32::MAX };
+    /// Any rule is better.
+    pub(super) const NONE: Self = Self { merit: 1, slot: u32::MAX, at: u32::MAX, key: u64::MAX };
+}
+
+/// Where something better may be: in a bucket, or behind the last table.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// A table, or what is behind the last one.
+    pub at: Ref,
+    /// The bucket's.
+    pub hash: u32,
+}
+
+impl Place {
+    pub(super) const NONE: Self = Self { at: Ref::NONE, hash: 0 };
+}
+
+const PLACES: usize = MAX_CHAIN as usize + 1;
+
+/// What of a chain of tables may hold something better, to be looked into by merit.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    merits: [u16; PLACES],
+    places: [Place; PLACES],
+    n: usize,
+}
+
+impl Found {
+    pub(super) const NONE: Self = Self { merits: [0; PLACES], places: [Place::NONE; PLACES], n: 0 };
+
+    /// Keeps a place if it may hold something better; no branch, as nobody can foretell it.
+    #[inline(always)]
+    pub(super) fn push(&mut self, merit: u16, place: Place, best: &Best) {
+        self.merits.get_mut(self.n).into_iter().for_each(|m| *m = merit);
+        self.places.get_mut(self.n).into_iter().for_each(|p| *p = place);
+        self.n = self.n.wrapping_add(usize::from(merit >= best.merit));
+    }
+
+    /// The place of highest merit, once; `None` when none may hold something better.
+    #[inline(always)]
+    pub(super) fn take(&mut self, best: &Best) -> Option<Place> {
+        let merits = self.merits.get(..self.n)?;
+        let (mut top, mut at) = (0u16, 0usize);
+        for (n, m) in merits.iter().enumerate() {
+            at = core::hint::select_unpredictable(*m > top, n, at);
+            top = top.max(*m);
+        }
+        if top < best.merit {
+            return None;
+        }
+        *self.merits.get_mut(at)? = 0;
+        self.places.get(at).copied()
+    }
 }
 
 /// The tree's memory. Roots are kept by the owner, so that many small trees can share one.
@@ -90,60 +151,59 @@ impl<A: Addr> Tree<A> {
         self.groups.get_mut(at as usize)?.as_mut()
     }
 
-    #[inline(always)]
-    fn scan(&self, class: u8, at: u32, p: &Point<A>, best: &mut Best, agree: &impl Fn(&Rule<A>) -> bool) {
-        self.scan_block(self.leaves.block(class, at), p, best, agree);
+    fn key_of(&self, best: &Best) -> u64 {
+        if best.at == u32::MAX { best.key } else { self.leaves.key(best.at) }
     }
 
+    /// A rule that matches and has the merit of the best so far or asks for the mark: does it go before?
+    #[cold]
+    fn goes_before(&self, rule: &Hot<A>, at: u32, best: &Best, agree: &impl Fn(u32) -> bool) -> bool {
+        (rule.merit > best.merit || self.leaves.key(at) < self.key_of(best))
+            && (rule.flags & MARKED == 0 || agree(rule.slot))
+    }
+
+    /// Improves `best` by what is in a leaf.
     #[inline(always)]
-    fn scan_block(&self, block: &[Rule<A>], p: &Point<A>, best: &mut Best, agree: &impl Fn(&Rule<A>) -> bool) {
+    pub(super) fn scan(&self, leaf: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+        let (start, block) = self.leaves.block(leaf);
         let Some((first, more)) = block.split_first() else { return };
         // Most leaves have one rule, and whether it matches is anybody's guess: no branch on it.
-        let hit = (first.key < best.key) & first.matches(p) & ((first.flags & MARKED == 0) || agree(first));
-        best.key = core::hint::select_unpredictable(hit, first.key, best.key);
+        let matches = (first.merit >= best.merit) & first.matches(p);
+        let seldom = (first.merit == best.merit) | (first.flags & MARKED != 0);
+        let mut hit = matches & !seldom;
+        if matches & seldom {
+            hit = self.goes_before(first, start, best, agree);
+        }
+        best.merit = core::hint::select_unpredictable(hit, first.merit, best.merit);
         best.slot = core::hint::select_unpredictable(hit, first.slot, best.slot);
-        for rule in more {
-            if rule.key >= best.key {
+        best.at = core::hint::select_unpredictable(hit, start, best.at);
+        for (at, rule) in (start.wrapping_add(1)..).zip(more) {
+            if rule.merit < best.merit {
                 return;
             }
-            if rule.matches(p) && agree(rule) {
-                *best = Best { key: rule.key, slot: rule.slot };
-                return;
+            if rule.matches(p) {
+                let seldom = (rule.merit == best.merit) | (rule.flags & MARKED != 0);
+                if !seldom || self.goes_before(rule, at, best, agree) {
+                    *best = Best { merit: rule.merit, slot: rule.slot, at, key: 0 };
+                    return;
+                }
             }
         }
     }
 
     /// Improves `best` by what is found below `at`.
-    pub(super) fn lookup(&self, at: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(&Rule<A>) -> bool) {
+    pub(super) fn lookup(&self, at: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
         let mut at = at;
         loop {
             match at.kind() {
                 Kind::Nothing => return,
-                Kind::Leaf(class, i) => return self.scan(class, i, p, best, agree),
-                Kind::Table(i) => {
-                    let Some(t) = self.table(i) else { return };
-                    if t.min_own < best.key {
-                        let child = t.find(t.shape.bucket(p));
-                        if child.is_leaf() {
-                            self.scan_block(self.leaves.block_of(child), p, best, agree);
-                        } else {
-                            self.lookup(child, p, best, agree);
-                        }
-                    }
-                    if t.min_rest >= best.key {
-                        return;
-                    }
-                    at = t.rest;
-                }
+                Kind::Leaf(..) => return self.scan(at, p, best, agree),
+                Kind::Table(_) => return self.chain(at, p, best, agree),
                 Kind::Group(i) => {
                     let Some(g) = self.group(i) else { return };
-                    if let Some(rule) = g.vectors.lookup(p, best.key, agree) {
-                        *best = Best { key: rule.key, slot: rule.slot };
-                    }
-                    if let Kind::Leaf(class, i) = g.fresh.kind() {
-                        self.scan(class, i, p, best, agree);
-                    }
-                    if g.min_rest >= best.key {
+                    self.look_behind(&g.vectors, p, best, agree);
+                    self.scan(g.fresh, p, best, agree);
+                    if g.merit_rest < best.merit {
                         return;
                     }
                     at = g.rest;
@@ -152,51 +212,67 @@ impl<A: Addr> Tree<A> {
         }
     }
 
-    /// As [`Tree::lookup`] for several packets at once: the memory that one packet waits for is asked for before
-    /// the others are looked at.
-    pub(super) fn lookup_burst<const N: usize>(
-        &self,
-        root: Ref,
-        points: &[Point<A>; N],
-        best: &mut [Best; N],
-        agree: &impl Fn(&Rule<A>) -> bool,
-    ) {
-        let mut at = root;
-        while let Kind::Table(i) = at.kind() {
-            let Some(t) = self.table(i) else { return };
-            let mask = t.bundles.len().wrapping_sub(1);
-            // One word of every bundle and of every leaf is read before any is worked on.
-            let mut hashes = [0u32; N];
-            let mut touched = 0u32;
-            for (hash, p) in hashes.iter_mut().zip(points) {
-                *hash = t.shape.bucket(p);
-                touched ^= self.tables_touch(t, *hash, mask);
-            }
-            let mut found = [Ref::NONE; N];
-            for (hash, to) in hashes.iter().zip(&mut found) {
-                *to = t.find(*hash);
-                touched ^= self.leaves.touch(*to);
-            }
-            core::hint::black_box(touched);
-            for ((child, p), best) in found.iter().zip(points).zip(best.iter_mut()) {
-                if child.is_leaf() {
-                    self.scan_block(self.leaves.block_of(*child), p, best, agree);
-                } else {
-                    self.lookup(*child, p, best, agree);
-                }
-            }
-            if best.iter().all(|b| t.min_rest >= b.key) {
-                return;
-            }
-            at = t.rest;
-        }
-        if at != Ref::NONE {
-            points.iter().zip(best).for_each(|(p, b)| self.lookup(at, p, b, agree));
+    fn look_behind(&self, vectors: &Vectors<A>, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+        let Some(rule) = vectors.lookup(p, best.merit, agree) else { return };
+        let merit = merit(rule.key);
+        if merit > best.merit || rule.key < self.key_of(best) {
+            *best = Best { merit, slot: rule.slot, at: u32::MAX, key: rule.key };
         }
     }
 
+    /// Improves `best` by what is in a bucket.
     #[inline(always)]
-    fn tables_touch(&self, t: &Table, hash: u32, mask: usize) -> u32 {
-        t.bundles.get(t.home(hash) & mask).map_or(0, |b| b.hashes[0])
+    pub(super) fn descend(
+        &self,
+        (merit, child): (u16, Ref),
+        p: &Point<A>,
+        best: &mut Best,
+        agree: &impl Fn(u32) -> bool,
+    ) {
+        if merit < best.merit {
+            return;
+        }
+        if child.is_leaf() {
+            self.scan(child, p, best, agree);
+        } else {
+            self.lookup(child, p, best, agree);
+        }
+    }
+
+    /// Improves `best` by the tables from `at` on and what is behind them.
+    #[inline(always)]
+    fn chain(&self, mut at: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+        let mut found = Found::NONE;
+        while let Kind::Table(i) = at.kind() {
+            let Some(t) = self.table(i) else { return };
+            if t.merit_own >= best.merit {
+                let place = Place { at, hash: t.masks.bucket(p) };
+                let merit = t.bound(place.hash);
+                // What may end the search is looked into at once; the others by merit, when all are known.
+                if merit > t.merit_rest {
+                    self.descend(t.find(place.hash), p, best, agree);
+                } else {
+                    found.push(merit, place, best);
+                }
+            }
+            if t.merit_rest < best.merit {
+                break;
+            }
+            at = t.rest;
+            if !matches!(at.kind(), Kind::Table(_)) {
+                // What is behind the tables may be the best place to begin with: where ranks do not follow width, wide
+                // rules of high merit spare most of the narrow ones.
+                found.push(t.merit_rest, Place { at, hash: 0 }, best);
+            }
+        }
+        while let Some(place) = found.take(best) {
+            match place.at.kind() {
+                Kind::Table(i) => {
+                    let Some(t) = self.table(i) else { return };
+                    self.descend(t.find(place.hash), p, best, agree);
+                }
+                _ => self.lookup(place.at, p, best, agree),
+            }
+        }
     }
 }

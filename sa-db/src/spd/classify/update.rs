@@ -1,8 +1,8 @@
 //! Rules come and go: one path of the tree is touched; what has grown or shrunk too far is built anew.
 
 use super::arena::{Kind, MAX_LEAF, Ref};
-use super::choose::Shape;
-use super::rule::{Addr, Rule};
+use super::rule::{Addr, Rule, merit};
+use super::table::Table;
 use super::tree::{SMALL, Tree};
 use super::vectors::{MAX_GROUP, Vectors};
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ impl<A: Addr> Tree<A> {
         match at.kind() {
             Kind::Nothing => self.leaves.put(core::slice::from_ref(rule)),
             Kind::Leaf(class, i) => {
-                let n = self.leaves.live(class, i).len();
+                let n = self.leaves.count(class, i);
                 // Whether something better than a list exists is asked at a few sizes only.
                 if !matches!(n, 11 | 22 | MAX_LEAF)
                     && let Some(new) = self.leaves.insert(class, i, rule)
@@ -33,23 +33,24 @@ impl<A: Addr> Tree<A> {
 
     fn insert_into_table(&mut self, at: Ref, i: u32, rule: &Rule<A>, depth: u8) -> Ref {
         let Some(t) = self.table_mut(i) else { return at };
-        if t.total() > t.built.saturating_mul(2).saturating_add(32) {
+        let accepted = t.shape.accepts(rule).then(|| hashes(t, rule));
+        let more = accepted.map_or(0, |(_, n)| n);
+        if t.total() > t.built.saturating_mul(2).saturating_add(32) || t.is_full(more) {
             let chain = t.chain;
             return self.rebuild(at, Some(rule), depth, chain);
         }
-        if t.shape.accepts(rule) {
-            t.min_own = t.min_own.min(rule.key);
-            let (hashes, n) = hashes(t.shape, rule);
+        if let Some((hashes, n)) = accepted {
+            t.merit_own = t.merit_own.max(merit(rule.key));
             t.own = t.own.saturating_add(u32::try_from(n).unwrap_or(1));
             for hash in hashes.iter().take(n) {
-                let child = self.table(i).map_or(Ref::NONE, |t| t.find(*hash));
+                let child = self.table(i).map_or(Ref::NONE, |t| t.find(*hash).1);
                 let new = self.insert_at(child, rule, depth.saturating_add(1), 0);
-                if let Some(t) = self.table_mut(i).filter(|_| new != child) {
-                    t.set(*hash, new);
-                }
+                let now = self.merit(new);
+                // Even when nothing changed: the rule may be the first of its hash in a bucket of several.
+                self.table_mut(i).into_iter().for_each(|t| t.set(*hash, new, now));
             }
         } else {
-            t.min_rest = t.min_rest.min(rule.key);
+            t.merit_rest = t.merit_rest.max(merit(rule.key));
             t.others = t.others.saturating_add(1);
             let (rest, chain) = (t.rest, t.chain.saturating_add(1));
             let new = self.insert_at(rest, rule, depth, chain);
@@ -68,7 +69,7 @@ impl<A: Addr> Tree<A> {
         g.total = g.total.saturating_add(1);
         if g.rest != Ref::NONE && rule.key > g.vectors.last_key() {
             let rest = g.rest;
-            g.min_rest = g.min_rest.min(rule.key);
+            g.merit_rest = g.merit_rest.max(merit(rule.key));
             let new = self.insert_at(rest, rule, depth, chain);
             if let Some(g) = self.group_mut(i) {
                 g.rest = new;
@@ -101,9 +102,9 @@ impl<A: Addr> Tree<A> {
             let tail = rules.split_off(rules.len() / 2);
             rest = self.make_group(tail, rest);
         }
-        let min_rest = self.first_key(rest);
+        let merit_rest = self.merit(rest);
         if let Some(g) = self.group_mut(i) {
-            g.min_rest = g.min_rest.min(min_rest);
+            g.merit_rest = g.merit_rest.max(merit_rest);
             g.vectors = Vectors::new(rules);
             g.fresh = Ref::NONE;
             g.rest = rest;
@@ -128,13 +129,14 @@ impl<A: Addr> Tree<A> {
         let Some(t) = self.table_mut(i) else { return at };
         let chain = t.chain;
         if t.shape.accepts(rule) {
-            let (hashes, n) = hashes(t.shape, rule);
+            let (hashes, n) = hashes(t, rule);
             t.own = t.own.saturating_sub(u32::try_from(n).unwrap_or(1));
             for hash in hashes.iter().take(n) {
-                let child = self.table(i).map_or(Ref::NONE, |t| t.find(*hash));
+                let (before, child) = self.table(i).map_or((0, Ref::NONE), |t| t.find(*hash));
                 let new = self.remove_at(child, rule, depth.saturating_add(1), 0);
-                if let Some(t) = self.table_mut(i).filter(|_| new != child) {
-                    t.set(*hash, new);
+                let now = self.merit(new);
+                if let Some(t) = self.table_mut(i).filter(|_| new != child || now != before) {
+                    t.set(*hash, new, now);
                 }
             }
         } else {
@@ -154,7 +156,7 @@ impl<A: Addr> Tree<A> {
         g.total = g.total.saturating_sub(1);
         if !g.vectors.remove(rule) {
             let (fresh, rest) = (g.fresh, g.rest);
-            let in_fresh = matches!(fresh.kind(), Kind::Leaf(c, f) if self.leaves.live(c, f).contains(rule));
+            let in_fresh = matches!(fresh.kind(), Kind::Leaf(c, f) if self.leaves.live(c, f).any(|r| r == *rule));
             if in_fresh {
                 let new = self.remove_at(fresh, rule, depth, chain);
                 self.group_mut(i).into_iter().for_each(|g| g.fresh = new);
@@ -180,9 +182,9 @@ impl<A: Addr> Tree<A> {
     }
 }
 
-fn hashes<A: Addr>(shape: Shape, rule: &Rule<A>) -> ([u32; 16], usize) {
+fn hashes<A: Addr>(t: &Table, rule: &Rule<A>) -> ([u32; 16], usize) {
     let (mut all, mut n) = ([0u32; 16], 0usize);
-    shape.buckets(rule, |hash| {
+    t.shape.buckets(&t.masks, rule, |hash| {
         if let Some(place) = all.get_mut(n) {
             *place = hash;
         }

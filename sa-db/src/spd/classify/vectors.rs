@@ -1,20 +1,59 @@
 //! Bit vectors for rules that no cut separates: per field a row of bits for every elementary interval, one bit per
-//! rule in order. A lookup searches each field once and intersects the rows; the first bit left is the answer.
+//! rule in order. A lookup finds its row in each field and intersects them; the first bit left is the answer.
 //!
-//! Bound for n <= 1024 rules: per field that counts one binary search over at most 2n + 1 borders, and n / 64 words;
-//! memory at most (2n + 1) * n / 8 octets per field that counts.
+//! Bound for n <= 1024 rules: per field that counts one binary search over at most 2n + 1 borders (ports and protocol:
+//! one count of bits where there are 32 borders), and n / 64 words; memory at most (2n + 1) * n / 8 octets per field
+//! that counts, and 16 kB for the bits of a field of ports.
 
-use super::rule::{Addr, INBOUND, OUTBOUND, Point, Rule};
+use super::rule::{Addr, INBOUND, MARKED, OUTBOUND, Point, Rule, merit};
 use alloc::vec::Vec;
 
 /// Rules of one group at most.
 pub(super) const MAX_GROUP: usize = 1024;
+
+/// Fewer borders are searched.
+const FEW_STARTS: usize = 32;
+/// Rules of the first group when several are built.
+pub(super) const FIRST_GROUP: usize = 128;
+
+/// Where the intervals of a small field begin, one bit per value, with counts, so that no search is needed.
+#[derive(Clone, Debug)]
+struct Bits {
+    /// Begins in this word's values, and begins before them.
+    words: Vec<(u64, u32)>,
+}
+
+impl Bits {
+    /// `starts` are in order and begin with 0.
+    fn new(starts: &[u32], last: u32) -> Self {
+        let mut words = alloc::vec![(0u64, 0u32); (last / 64).saturating_add(1) as usize];
+        for at in starts {
+            words.get_mut((at / 64) as usize).into_iter().for_each(|w| w.0 |= 1u64 << (at % 64));
+        }
+        let mut sum = 0u32;
+        for (word, before) in &mut words {
+            *before = sum;
+            sum = sum.saturating_add(word.count_ones());
+        }
+        Self { words }
+    }
+
+    /// How many intervals begin at or before the value.
+    #[inline(always)]
+    fn count(&self, value: u32) -> usize {
+        let (word, before) = self.words.get((value / 64) as usize).copied().unwrap_or_default();
+        let up_to = u64::MAX >> (63 - value % 64);
+        before.wrapping_add((word & up_to).count_ones()) as usize
+    }
+}
 
 /// One field: where its intervals begin, and a row of bits for each.
 #[derive(Clone, Debug)]
 struct Axis<V> {
     starts: Vec<V>,
     rows: Vec<u64>,
+    /// Instead of a search over `starts`, for small fields of larger groups.
+    bits: Option<Bits>,
 }
 
 fn set(words: &mut [u64], bit: usize, on: bool) {
@@ -47,17 +86,43 @@ impl<V: Copy + Ord> Axis<V> {
             set(&mut row, bit, up);
         }
         rows.extend_from_slice(&row);
-        Some(Self { starts, rows })
+        Some(Self { starts, rows, bits: None })
     }
 
     #[inline(always)]
     fn row(&self, value: V, words: usize) -> &[u64] {
-        let at = self.starts.partition_point(|s| *s <= value).saturating_sub(1).wrapping_mul(words);
+        self.nth(self.starts.partition_point(|s| *s <= value), words)
+    }
+
+    #[inline(always)]
+    fn nth(&self, count: usize, words: usize) -> &[u64] {
+        let at = count.saturating_sub(1).wrapping_mul(words);
         self.rows.get(at..at.wrapping_add(words)).unwrap_or_default()
     }
 
     fn memory(&self) -> usize {
-        self.starts.capacity().saturating_mul(size_of::<V>()).saturating_add(self.rows.capacity().saturating_mul(8))
+        let bits = self.bits.as_ref().map_or(0, |b| b.words.capacity().saturating_mul(16));
+        let starts = self.starts.capacity().saturating_mul(size_of::<V>());
+        starts.saturating_add(self.rows.capacity().saturating_mul(8)).saturating_add(bits)
+    }
+}
+
+impl Axis<u32> {
+    /// A field whose last value is `last`: where there are enough intervals, they are counted instead of searched.
+    fn small(ranges: &[[u32; 2]], last: u32, words: usize) -> Option<Self> {
+        let mut axis = Self::new(ranges, [0, last], |v: u32| v.checked_add(1), words)?;
+        if axis.starts.len() >= FEW_STARTS {
+            axis.bits = Some(Bits::new(&axis.starts, last));
+        }
+        Some(axis)
+    }
+
+    #[inline(always)]
+    fn small_row(&self, value: u32, words: usize) -> &[u64] {
+        match &self.bits {
+            Some(bits) => self.nth(bits.count(value), words),
+            None => self.row(value, words),
+        }
     }
 }
 
@@ -86,7 +151,7 @@ impl<A: Addr> Vectors<A> {
         };
         let small = |f: fn(&Rule<A>) -> [u32; 2], last: u32| {
             let ranges: Vec<_> = rules.iter().map(f).collect();
-            Axis::new(&ranges, [0, last], |v: u32| v.checked_add(1), words)
+            Axis::small(&ranges, last, words)
         };
         let protocol = |r: &Rule<A>| match r.protocol {
             0 => [0, 255],
@@ -110,26 +175,29 @@ impl<A: Addr> Vectors<A> {
         }
     }
 
-    /// The first rule that holds `p`, comes before `bound` and is agreed to.
-    pub(super) fn lookup(&self, p: &Point<A>, bound: u64, agree: &impl Fn(&Rule<A>) -> bool) -> Option<&Rule<A>> {
+    /// The first rule that holds `p`, has at least this merit and is agreed to.
+    pub(super) fn lookup(&self, p: &Point<A>, least: u16, agree: &impl Fn(u32) -> bool) -> Option<&Rule<A>> {
+        if merit(self.first_key()) < least {
+            return None;
+        }
         let [inbound, outbound] = &self.alive;
         let alive = if p.want == INBOUND { inbound.as_slice() } else { outbound.as_slice() };
         // A field that does not count is stood for by the vector of live rules: no branch in the loop.
         let l = self.l.as_ref().map_or(alive, |a| a.row(p.l, self.words));
         let r = self.r.as_ref().map_or(alive, |a| a.row(p.r, self.words));
-        let lp = self.lp.as_ref().map_or(alive, |a| a.row(p.lp, self.words));
-        let rp = self.rp.as_ref().map_or(alive, |a| a.row(p.rp, self.words));
-        let protocol = self.protocol.as_ref().map_or(alive, |a| a.row(u32::from(p.protocol), self.words));
+        let lp = self.lp.as_ref().map_or(alive, |a| a.small_row(p.lp, self.words));
+        let rp = self.rp.as_ref().map_or(alive, |a| a.small_row(p.rp, self.words));
+        let protocol = self.protocol.as_ref().map_or(alive, |a| a.small_row(u32::from(p.protocol), self.words));
         let rows = alive.iter().zip(l).zip(r).zip(lp).zip(rp).zip(protocol);
         for (at, (((((a, b), c), d), e), f)) in rows.enumerate() {
             let mut word = a & b & c & d & e & f;
             while word != 0 {
                 let bit = at.wrapping_mul(64).wrapping_add(word.trailing_zeros() as usize);
                 let rule = self.rules.get(bit)?;
-                if rule.key >= bound {
+                if merit(rule.key) < least {
                     return None;
                 }
-                if agree(rule) {
+                if rule.flags & MARKED == 0 || agree(rule.slot) {
                     return Some(rule);
                 }
                 word &= word.wrapping_sub(1);
