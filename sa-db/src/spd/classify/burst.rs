@@ -58,6 +58,9 @@ impl<A: Addr> Tree<A> {
         best: &mut [Best; BURST],
         agree: &impl Fn(u32) -> bool,
     ) {
+        if let Some(t) = self.alone(root) {
+            return self.lookup_alone(t, points, best, agree);
+        }
         let mut at = root;
         let mut active = Active::ALL;
         let mut found = [Found::NONE; BURST];
@@ -112,6 +115,23 @@ impl<A: Addr> Tree<A> {
         // A root that is no table.
         if at != Ref::NONE {
             points.iter().zip(best).for_each(|(p, best)| self.lookup(at, p, best, agree));
+        }
+    }
+
+    /// [`Tree::lookup_burst`] in one table.
+    fn lookup_alone(
+        &self,
+        t: &Table,
+        points: &[Point<A>; BURST],
+        best: &mut [Best; BURST],
+        agree: &impl Fn(u32) -> bool,
+    ) {
+        let hashes = points.each_ref().map(|p| t.masks.bucket(p));
+        core::hint::black_box(hashes.iter().fold(0, |touched, hash| touched ^ t.touch(*hash)));
+        let children = hashes.map(|hash| t.find(hash));
+        core::hint::black_box(children.iter().fold(0, |touched, child| touched ^ self.leaves.touch(child.1)));
+        for ((child, p), best) in children.into_iter().zip(points).zip(best) {
+            self.descend(child, p, best, agree);
         }
     }
 

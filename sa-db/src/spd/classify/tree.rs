@@ -143,6 +143,15 @@ impl<A: Addr> Tree<A> {
         self.tables.get_mut(at as usize)?.as_mut()
     }
 
+    /// The table at the end of a chain, which needs no choice among several.
+    #[inline(always)]
+    pub(super) fn alone(&self, at: Ref) -> Option<&Table> {
+        match at.kind() {
+            Kind::Table(i) => self.table(i).filter(|t| t.rest == Ref::NONE),
+            _ => None,
+        }
+    }
+
     pub(super) fn group(&self, at: u32) -> Option<&Group<A>> {
         self.groups.get(at as usize)?.as_ref()
     }
@@ -242,6 +251,9 @@ impl<A: Addr> Tree<A> {
     /// Improves `best` by the tables from `at` on and what is behind them.
     #[inline(always)]
     fn chain(&self, mut at: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+        if let Some(t) = self.alone(at) {
+            return self.descend(t.find(t.masks.bucket(p)), p, best, agree);
+        }
         let mut found = Found::NONE;
         while let Kind::Table(i) = at.kind() {
             let Some(t) = self.table(i) else { return };
