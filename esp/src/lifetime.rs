@@ -22,7 +22,6 @@ pub(crate) mod flag {
 
 /// Counters and limits of one SA.
 #[derive(Debug)]
-#[repr(align(64))]
 pub struct Usage {
     packets: AtomicU64,
     bytes: AtomicU64,

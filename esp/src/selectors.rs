@@ -3,7 +3,6 @@
 
 use crate::packet::IpPacket;
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use ravelin_sa_db::{AddrRange, Direction, PortRange, SaParams, TrafficSelector};
 
 /// One traffic selector.
@@ -60,9 +59,8 @@ impl Compact {
 
 impl Side {
     fn new(ts: &[TrafficSelector]) -> Self {
-        let mut all: Vec<_> = ts.iter().map(Compact::new).collect();
-        let first = if all.is_empty() { Compact::NONE } else { all.remove(0) };
-        Self { first, rest: all.into_boxed_slice() }
+        let mut all = ts.iter().map(Compact::new);
+        Self { first: all.next().unwrap_or(Compact::NONE), rest: all.collect() }
     }
 
     #[inline(always)]

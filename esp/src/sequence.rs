@@ -6,9 +6,9 @@ use crate::DropReason;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The counter of one outbound SA. It is not `Clone`: a copy would repeat nonces.
-// Threads that share an SA hand this line to each other with every packet; what they only read is not on it.
+// Not on a cache line of its own: hundreds of thousands of SAs cost lines, and threads that share one SA hand that of
+// `Usage` to each other anyway.
 #[derive(Debug)]
-#[repr(align(64))]
 pub struct Sequence {
     next: AtomicU64,
     last: u64,

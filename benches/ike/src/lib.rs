@@ -2,6 +2,7 @@
 //!
 //! To add a suite: a line in [`SUITES`]. To add a benchmark: a file in `src`, a line in `main.rs`.
 
+pub mod certs;
 pub mod meter;
 pub mod world;
 
@@ -18,8 +19,19 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 pub enum Auth {
     /// Pre-shared key.
     Psk,
-    /// ECDSA P-256: a certificate of the CA for the initiator, one of an intermediate CA for the responder.
+    /// ECDSA P-256: a certificate of the CA for the initiator, one of an intermediate CA for the responder. Each
+    /// initiator has another certificate, which the responder has never met.
     Certificates,
+    /// The same with initiators that were there before.
+    Returning,
+}
+
+impl Auth {
+    /// True for both kinds with certificates.
+    #[must_use]
+    pub fn has_certificates(self) -> bool {
+        self != Self::Psk
+    }
 }
 
 /// What a handshake is made of.
@@ -38,7 +50,7 @@ pub struct Suite {
 }
 
 /// Every suite that is measured. Child SAs are AES-256-GCM throughout.
-pub const SUITES: [Suite; 3] = [
+pub const SUITES: [Suite; 4] = [
     Suite {
         name: "X25519 + PSK",
         ike: "aes256gcm16-prfsha256-x25519",
@@ -47,10 +59,17 @@ pub const SUITES: [Suite; 3] = [
         batch: 64,
     },
     Suite {
-        name: "X25519 + ECDSA P-256 certificates",
+        name: "X25519 + ECDSA P-256 certificates, new clients",
         ike: "aes256gcm16-prfsha256-x25519",
         ke: KeId::CURVE25519,
         auth: Auth::Certificates,
+        batch: 32,
+    },
+    Suite {
+        name: "X25519 + ECDSA P-256 certificates, returning clients",
+        ike: "aes256gcm16-prfsha256-x25519",
+        ke: KeId::CURVE25519,
+        auth: Auth::Returning,
         batch: 32,
     },
     Suite {

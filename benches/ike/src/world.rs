@@ -1,9 +1,11 @@
 //! One responder, as a gateway has it: one PAD entry and one policy for everybody. Initiators come one after the other,
 //! each with its own address, identity (unless a certificate gives it) and inner address; those of a batch share a node.
 
+use crate::certs::{self, CLIENTS, Issued};
 use crate::meter::time;
 use crate::{Auth, Result, Suite};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use ravelin::crypto::sign::SigningKey;
 use ravelin::db::pad::{AuthMethod, Credential, IdPattern, Identity, Peer, Uniqueness};
 use ravelin::db::spd::{Action, Policy, Protect};
 use ravelin::db::{Proposal, ProposalProtocol, TrafficSelector};
@@ -97,10 +99,14 @@ impl World {
     /// # Errors
     /// When the suite's proposal is none.
     pub fn initiator(&mut self) -> Result<Initiator> {
-        let mut db = credentials(&self.crypto, self.suite, true)?;
+        let mut db = credentials(&self.crypto, self.suite)?;
+        let certs = if self.suite.auth.has_certificates() { Some(Clients::new(&self.crypto)?) } else { None };
         let mut ids = Vec::new();
         for _ in 0..self.suite.batch {
             self.count += 1;
+            if let Some(certs) = &certs {
+                db.pad.credentials.add(format!("c{}", self.count), certs.one(self.suite, self.count));
+            }
             ids.push(client(&mut db, self.suite, self.count)?);
         }
         Ok(Initiator { node: Node::new(self.config.clone(), Arc::clone(&self.crypto), db, rng(self.count)), ids })
@@ -223,9 +229,13 @@ fn rng(seed: u32) -> Box<ChaCha20Rng> {
 fn gateway(crypto: &Provider, suite: Suite) -> Result<Db> {
     let pattern = match suite.auth {
         Auth::Psk => "*.bench".parse()?,
-        Auth::Certificates => IdPattern::Below(".test".into()),
+        _ => IdPattern::Below(".test".into()),
     };
-    let mut db = credentials(crypto, suite, false)?;
+    let mut db = credentials(crypto, suite)?;
+    if suite.auth.has_certificates() {
+        let chain = vec![cert!("node2.der").to_vec(), cert!("sub.der").to_vec()];
+        db.pad.credentials.add("own", Credential::new(chain, crypto.signing_key(cert!("node2.p8"))?.into()));
+    }
     let mut peer = Peer::new("everybody", gateway_id(suite)?, pattern);
     peer.local = Some(RESPONDER);
     entry(&mut db, suite, peer, "10.1.0.0/16", "10.128.0.0/9")?;
@@ -239,34 +249,51 @@ fn gateway_id(suite: Suite) -> Result<Identity> {
 fn client(db: &mut Db, suite: Suite, number: u32) -> Result<(PeerId, PolicyId)> {
     let own = match suite.auth {
         Auth::Psk => format!("c{number}.bench").parse::<Identity>()?,
-        Auth::Certificates => "node1.test".parse()?,
+        _ => "node1.test".parse()?,
     };
     let mut peer = Peer::new(format!("gateway{number}"), own, gateway_id(suite)?);
+    peer.credential = suite.auth.has_certificates().then(|| format!("c{number}"));
     (peer.local, peer.remote) = (Some(address(number)), Some((RESPONDER, 500).into()));
     let inner = Ipv4Addr::from_bits(0x0A80_0000 + number);
     entry(db, suite, peer, &format!("{inner}/32"), "10.1.0.0/16")
 }
 
-fn credentials(crypto: &Provider, suite: Suite, initiator: bool) -> Result<Db> {
+/// Certificates of initiators, with the one key.
+struct Clients {
+    key: Arc<dyn SigningKey>,
+    issued: &'static Issued,
+}
+
+impl Clients {
+    fn new(crypto: &Provider) -> Result<Self> {
+        Ok(Self { key: crypto.signing_key(cert!("node1.p8"))?.into(), issued: certs::issued(crypto)? })
+    }
+
+    /// That of initiator `number`, who is one of a batch's when clients return.
+    fn one(&self, suite: Suite, number: u32) -> Credential {
+        let number = if suite.auth == Auth::Returning { number as usize % suite.batch } else { number as usize };
+        let chain = vec![self.issued.clients[number % CLIENTS].clone()];
+        Credential::new(chain, Arc::clone(&self.key))
+    }
+}
+
+/// Secrets and trusted CAs of a node; those of an initiator get their own certificates one by one.
+fn credentials(crypto: &Provider, suite: Suite) -> Result<Db> {
     let mut db = Db::new();
     if suite.auth == Auth::Psk {
         db.pad.secrets.add_psk(None, None, Secret::new(b"a secret of the benchmark".to_vec()));
         return Ok(db);
     }
-    let (chain, key) = if initiator {
-        (vec![cert!("node1.der").to_vec()], &cert!("node1.p8")[..])
-    } else {
-        (vec![cert!("node2.der").to_vec(), cert!("sub.der").to_vec()], &cert!("node2.p8")[..])
-    };
-    db.pad.credentials.add("own", Credential::new(chain, crypto.signing_key(key)?.into()));
-    db.pad.credentials.add_anchor("ca", cert!("ca.der"));
+    db.pad.credentials.add_anchor("gateways", cert!("ca.der"));
+    db.pad.credentials.add_anchor("clients", &certs::issued(crypto)?.authority);
     Ok(db)
 }
 
 fn entry(db: &mut Db, suite: Suite, mut peer: Peer, ours: &str, theirs: &str) -> Result<(PeerId, PolicyId)> {
     peer.proposals = vec![Proposal::parse(ProposalProtocol::Ike, suite.ike)?];
-    if suite.auth == Auth::Certificates {
+    if suite.auth.has_certificates() {
         (peer.local_auth, peer.remote_auth) = (AuthMethod::Pubkey, vec![AuthMethod::Pubkey]);
+        peer.anchors = vec![if peer.remote.is_some() { "gateways" } else { "clients" }.into()];
         // All have one certificate, so one identity.
         peer.uniqueness = Uniqueness::Never;
     }

@@ -13,8 +13,6 @@ use ravelin_sa_db::{ChildId, Identity, Instant, PeerId};
 struct Entry {
     sa: Box<IkeSa>,
     deadline: (Instant, Why),
-    /// Where the first message came from, while it is half-open.
-    half_open: Option<Box<SocketAddr>>,
 }
 
 /// All IKE SAs and the ways to them.
@@ -23,13 +21,15 @@ pub(super) struct Index {
     sas: BTreeMap<IkeSaId, Entry>,
     /// Half-open ones that are folded up; they are in `by_spi`, `by_init` and `deadlines` too.
     folded: BTreeMap<IkeSaId, Box<Folded>>,
+    /// Where the first message of those came from that are half-open and not folded.
+    half_open: BTreeMap<IkeSaId, SocketAddr>,
     by_spi: BTreeMap<u64, IkeSaId>,
     /// Half-open SAs by the initiator's SPI. Several: whether a request is a retransmission its octets say,
     /// so that nobody locks an initiator out with a request under its SPI (RFC 7296 §2.1).
     by_init: BTreeSet<(u64, IkeSaId)>,
     by_peer: BTreeMap<PeerId, BTreeSet<IkeSaId>>,
-    /// Established IKE SAs by PAD entry and a hash of the peer's identity; our own stands in the entry.
-    by_identity: BTreeSet<(PeerId, u64, IkeSaId)>,
+    /// Established IKE SAs by a hash of PAD entry and the peer's identity; our own stands in the entry.
+    by_identity: BTreeSet<(u64, IkeSaId)>,
     /// Attempts of ours by PAD entry.
     opening: BTreeMap<PeerId, BTreeSet<IkeSaId>>,
     by_child: BTreeMap<ChildId, IkeSaId>,
@@ -76,7 +76,7 @@ impl Index {
     pub(super) fn by_init(&self, spi_i: u64, source: SocketAddr, raw: &[u8]) -> Option<IkeSaId> {
         let mut same = self.by_init.range((spi_i, IkeSaId(0))..=(spi_i, IkeSaId(u64::MAX))).map(|(_, id)| *id);
         same.find(|id| match (self.sas.get(id), self.folded.get(id)) {
-            (Some(e), _) => e.half_open.as_deref() == Some(&source) && e.sa.core.opening.message1 == raw,
+            (Some(e), _) => self.half_open.get(id) == Some(&source) && e.sa.core.opening.message1 == raw,
             (None, Some(f)) => f.path.remote == source && f.request() == raw,
             (None, None) => false,
         })
@@ -137,8 +137,10 @@ impl Index {
         if let (Lifecycle::Opening, Some(peer)) = (sa.life, sa.core.peer) {
             self.opening.entry(peer).or_default().insert(id);
         }
-        let half_open = sa.is_half_open().then(|| Box::new(source));
-        self.sas.insert(id, Entry { sa, deadline: (Instant::NEVER, Why::Nothing), half_open });
+        if sa.is_half_open() {
+            self.half_open.insert(id, source);
+        }
+        self.sas.insert(id, Entry { sa, deadline: (Instant::NEVER, Why::Nothing) });
         self.refresh(id, config);
     }
 
@@ -158,21 +160,21 @@ impl Index {
         {
             leave(&mut self.opening, &peer, id);
         }
-        if !entry.sa.is_half_open() && entry.half_open.take().is_some() {
+        if !entry.sa.is_half_open() && self.half_open.remove(&id).is_some() {
             self.by_init.remove(&(entry.sa.core.spi_i, id));
         }
     }
 
     /// Where the first message of an SA came from that was half-open when it was last looked at.
     pub(super) fn half_open_from(&self, id: IkeSaId) -> Option<IpAddr> {
-        self.sas.get(&id)?.half_open.as_ref().map(|source| source.ip())
+        self.half_open.get(&id).map(SocketAddr::ip)
     }
 
     /// Drops a closed SA from every index.
     pub(super) fn forget(&mut self, id: IkeSaId) -> Option<Box<IkeSa>> {
         let entry = self.sas.remove(&id)?;
         self.by_spi.remove(&entry.sa.core.spi_local());
-        if entry.half_open.is_some() {
+        if self.half_open.remove(&id).is_some() {
             self.by_init.remove(&(entry.sa.core.spi_i, id));
         }
         self.deadlines.remove(&(entry.deadline.0, entry.deadline.1, id));
@@ -180,7 +182,7 @@ impl Index {
             leave(&mut self.by_peer, &peer, id);
             leave(&mut self.opening, &peer, id);
             if let Some(identity) = &entry.sa.core.remote_id {
-                self.by_identity.remove(&(peer, hash(identity), id));
+                self.by_identity.remove(&(hash(peer, identity), id));
             }
         }
         Some(entry.sa)
@@ -188,8 +190,8 @@ impl Index {
 
     pub(super) fn peer_up(&mut self, peer: PeerId, id: IkeSaId) {
         self.by_peer.entry(peer).or_default().insert(id);
-        if let Some(identity) = self.get(id).and_then(|sa| sa.core.remote_id.as_ref()) {
-            self.by_identity.insert((peer, hash(identity), id));
+        if let Some(hash) = self.get(id).and_then(|sa| Some(hash(peer, sa.core.remote_id.as_ref()?))) {
+            self.by_identity.insert((hash, id));
         }
     }
 
@@ -197,10 +199,13 @@ impl Index {
     pub(super) fn same_identity(&self, id: IkeSaId) -> impl Iterator<Item = IkeSaId> {
         let own = self.get(id).and_then(|sa| Some((sa.core.peer?, sa.core.remote_id.as_ref()?)));
         own.into_iter().flat_map(move |(peer, identity)| {
-            let hash = hash(identity);
-            let range = (peer, hash, IkeSaId(0))..=(peer, hash, IkeSaId(u64::MAX));
-            let same = move |o: &IkeSaId| self.get(*o).is_some_and(|sa| sa.core.remote_id.as_ref() == Some(identity));
-            self.by_identity.range(range).map(|(_, _, o)| *o).filter(move |o| *o != id).filter(same)
+            let hash = hash(peer, identity);
+            let range = (hash, IkeSaId(0))..=(hash, IkeSaId(u64::MAX));
+            let same = move |o: &IkeSaId| {
+                let core = self.get(*o).map(|sa| &sa.core);
+                core.is_some_and(|c| c.peer == Some(peer) && c.remote_id.as_ref() == Some(identity))
+            };
+            self.by_identity.range(range).map(|(_, o)| *o).filter(move |o| *o != id).filter(same)
         })
     }
 
@@ -237,9 +242,10 @@ impl Index {
 }
 
 /// FNV-1a. Who is proved under names that collide is found a little slower.
-fn hash(identity: &Identity) -> u64 {
+fn hash(peer: PeerId, identity: &Identity) -> u64 {
     let mix = |h: u64, b: u8| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
-    identity.data.iter().copied().chain([identity.kind.0]).fold(0xcbf2_9ce4_8422_2325, mix)
+    let entry = peer.0.to_be_bytes();
+    identity.data.iter().copied().chain([identity.kind.0]).chain(entry).fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
 fn leave<K: Ord>(map: &mut BTreeMap<K, BTreeSet<IkeSaId>>, key: &K, id: IkeSaId) {

@@ -254,8 +254,8 @@ pub struct SaCore {
     pub created: Instant,
     /// When authentication was done; of a rekeyed SA: when it took over.
     pub established: Option<Instant>,
-    /// When the peer was authenticated; a rekeyed SA keeps it.
-    pub authenticated: Option<Instant>,
+    /// When the peer was authenticated, `NEVER` before; a rekeyed SA keeps it.
+    pub authenticated: Instant,
     /// When to renew it.
     pub schedule: Schedule,
     /// The IKE SA that took its place, or will.
@@ -395,7 +395,7 @@ impl SaCore {
     /// Authentication is done: when to renew the SA (RFC 7296 §2.8).
     pub fn start_schedule(&mut self, cx: &mut super::Cx<'_>) {
         let times = self.profile.times;
-        self.authenticated = Some(cx.now.mono);
+        self.authenticated = cx.now.mono;
         let reauth_at = match self.first_role {
             // The initiator of the SA authenticates anew; the responder tells it when (RFC 4478) and waits.
             Role::Initiator => cx.due(times.reauth, times.jitter),
@@ -415,7 +415,7 @@ impl SaCore {
         let end = |from: Instant, after: ::core::time::Duration| {
             if after.is_zero() || times.over.is_zero() { Instant::NEVER } else { from + after + times.over }
         };
-        let authenticated = self.authenticated.unwrap_or(now);
+        let authenticated = self.authenticated.min(now);
         let granted = self.granted.as_ref().and_then(|g| g.lifetime).map_or(Instant::NEVER, |l| authenticated + l);
         end(now, times.rekey).min(end(authenticated, times.reauth)).min(granted)
     }

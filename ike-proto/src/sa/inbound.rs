@@ -308,7 +308,7 @@ impl IkeSa {
                         self.chain_lost()
                     }
                     (step, _) => {
-                        (self.stuck_since, self.lost_chains) = (None, 0);
+                        (self.stuck_since, self.lost_chains) = (ravelin_sa_db::Instant::NEVER, 0);
                         step
                     }
                 }

@@ -68,8 +68,8 @@ pub struct IkeSa {
     announced: bool,
     /// What is to be tried again later.
     later: Rare<Vec<(Instant, Intent)>>,
-    /// The peer has said TEMPORARY_FAILURE since then.
-    stuck_since: Option<Instant>,
+    /// The peer has said TEMPORARY_FAILURE since then; `NEVER`: it has not.
+    stuck_since: Instant,
     /// STATE_NOT_FOUND so often in a row (RFC 9370 §2.2.4).
     lost_chains: u8,
     /// It lost in a simultaneous rekeying and only waits for its Delete; never spoken of to the outside.
@@ -169,7 +169,7 @@ impl IkeSa {
             assigned: None,
             created: cx.now.mono,
             established: None,
-            authenticated: None,
+            authenticated: Instant::NEVER,
             schedule: Schedule::default(),
             heir: None,
             early_deletes: Rare::default(),
@@ -197,7 +197,7 @@ impl IkeSa {
             doubt: None,
             announced: false,
             later: Rare::default(),
-            stuck_since: None,
+            stuck_since: Instant::NEVER,
             lost_chains: 0,
             redundant: false,
             linger_until: Instant::NEVER,

@@ -175,7 +175,7 @@ impl IkeSa {
                 (next, None, None)
             }
             child_rekey::Rekeyed::Made(new, nonce) => {
-                (self.stuck_since, self.lost_chains) = (None, 0);
+                (self.stuck_since, self.lost_chains) = (Instant::NEVER, 0);
                 (collision::next(Ended::Made, collision::meanwhile(Some(&nonce), lowest, gone)), Some(new), None)
             }
             child_rekey::Rekeyed::Failed(failure) => {
@@ -267,8 +267,8 @@ impl IkeSa {
 
     /// The peer said TEMPORARY_FAILURE. When it has said nothing else for long, the SA is given up.
     pub(super) fn postponed(&mut self, cx: &Cx<'_>) -> Step {
-        let since = *self.stuck_since.get_or_insert(cx.now.mono);
-        if cx.now.mono.since(since) < STUCK {
+        self.stuck_since = self.stuck_since.min(cx.now.mono);
+        if cx.now.mono.since(self.stuck_since) < STUCK {
             return Step::Done;
         }
         let (notify, during) = (NotifyType::TEMPORARY_FAILURE, "CREATE_CHILD_SA");
@@ -321,7 +321,7 @@ impl IkeSa {
                 (next, None, None)
             }
             ike_rekey::Rekeyed::Made(heir, nonce) => {
-                (self.stuck_since, self.lost_chains) = (None, 0);
+                (self.stuck_since, self.lost_chains) = (Instant::NEVER, 0);
                 let meanwhile = collision::meanwhile(Some(&lost(nonce)), lowest, false);
                 (collision::next(Ended::Made, meanwhile), Some(heir), None)
             }

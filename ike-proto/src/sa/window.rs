@@ -2,6 +2,7 @@
 //! The window size is a number: 1 by default, more after SET_WINDOW_SIZE.
 
 use crate::exchange::InFlight;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use ravelin_sa_db::Instant;
 
@@ -149,12 +150,12 @@ pub enum Datagrams {
     /// One.
     One(Vec<u8>),
     /// None, or several fragments.
-    Many(Vec<Vec<u8>>),
+    Many(Box<[Vec<u8>]>),
 }
 
 impl Default for Datagrams {
     fn default() -> Self {
-        Self::Many(Vec::new())
+        Self::Many(Box::default())
     }
 }
 
@@ -164,7 +165,7 @@ impl From<Vec<Vec<u8>>> for Datagrams {
             Some(one) if all.is_empty() => Self::One(one),
             last => {
                 all.extend(last);
-                Self::Many(all)
+                Self::Many(all.into_boxed_slice())
             }
         }
     }

@@ -20,7 +20,7 @@ use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Peer, TranscriptAuth}
 fn octets(core: &SaCore, keys: &SkKeys, role: Role, id: &Identification) -> Result<Vec<u8>, Reason> {
     let suite = core.suite.as_ref().ok_or_else(no_keys)?;
     let o = &core.opening;
-    let mut rest_of_id = Vec::new();
+    let mut rest_of_id = Vec::with_capacity(id.data.len().saturating_add(4));
     id.emit(&mut rest_of_id);
     let int_auth = core.int_auth.octets();
     let (real_message, other, nonce, sk_p) = match role {
