@@ -12,7 +12,8 @@ use ravelin_crypto::Provider;
 use ravelin_crypto::integ::IntegKey;
 use ravelin_sa_db::{Direction, Protocol, SaParams, Spi};
 
-/// The keyed inbound half of a Child SA.
+/// The keyed inbound half of a Child SA. What a packet needs of it is together on one cache line.
+#[repr(C)]
 pub struct InboundSa {
     transform: Transform,
     window: ReplayWindow,
@@ -90,9 +91,7 @@ impl InboundSa {
     pub(crate) fn begin(&self, esp: &[u8]) -> Result<u64, DropReason> {
         let head = esp.first_chunk::<HEADER>().ok_or(DropReason::Runt)?;
         let [_, _, _, _, a, b, c, d] = *head;
-        let number = self.window.infer(u32::from_be_bytes([a, b, c, d]))?;
-        self.window.check(number)?;
-        Ok(number)
+        self.window.begin(u32::from_be_bytes([a, b, c, d]))
     }
 
     /// After the ICV was good: the window moves, the trailer is read.

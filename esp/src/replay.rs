@@ -3,9 +3,10 @@
 //!
 //! The window is a ring of 64-bit words; each holds 32 bits of the bitmap and, above them, the generation of the
 //! ring that those bits belong to. Setting a bit and moving a word to a newer generation are each one compare-and-swap,
-//! so of two equal numbers exactly one is accepted, in every interleaving. `top` is the highest accepted number and only
-//! grows. A number at or below `top - size` is too old. The ring is larger than the window, so that no word serves two
-//! numbers that are both inside it.
+//! so of two equal numbers exactly one is accepted, in every interleaving. `top`, the highest accepted number, is not
+//! kept: `near` is an accepted number that lies in the same word, and the highest bit there is `top`. Numbers in order
+//! so cost one atomic step each, and a second one only when a word is full. `top` only grows. A number at or below
+//! `top - size` is too old. The ring is larger than the window, so that no word serves two numbers that are both inside it.
 
 use crate::DropReason;
 use alloc::boxed::Box;
@@ -53,12 +54,14 @@ impl Word for AtomicU64 {
 
 /// The window of one inbound SA. All numbers are full 64-bit ones; without ESN their high half is zero.
 #[derive(Debug)]
+#[repr(C)]
 pub struct ReplayWindow<W = AtomicU64> {
-    top: W,
+    /// Without a window: the highest number.
+    near: W,
     ring: Box<[W]>,
+    size: u32,
     /// log2 of the words in the ring.
-    shift: u32,
-    size: u64,
+    shift: u8,
     esn: bool,
 }
 
@@ -86,31 +89,67 @@ impl<W: Word> ReplayWindow<W> {
     fn with_words(size: u32, esn: bool) -> Self {
         let size = size.min(MAX);
         let words = if size == 0 { 0 } else { (u64::from(size) / BITS).saturating_add(2).next_power_of_two() };
-        Self {
-            top: W::make(0),
-            ring: (0..words).map(|_| W::make(0)).collect(),
-            shift: words.max(1).trailing_zeros(),
-            size: u64::from(size),
-            esn,
-        }
+        let shift = u8::try_from(words.max(1).trailing_zeros()).unwrap_or(0);
+        Self { near: W::make(0), ring: (0..words).map(|_| W::make(0)).collect(), size, shift, esn }
     }
 
     /// Highest number accepted so far; 0 before the first.
     #[must_use]
+    #[inline(always)]
     pub fn top(&self) -> u64 {
-        self.top.read()
+        self.top_from(self.near.read())
+    }
+
+    /// `near` was just read.
+    #[inline(always)]
+    fn top_from(&self, near: u64) -> u64 {
+        let Ok((word, generation, _)) = self.place(near) else { return near };
+        let seen = word.read();
+        // Another thread may have moved the word to a newer generation, and raises `near` next: what it accepted counts.
+        let ahead = (seen >> BITS).wrapping_sub(generation) & 0xffff_ffff;
+        let bits = seen & 0xffff_ffff;
+        if bits == 0 || ahead >= 0x8000_0000 {
+            return near;
+        }
+        let block = (near / BITS).wrapping_add(ahead.wrapping_shl(u32::from(self.shift)));
+        block.wrapping_mul(BITS) | u64::from(bits.ilog2())
     }
 
     /// Reads what the next number will need of the ring.
     #[inline]
     pub(crate) fn touch(&self) -> u64 {
-        self.place(self.top.read().wrapping_add(1)).map_or(0, |(word, ..)| word.read())
+        self.place(self.near.read()).map_or(0, |(word, ..)| word.read())
     }
 
     /// The window size in packets.
     #[must_use]
     pub fn size(&self) -> u32 {
-        u32::try_from(self.size).unwrap_or(u32::MAX)
+        self.size
+    }
+
+    /// [`ReplayWindow::infer`], then [`ReplayWindow::check`].
+    ///
+    /// # Errors
+    /// Theirs.
+    #[inline(always)]
+    pub(crate) fn begin(&self, low: u32) -> Result<u64, DropReason> {
+        let near = self.near.read();
+        let number = (near & !0xffff_ffff) | u64::from(low);
+        if self.beside(near, number) {
+            self.unseen(number)?;
+            return Ok(number);
+        }
+        let top = self.top_from(near);
+        let number = self.infer_from(top, low)?;
+        self.check_from(top, number)?;
+        Ok(number)
+    }
+
+    /// True when `number` lies in the word of `near`, and therefore of `top`: less than a word away from it, so inside
+    /// the window unless that is smaller. The case of nearly all packets.
+    #[inline(always)]
+    fn beside(&self, near: u64, number: u64) -> bool {
+        near / BITS == number / BITS && u64::from(self.size) >= BITS && number != 0
     }
 
     /// The full number that a packet with these low 32 bits most probably has (RFC 4303 appendix A2.2).
@@ -119,12 +158,15 @@ impl<W: Word> ReplayWindow<W> {
     /// [`DropReason::TooOld`] when the number would lie before the first subspace.
     #[inline(always)]
     pub fn infer(&self, low: u32) -> Result<u64, DropReason> {
+        self.infer_from(self.top(), low)
+    }
+
+    #[inline(always)]
+    fn infer_from(&self, top: u64, low: u32) -> Result<u64, DropReason> {
         if !self.esn {
             return Ok(u64::from(low));
         }
-        let top = self.top.read();
-        let window = if self.size == 0 { NOTIONAL } else { self.size() };
-        infer(top, window, low)
+        infer(top, if self.size == 0 { NOTIONAL } else { self.size }, low)
     }
 
     /// Would `number` be accepted? Nothing changes: to be asked before the ICV is computed.
@@ -133,14 +175,21 @@ impl<W: Word> ReplayWindow<W> {
     /// [`DropReason::TooOld`] or [`DropReason::Replay`].
     #[inline(always)]
     pub fn check(&self, number: u64) -> Result<(), DropReason> {
-        if self.size == 0 {
-            return Ok(());
-        }
-        let top = self.top.read();
-        if number > top {
+        self.check_from(self.top(), number)
+    }
+
+    #[inline(always)]
+    fn check_from(&self, top: u64, number: u64) -> Result<(), DropReason> {
+        if self.size == 0 || number > top {
             return Ok(());
         }
         self.in_window(number, top)?;
+        self.unseen(number)
+    }
+
+    /// Has a number inside the window not been accepted?
+    #[inline(always)]
+    fn unseen(&self, number: u64) -> Result<(), DropReason> {
         let (word, generation, bit) = self.place(number)?;
         let seen = word.read();
         match seen >> BITS {
@@ -158,15 +207,16 @@ impl<W: Word> ReplayWindow<W> {
     pub fn commit(&self, number: u64) -> Result<(), DropReason> {
         if self.size == 0 {
             if self.esn {
-                self.top.raise(number);
+                self.near.raise(number);
             }
             return Ok(());
         }
-        let top = self.top.read();
-        if number <= top {
-            self.in_window(number, top)?;
-        } else if number == 0 {
-            return Err(DropReason::TooOld);
+        let near = self.near.read();
+        if !self.beside(near, number) {
+            let top = self.top_from(near);
+            if number <= top {
+                self.in_window(number, top)?;
+            }
         }
         let (word, generation, bit) = self.place(number)?;
         let mut seen = word.read();
@@ -187,8 +237,8 @@ impl<W: Word> ReplayWindow<W> {
                 Err(now) => seen = now,
             }
         }
-        if number > top {
-            self.top.raise(number);
+        if number / BITS > near / BITS {
+            self.near.raise(number);
         }
         Ok(())
     }
@@ -196,7 +246,7 @@ impl<W: Word> ReplayWindow<W> {
     /// The first number of an SA is 1 (RFC 4303 §3.3.3), so 0 is always too old.
     #[inline(always)]
     fn in_window(&self, number: u64, top: u64) -> Result<(), DropReason> {
-        if number == 0 || top.wrapping_sub(number) >= self.size { Err(DropReason::TooOld) } else { Ok(()) }
+        if number == 0 || top.wrapping_sub(number) >= u64::from(self.size) { Err(DropReason::TooOld) } else { Ok(()) }
     }
 
     #[inline(always)]
@@ -205,7 +255,7 @@ impl<W: Word> ReplayWindow<W> {
         let mask = (self.ring.len() as u64).wrapping_sub(1);
         let word = usize::try_from(block & mask).ok().and_then(|i| self.ring.get(i)).ok_or(DropReason::TooOld)?;
         // 32 bits of generation: ambiguous only after 2^32 turns of the ring without a packet in this word.
-        let generation = block.wrapping_shr(self.shift) & 0xffff_ffff;
+        let generation = block.wrapping_shr(u32::from(self.shift)) & 0xffff_ffff;
         Ok((word, generation, 1 << (number % BITS)))
     }
 }

@@ -1,7 +1,9 @@
-//! Many SAs: packets go to random ones of 1, 1,000, 100,000; one policy, a route per peer. One by one, and in bursts, for
-//! which the plane asks the memory ahead.
+//! Many SAs: packets go to random ones of 1, 1,000, 100,000; one policy, a route per peer. One by one; in bursts, for
+//! which the plane asks the memory ahead; in bursts with runs of one SA, as traffic has them. The bare call with a key
+//! at random from as many says what of it is the provider's own memory.
 
 use crate::setup::{BATCH, Batch, FRONT, NOW, OUTER, POLICY, clock, path, planes, quartile, suite};
+use ravelin_crypto::aead::AeadKey;
 use ravelin_crypto::{EncrId, IntegId, Provider};
 use ravelin_esp::plane::{OpenJob, SealJob};
 use ravelin_esp::{Ingress, OuterInfo, Worker};
@@ -11,6 +13,9 @@ use std::sync::Arc;
 
 /// Packets of one burst.
 const BURST: usize = 32;
+/// Packets of one SA one after the other, where there are runs.
+const RUN: usize = 8;
+const WAYS: [&str; 4] = ["bare call", "plane, one by one", "plane, bursts", "plane, bursts with runs of 8"];
 
 pub fn run(rounds: usize, md: &mut String) {
     let fast = Arc::new(ravelin_crypto::awslc::provider());
@@ -22,23 +27,31 @@ pub fn run(rounds: usize, md: &mut String) {
 
 fn table(name: &str, provider: &Arc<Provider>, rounds: usize, md: &mut String) {
     let _ = writeln!(md, "### Many SAs, {name}\n\nAES-128-GCM, nanoseconds per packet to a random SA; in brackets against one SA.\n");
-    let _ = writeln!(md, "| SAs | seal 64 | open 64 | seal 1400 | open 1400 | seal 64, bursts | open 64, bursts | seal 1400, bursts | open 1400, bursts |");
-    let _ = writeln!(md, "|---:|{}", "---:|".repeat(8));
+    let _ = writeln!(md, "| SAs | | seal 64 | open 64 | seal 1400 | open 1400 |");
+    let _ = writeln!(md, "|---:|---|{}", "---:|".repeat(4));
     let mut first = None;
     for count in [1u32, 1000, 100_000] {
-        let row = measure(provider, count, rounds);
-        let base = first.get_or_insert_with(|| row.clone());
-        let cells: Vec<_> = row.iter().zip(base).map(|(v, b)| format!("{v:.0} ({:.2} ×)", v / *b)).collect();
-        let _ = writeln!(md, "| {count} | {} |", cells.join(" | "));
+        let rows = measure(provider, count, rounds);
+        let base = first.get_or_insert_with(|| rows.clone());
+        for ((way, row), base) in WAYS.iter().zip(&rows).zip(base.iter()) {
+            let cells: Vec<_> = row.iter().zip(base).map(|(v, b)| format!("{v:.0} ({:.2} ×)", v / *b)).collect();
+            let _ = writeln!(md, "| {count} | {way} | {} |", cells.join(" | "));
+        }
     }
     md.push('\n');
 }
 
-fn measure(provider: &Arc<Provider>, count: u32, rounds: usize) -> Vec<f64> {
+/// Nanoseconds by way and column.
+fn measure(provider: &Arc<Provider>, count: u32, rounds: usize) -> Vec<[f64; 4]> {
     let p = path();
     let back = Path { local: p.remote, remote: p.local };
-    let (a, b) = planes(provider, count, |n| suite(EncrId::AES_GCM_16, Some(128), IntegId::NONE, n));
-    let (mut out, mut inn) = (Worker::with_memory(Arc::clone(&a), 1 << 18), Worker::with_memory(Arc::clone(&b), 1 << 18));
+    let gcm = |n| suite(EncrId::AES_GCM_16, Some(128), IntegId::NONE, n);
+    let (a, b) = planes(provider, count, gcm);
+    let aead = provider.aead(EncrId::AES_GCM_16, Some(128)).unwrap();
+    let keys: Vec<Box<dyn AeadKey>> = (0..count).map(|n| aead.key(&gcm(n).encr_key.expose()[..16]).unwrap()).collect();
+    // As `Worker::with_memory` advises.
+    let slots = (count as usize * 2).max(4096);
+    let (mut out, mut inn) = (Worker::with_memory(Arc::clone(&a), slots), Worker::with_memory(Arc::clone(&b), slots));
     let mut random = 88172645463325252u64;
     let mut next = || {
         random ^= random << 13;
@@ -46,7 +59,7 @@ fn measure(provider: &Arc<Provider>, count: u32, rounds: usize) -> Vec<f64> {
         random ^= random << 17;
         (random % u64::from(count)) as u32
     };
-    let mut row = vec![Vec::new(); 8];
+    let mut rows: Vec<[Vec<f64>; 4]> = vec![Default::default(); WAYS.len()];
     // A worker learns its SAs once; that is not what is asked here.
     let mut all: Vec<u32> = (0..count).collect();
     all.resize(all.len().next_multiple_of(BATCH), 0);
@@ -58,14 +71,39 @@ fn measure(provider: &Arc<Provider>, count: u32, rounds: usize) -> Vec<f64> {
             assert!(matches!(inn.ingress(NOW, back, OuterInfo::default(), &mut buf[r], OUTER), Ingress::Deliver { .. }));
         }
     }
-    for round in 0..rounds * 4 {
-        let (burst, len) = (round % 2 == 1, if round / 2 % 2 == 0 { 64 } else { 1400 });
-        let column = usize::from(len == 1400) * 2 + usize::from(burst) * 4;
-        let chosen: Vec<u32> = (0..BATCH).map(|_| next()).collect();
+    for round in 0..rounds * 2 * WAYS.len() {
+        let (way, len) = (round % WAYS.len(), if round / WAYS.len() % 2 == 0 { 64 } else { 1400 });
+        let column = usize::from(len == 1400) * 2;
+        let run = if way == 3 { RUN } else { 1 };
+        let chosen: Vec<u32> = (0..BATCH / run).flat_map(|_| std::iter::repeat_n(next(), run)).collect();
         let mut batch = Batch::new(len, |i| chosen[i]);
         batch.refill();
         let mut sealed = vec![(0, 0); BATCH];
-        if !burst {
+        let row = &mut rows[way];
+        if way == 0 {
+            let (nonce, aad) = ([1u8; 12], [1u8; 12]);
+            row[column].push(clock(|| {
+                for (buf, n) in batch.bufs.iter_mut().zip(&chosen) {
+                    let (data, tag) = buf[FRONT..FRONT + len + 16].split_at_mut(len);
+                    keys[*n as usize].seal(&nonce, &aad, data, tag).unwrap();
+                }
+            }));
+            // Other keys, which the caches have no more than these.
+            let other: Vec<u32> = (0..BATCH).map(|_| next()).collect();
+            for (buf, n) in batch.bufs.iter_mut().zip(&other) {
+                let (data, tag) = buf[FRONT..FRONT + len + 16].split_at_mut(len);
+                keys[*n as usize].seal(&nonce, &aad, data, tag).unwrap();
+            }
+            sweep(&keys, &mut next);
+            row[column + 1].push(clock(|| {
+                for (buf, n) in batch.bufs.iter_mut().zip(&other) {
+                    let (data, tag) = buf[FRONT..FRONT + len + 16].split_at_mut(len);
+                    keys[*n as usize].open(&nonce, &aad, data, tag).unwrap();
+                }
+            }));
+            continue;
+        }
+        if way == 1 {
             row[column].push(clock(|| {
                 for (buf, s) in batch.bufs.iter_mut().zip(&mut sealed) {
                     let (r, _) = out.seal_in_place(NOW, POLICY, buf, FRONT..FRONT + len).unwrap();
@@ -91,5 +129,13 @@ fn measure(provider: &Arc<Provider>, count: u32, rounds: usize) -> Vec<f64> {
         row[column + 1].push(clock(|| for burst in jobs.chunks_mut(BURST) { inn.open_burst(NOW, burst) }));
         assert!(jobs.iter().all(|j| matches!(j.result, Ingress::Deliver { .. })));
     }
-    row.iter_mut().map(|samples| quartile(samples)).collect()
+    rows.iter_mut().map(|row| std::array::from_fn(|i| quartile(&mut row[i]))).collect()
+}
+
+/// Uses so many other keys that those used before are not in the nearer caches any more.
+fn sweep(keys: &[Box<dyn AeadKey>], next: &mut impl FnMut() -> u32) {
+    let mut tag = [0; 16];
+    for _ in 0..keys.len().min(2000) {
+        keys[next() as usize].seal(&[2; 12], &[], &mut [0; 128], &mut tag).unwrap();
+    }
 }

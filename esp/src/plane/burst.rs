@@ -8,6 +8,7 @@ use super::Plane;
 use super::entry::Outbound;
 use super::in_place::Plan;
 use super::ingress::{Frame, Ingress, OuterInfo};
+use super::memory::octets;
 use super::sink::{Egress, Refusal, Target, TransmitMeta};
 use super::worker::Worker;
 use crate::DropReason;
@@ -246,9 +247,9 @@ impl Worker {
 }
 
 /// Seals one SA's packets; gives how many, and their octets.
-fn seal_group(plane: &Plane, entry: &Outbound, group: &[(usize, IpPacket)], jobs: &mut [SealJob<'_>]) -> (u32, u64) {
+fn seal_group(plane: &Plane, entry: &Outbound, group: &[(usize, IpPacket)], jobs: &mut [SealJob<'_>]) -> (u32, u32) {
     let sa = &entry.core.sa;
-    let mut done = (0u32, 0u64);
+    let mut done = (0u32, 0u32);
     // In transport mode each packet's own headers have to be kept aside; that is done one by one.
     let batched = group.len() > 1 && entry.mode != ravelin_sa_db::Mode::Transport;
     let Some(key) = sa.transform().batch().filter(|_| batched) else {
@@ -257,7 +258,7 @@ fn seal_group(plane: &Plane, entry: &Outbound, group: &[(usize, IpPacket)], jobs
             job.result =
                 plane.seal_one(entry, inner, job.buf, job.packet.clone()).map_err(|r| plane.refuse_egress(entry, r));
             if job.result.is_ok() {
-                done = (done.0.saturating_add(1), done.1.saturating_add(inner.len as u64));
+                done = (done.0.saturating_add(1), done.1.saturating_add(octets(inner.len)));
             }
         }
         return done;
@@ -311,7 +312,7 @@ fn seal_group(plane: &Plane, entry: &Outbound, group: &[(usize, IpPacket)], jobs
             Err(DropReason::Provider)
         };
         if sealed.is_ok() {
-            done = (done.0.saturating_add(1), done.1.saturating_add(inner.len as u64));
+            done = (done.0.saturating_add(1), done.1.saturating_add(octets(inner.len)));
         }
         job.result = sealed.map_err(|r| plane.discard(Some(entry), r));
     }

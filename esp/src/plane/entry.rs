@@ -18,25 +18,29 @@ use ravelin_sa_db::{
     TrafficSelector,
 };
 
-/// What never changes while an SA lives, `S` being [`InboundSa`] or [`OutboundSa`].
+/// What never changes while an SA lives, `S` being [`InboundSa`] or [`OutboundSa`]. With many SAs each packet finds all
+/// of this outside the caches, so what packets need lies together: the SA (outbound: the number on one line, the
+/// transform on the next), then a line of counters.
+#[repr(C)]
 pub(crate) struct Core<S> {
     pub(crate) sa: S,
     pub(crate) usage: Usage,
-    pub(crate) drops: SaDrops,
-    /// Hash of the last path reported, and when.
-    path_hash: AtomicU64,
-    path_at: AtomicU64,
     /// Largest outer IP packet the path carries; 0: not known.
     pub(crate) mtu: AtomicU32,
     /// Identification of outer IPv4 headers (RFC 6864).
     pub(crate) ip_id: AtomicU64,
+    pub(crate) drops: SaDrops,
+    /// Hash of the last path reported, and when.
+    path_hash: AtomicU64,
+    path_at: AtomicU64,
 }
 
 /// What both directions of a Child SA have in common.
+#[repr(C)]
 pub(crate) struct Facts {
-    pub(crate) policy: PolicyId,
     /// In the form that packets are compared with.
     pub(crate) selectors: Selectors,
+    pub(crate) policy: PolicyId,
     /// As they were negotiated.
     pub(crate) local_ts: Arc<[TrafficSelector]>,
     pub(crate) remote_ts: Arc<[TrafficSelector]>,
@@ -71,28 +75,29 @@ impl Facts {
     }
 }
 
-/// A core and where its packets go.
+/// A core and where its packets go. What the usual packet needs comes first.
+#[repr(C)]
 pub(crate) struct Entry<S, F> {
     pub(crate) core: Arc<Core<S>>,
     pub(crate) facts: Arc<Facts>,
-    pub(crate) path: Path,
-    pub(crate) encapsulation: Encapsulation,
+    child: ChildId,
     pub(crate) spi: u32,
+    pub(crate) encapsulation: Encapsulation,
     pub(crate) mode: Mode,
     pub(crate) protocol: Protocol,
     pub(crate) tfc_padding: bool,
-    /// What the lane knows of this direction.
-    pub(crate) front: F,
-    child: ChildId,
     /// Moved or removed: whoever keeps this entry looks it up again.
     pub(crate) stale: AtomicBool,
+    pub(crate) path: Path,
+    /// What the lane knows of this direction.
+    pub(crate) front: F,
 }
 
 pub(crate) type Inbound = Entry<InboundSa, Usual>;
 pub(crate) type Outbound = Entry<OutboundSa, Front>;
 
 impl<S> Core<S> {
-    /// Reads what a packet will need of this, for `Memory::warm_in` and `Memory::warm_out`.
+    /// Reads what a packet will need of this besides the SA, for `Memory::warm_in` and `Memory::warm_out`.
     #[inline(always)]
     pub(crate) fn touch(&self) -> u64 {
         u64::from(self.usage.is_usable()) ^ u64::from(self.mtu.load(Ordering::Relaxed))
@@ -100,14 +105,10 @@ impl<S> Core<S> {
 }
 
 impl<S, F: Lane> Entry<S, F> {
-    /// As [`Core::touch`]: the entry is some lines long.
+    /// As [`Core::touch`].
     #[inline(always)]
     pub(crate) fn touch(&self) -> u64 {
-        u64::from(self.is_stale())
-            ^ u64::from(self.path.local.port())
-            ^ u64::from(self.path.remote.port())
-            ^ u64::from(self.front.is_usual())
-            ^ self.child.0
+        self.child.0 ^ u64::from(self.path.remote.port()) ^ u64::from(self.front.is_usual())
     }
 
     pub(crate) fn new(sa: S, params: &SaParams, facts: Arc<Facts>, config: &PlaneConfig, now: Instant) -> Self {
@@ -203,12 +204,17 @@ impl<S, F: Lane> Entry<S, F> {
         }
     }
 
-    /// An authenticated packet came on another path than the SA's (RFC 7296 §2.23). Only SAs behind a NAT follow.
-    #[cold]
-    pub(crate) fn path_seen(&self, path: Path, now: Instant, reports: &Reports) {
-        if self.encapsulation != Encapsulation::Udp {
-            return;
+    /// An authenticated packet came on this path; another one than the SA's is news (RFC 7296 §2.23). Only SAs behind a
+    /// NAT follow.
+    #[inline(always)]
+    pub(crate) fn note_path(&self, path: Path, now: Instant, reports: &Reports) {
+        if self.encapsulation == Encapsulation::Udp && path != self.path {
+            self.path_seen(path, now, reports);
         }
+    }
+
+    #[cold]
+    fn path_seen(&self, path: Path, now: Instant, reports: &Reports) {
         // The same path again is news only after a while; another one ten times a second at most.
         let hash = hash_path(&path);
         let again = self.core.path_hash.load(Ordering::Relaxed) == hash;

@@ -29,13 +29,12 @@ const V6: usize = 40;
 
 /// The outer headers of one SA as far as they are the same in each packet.
 #[derive(Clone)]
+#[repr(C)]
 pub(crate) struct Front {
-    /// IPv6.
-    octets: [u8; 40],
     /// IPv4: octets 8 to 15 without the checksum, the destination, both ports.
     middle: u64,
     dst: [u8; 4],
-    ports: u64,
+    ports: u32,
     /// Of the IPv4 header, without length, traffic class, identification and flags.
     sum: u32,
     /// Octets written in front of the ESP header.
@@ -44,6 +43,8 @@ pub(crate) struct Front {
     around: u8,
     /// The lane is open for the SA.
     pub(crate) usual: bool,
+    /// IPv6.
+    octets: [u8; V6],
 }
 
 impl Front {
@@ -55,8 +56,8 @@ impl Front {
         config: &PlaneConfig,
     ) -> Self {
         let udp = encapsulation == Encapsulation::Udp;
-        let (octets, dst) = ([0; 40], [0; 4]);
-        let mut front = Self { octets, middle: 0, dst, ports: 0, sum: 0, len: 0, around: 0, usual: false };
+        let (octets, dst) = ([0; V6], [0; 4]);
+        let mut front = Self { middle: 0, dst, ports: 0, sum: 0, len: 0, around: 0, usual: false, octets };
         let form = config.output;
         let written = match (path.local.ip(), path.remote.ip()) {
             (IpAddr::V4(_), IpAddr::V4(_)) => V4,
@@ -88,7 +89,7 @@ impl Front {
             let [.., m0, m1, m2, m3, m4, m5, m6, m7, d0, d1, d2, d3] = *head;
             front.middle = u64::from_be_bytes([m0, m1, m2, m3, m4, m5, m6, m7]);
             front.dst = [d0, d1, d2, d3];
-            front.ports = u64::from(path.local.port()) << 16 | u64::from(path.remote.port());
+            front.ports = u32::from(path.local.port()) << 16 | u32::from(path.remote.port());
         }
         front
     }
@@ -349,8 +350,7 @@ fn open_body(
     let (first, iv) = (head >> 64, head & u128::from(u64::MAX));
     let (first, iv) = (u64::try_from(first).unwrap_or(0), u64::try_from(iv).unwrap_or(0));
     let (spi, low) = high_and_low(first);
-    let number = sa.window().infer(u32::try_from(low).unwrap_or(0))?;
-    sa.window().check(number)?;
+    let number = sa.window().begin(u32::try_from(low).unwrap_or(0))?;
     let (aad, aad_len) = aad(spi, number, sa.transform().esn());
     let aad = aad.get(..aad_len).ok_or(DropReason::Runt)?;
     key.open(twelve(&nonce(salt, iv)), aad, body, tag).map_err(transform::reason)?;
@@ -388,7 +388,7 @@ fn write_front(entry: &Outbound, room: &mut [u8], shape: &Shape) -> Result<(), D
     *ip = sixteen(0x45 << 56 | dscp_ecn << 48 | total << 32 | id << 16 | flags, model.middle | checksum << 32);
     *dst = model.dst;
     if let Some(udp) = datagram.first_chunk_mut::<{ udp::HEADER }>() {
-        *udp = (model.ports << 32 | total.wrapping_sub(V4 as u64) << 16).to_be_bytes();
+        *udp = (u64::from(model.ports) << 32 | total.wrapping_sub(V4 as u64) << 16).to_be_bytes();
     }
     Ok(())
 }

@@ -18,11 +18,19 @@ use ravelin_sa_db::{Instant, Path, Spi};
 
 /// Packets of one SA that are counted together.
 const TOGETHER: u32 = 32;
+
+/// Octets of one packet, which are 65,535 at most.
+#[inline(always)]
+pub(super) fn octets(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
 /// Packets of one entry that the plane does not know of yet.
 #[derive(Default)]
 pub(super) struct Tally {
     packets: u32,
-    bytes: u64,
+    /// Of [`TOGETHER`] packets at most.
+    bytes: u32,
     last: Instant,
 }
 
@@ -34,11 +42,11 @@ impl Tally {
         plane: &Plane,
         entry: &Entry<S, F>,
         packets: u32,
-        bytes: u64,
+        bytes: u32,
         now: Instant,
     ) -> bool {
         if entry.core.usage.is_limited() {
-            entry.account(u64::from(packets), bytes, now, &plane.reports);
+            entry.account(u64::from(packets), u64::from(bytes), now, &plane.reports);
             return false;
         }
         let first = self.packets == 0;
@@ -54,7 +62,7 @@ impl Tally {
 
     pub(super) fn flush<S, F: Lane>(&mut self, plane: &Plane, entry: &Entry<S, F>) {
         if self.packets != 0 {
-            entry.account(u64::from(self.packets), self.bytes, self.last, &plane.reports);
+            entry.account(u64::from(self.packets), u64::from(self.bytes), self.last, &plane.reports);
             *self = Self::default();
         }
     }
@@ -69,8 +77,8 @@ pub(super) struct InSlot {
 
 #[repr(align(64))]
 pub(super) struct Flow {
-    target: Target,
     key: FlowKey,
+    wide: Wide,
     version: u64,
     pub(super) entry: Arc<Outbound>,
     pub(super) tally: Tally,
@@ -96,6 +104,9 @@ const DIRTY: usize = 64;
 /// Places that one key may have, one after the other.
 const WAYS: usize = 4;
 
+/// An odd number for multiplicative hashes.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The slot of what is looked for; when it is not there, where it should go: the first free place, else its first.
 #[inline(always)]
 fn way<T>(slots: &[Option<T>], first: usize, is: impl Fn(&T) -> bool) -> usize {
@@ -113,32 +124,51 @@ fn way<T>(slots: &[Option<T>], first: usize, is: impl Fn(&T) -> bool) -> usize {
 
 #[inline]
 fn in_slot(spi: Spi, slots: usize) -> usize {
-    let h = u64::from(spi.0).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let h = u64::from(spi.0).wrapping_mul(MIX) >> 32;
     usize::try_from(h).unwrap_or(0) & slots.wrapping_sub(1)
 }
 
-/// What two packets of one flow have in common, as integers.
+/// What two packets of one flow have in common, as integers: of IPv4 all of it, of IPv6 all but the addresses, which
+/// are mixed here and whole in [`Wide`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct FlowKey {
-    source: u128,
-    destination: u128,
-    rest: u64,
+    addresses: u64,
+    ports: u64,
+    target: u64,
 }
 
+/// Source and destination of IPv6. Apart, so that a flow of IPv4 is one cache line.
+type Wide = Option<Box<[u128; 2]>>;
+
 impl FlowKey {
-    #[inline]
-    fn new(ip: &IpPacket) -> Self {
-        let flags = u64::from(ip.has_ports) | u64::from(ip.v6) << 1;
-        let rest = u64::from(ip.ports) << 16 | u64::from(ip.protocol) << 8 | flags;
-        Self { source: ip.source, destination: ip.destination, rest }
+    #[inline(always)]
+    fn new(target: Target, ip: &IpPacket) -> Self {
+        let low = |a: u128| u64::try_from(a & u128::from(u64::MAX)).unwrap_or(0);
+        let fold = |a: u128| low(a) ^ low(a >> 64).rotate_left(9);
+        let addresses = if ip.v6 {
+            fold(ip.source).wrapping_mul(MIX) ^ fold(ip.destination)
+        } else {
+            low(ip.source) << 32 | low(ip.destination)
+        };
+        let (target, child) = match target {
+            Target::Policy(policy) => (u64::from(policy.0), false),
+            Target::Child(child) => (child.0, true),
+        };
+        let flags = u64::from(ip.has_ports) | u64::from(ip.v6) << 1 | u64::from(child) << 2;
+        Self { addresses, ports: u64::from(ip.ports) << 16 | u64::from(ip.protocol) << 8 | flags, target }
     }
 
-    #[inline]
+    #[inline(always)]
     fn slot(&self, slots: usize) -> usize {
-        let fold = |a: u128| u64::try_from((a ^ (a >> 64)) & u128::from(u64::MAX)).unwrap_or(0);
-        let x = fold(self.destination) ^ self.rest.rotate_left(20);
-        let h = (x ^ fold(self.source).rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let h = (self.addresses.wrapping_mul(MIX) ^ self.ports).wrapping_mul(MIX);
         usize::try_from(h >> 32).unwrap_or(0) & slots.wrapping_sub(1)
+    }
+}
+
+impl Flow {
+    #[inline(always)]
+    fn is(&self, key: &FlowKey, ip: &IpPacket) -> bool {
+        self.key == *key && (!ip.v6 || self.wide.as_deref() == Some(&[ip.source, ip.destination]))
     }
 }
 
@@ -170,8 +200,8 @@ impl Memory {
     }
 
     #[inline(always)]
-    fn way_out(&self, target: Target, key: &FlowKey) -> usize {
-        way(&self.flows, key.slot(self.flows.len()), |f| f.key == *key && f.target == target)
+    fn way_out(&self, key: &FlowKey, ip: &IpPacket) -> usize {
+        way(&self.flows, key.slot(self.flows.len()), |f| f.is(key, ip))
     }
 
     /// What is remembered of an inbound SA and still holds.
@@ -185,11 +215,11 @@ impl Memory {
     /// What is remembered of a flow and still holds.
     #[inline(always)]
     pub(super) fn known_out(&mut self, plane: &Plane, target: Target, ip: &IpPacket) -> Option<(usize, &mut Flow)> {
-        let key = FlowKey::new(ip);
-        let at = self.way_out(target, &key);
+        let key = FlowKey::new(target, ip);
+        let at = self.way_out(&key, ip);
         let flow = self.flows.get_mut(at)?.as_mut()?;
         let holds = flow.version == plane.routes.version() && !flow.entry.is_stale();
-        (holds && flow.key == key && flow.target == target).then_some((at, flow))
+        (holds && flow.is(&key, ip)).then_some((at, flow))
     }
 
     #[cold]
@@ -238,46 +268,51 @@ impl Memory {
     }
 
     /// Looks at what the packets of a burst will need, level by level, so that the memory's answers overlap: a packet
-    /// alone would wait for slot, entry, counters, selectors and key one after the other.
+    /// alone would wait for slot, entry, counters, selectors and key one after the other. The slots are read first and
+    /// searched afterwards, since a search that guessed wrong waits for the memory.
     pub(super) fn warm_in(&self, spis: &[Spi]) {
-        let slot = |spi: &Spi| self.inbound.get(self.way_in(*spi)).and_then(Option::as_ref);
         let mut seen = 0u64;
         for spi in spis {
-            seen ^= slot(spi).map_or(0, |s| u64::from(s.spi.0));
+            let slot = self.inbound.get(in_slot(*spi, self.inbound.len()));
+            seen ^= slot.map_or(0, |s| u64::from(s.is_some()));
         }
-        for s in spis.iter().filter_map(slot) {
-            seen ^= s.entry.touch();
+        let at: ArrayVec<usize, BURST> = spis.iter().take(BURST).map(|spi| self.way_in(*spi)).collect();
+        let entries = || at.iter().filter_map(|at| self.inbound.get(*at)?.as_ref()).map(|s| &*s.entry);
+        for e in entries() {
+            seen ^= e.touch();
         }
-        for s in spis.iter().filter_map(slot) {
-            seen ^= s.entry.core.touch() ^ s.entry.core.sa.window().top() ^ s.entry.facts.selectors.touch();
+        for e in entries() {
+            seen ^= e.core.touch() ^ u64::from(e.core.sa.window().size()) ^ e.facts.selectors.touch();
         }
-        for s in spis.iter().filter_map(slot) {
-            seen ^= s.entry.core.sa.window().touch();
-            s.entry.core.sa.transform().warm();
+        for e in entries() {
+            seen ^= e.core.sa.window().touch();
+            e.core.sa.transform().warm();
         }
         core::hint::black_box(seen);
     }
 
     /// The same for packets to be sealed, each by its target and headers.
     pub(super) fn warm_out<'p>(&self, packets: impl Iterator<Item = (Target, &'p [u8])>) {
-        let mut at: ArrayVec<usize, BURST> = ArrayVec::new();
+        let mut wanted: ArrayVec<(FlowKey, IpPacket), BURST> = ArrayVec::new();
         let mut seen = 0u64;
         for (target, ip) in packets.take(BURST) {
             if let Some(ip) = packet::usual(ip) {
-                let slot = self.way_out(target, &FlowKey::new(&ip));
-                seen ^= self.flows.get(slot).and_then(Option::as_ref).map_or(0, |f| f.version ^ f.tally.bytes);
-                at.push(slot);
+                let key = FlowKey::new(target, &ip);
+                let slot = self.flows.get(key.slot(self.flows.len()));
+                seen ^= slot.map_or(0, |f| u64::from(f.is_some()));
+                wanted.push((key, ip));
             }
         }
-        let flows = || at.iter().filter_map(|at| self.flows.get(*at).and_then(Option::as_ref));
-        for f in flows() {
-            seen ^= f.entry.touch();
+        let at: ArrayVec<usize, BURST> = wanted.iter().map(|(key, ip)| self.way_out(key, ip)).collect();
+        let entries = || at.iter().filter_map(|at| self.flows.get(*at)?.as_ref()).map(|f| &*f.entry);
+        for e in entries() {
+            seen ^= e.touch();
         }
-        for f in flows() {
-            seen ^= f.entry.core.touch() ^ f.entry.core.sa.sequence().used();
+        for e in entries() {
+            seen ^= e.core.touch() ^ e.core.sa.sequence().used() ^ u64::from(e.core.sa.esn());
         }
-        for f in flows() {
-            f.entry.core.sa.transform().warm();
+        for e in entries() {
+            e.core.sa.transform().warm();
         }
         core::hint::black_box(seen);
     }
@@ -318,7 +353,7 @@ impl Memory {
         target: Target,
         ip: &IpPacket,
         packets: u32,
-        bytes: u64,
+        bytes: u32,
         now: Instant,
     ) {
         if packets == 0 {
@@ -341,10 +376,8 @@ impl InSlot {
         path: Path,
         range: Range<usize>,
     ) -> (bool, Ingress) {
-        let first = self.tally.add(plane, &self.entry, 1, range.len() as u64, now);
-        if path != self.entry.path {
-            self.entry.path_seen(path, now, &plane.reports);
-        }
+        let first = self.tally.add(plane, &self.entry, 1, octets(range.len()), now);
+        self.entry.note_path(path, now, &plane.reports);
         (first, Ingress::Deliver { child: self.entry.child(), range })
     }
 }
@@ -382,12 +415,11 @@ pub(super) fn route<'a>(
     target: Target,
     ip: &IpPacket,
 ) -> Result<(usize, &'a mut Flow), Egress> {
-    let key = FlowKey::new(ip);
-    let at = memory.way_out(target, &key);
+    let key = FlowKey::new(target, ip);
+    let at = memory.way_out(&key, ip);
     let slot = memory.flows.get_mut(at).ok_or(Egress::NoSa)?;
     let version = plane.routes.version();
-    let good =
-        matches!(slot, Some(f) if f.version == version && f.key == key && f.target == target && !f.entry.is_stale());
+    let good = matches!(slot, Some(f) if f.version == version && f.is(&key, ip) && !f.entry.is_stale());
     if !good {
         reroute(plane, slot, &mut memory.filled, version, target, key, ip)?;
     }
@@ -407,9 +439,30 @@ fn reroute(
 ) -> Result<(), Egress> {
     // The version was read before the route, so a change in between is noticed next time.
     let entry = plane.select(target, ip)?;
-    match slot.replace(Flow { target, key, version, entry, tally: Tally::default() }) {
+    let wide = ip.v6.then(|| Box::new([ip.source, ip.destination]));
+    match slot.replace(Flow { key, wide, version, entry, tally: Tally::default() }) {
         Some(mut old) => old.tally.flush(plane, &old.entry),
         None => *filled = filled.saturating_add(1),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plane::entry::{Core, Facts};
+    use crate::plane::lane::Front;
+    use crate::{InboundSa, OutboundSa};
+    use core::mem::{offset_of, size_of};
+
+    /// What a packet touches, in cache lines of 64 octets: with many SAs each of them is a wait.
+    #[test]
+    fn hot_parts_lie_together() {
+        assert_eq!([size_of::<Option<Flow>>(), size_of::<Option<InSlot>>()], [64, 64]);
+        // Of an outbound SA with an outer IPv4 header all but the last 40 octets, of an inbound one all of it.
+        assert!(offset_of!(Outbound, front) + size_of::<Front>() - 40 <= 128 && size_of::<Inbound>() <= 128);
+        assert_eq!(offset_of!(Core<OutboundSa>, usage), 128);
+        assert!(offset_of!(Core<OutboundSa>, drops) <= 192 && offset_of!(Core<InboundSa>, drops) <= 144);
+        assert_eq!(offset_of!(Facts, policy), 128);
+    }
 }

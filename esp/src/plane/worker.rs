@@ -9,7 +9,7 @@
 use super::Plane;
 use super::ingress::{Frame, Ingress, OuterInfo};
 use super::lane::Sealed;
-use super::memory::{Memory, recall, route};
+use super::memory::{Memory, octets, recall, route};
 use super::sink::{Egress, PacketSink, Target, TransmitMeta};
 use crate::DropReason;
 use crate::packet::{self, IpPacket, protocol};
@@ -68,10 +68,8 @@ impl Worker {
                 Ok(range) => range,
                 Err(reason) => return plane.refuse_after(&slot.entry, now, path, reason),
             };
-            let first = slot.tally.add(plane, &slot.entry, 1, range.len() as u64, now);
-            if path != slot.entry.path {
-                slot.entry.path_seen(path, now, &plane.reports);
-            }
+            let first = slot.tally.add(plane, &slot.entry, 1, octets(range.len()), now);
+            slot.entry.note_path(path, now, &plane.reports);
             let child = slot.entry.child();
             if first {
                 self.memory.mark_in(plane, at);
@@ -126,7 +124,7 @@ impl Worker {
                 Err(reason) => return plane.discard(Some(&flow.entry), reason),
             };
             sink.commit(plane.meta(&flow.entry, range.len(), protocol::ESP, outer));
-            if flow.tally.add(plane, &flow.entry, 1, inner.len as u64, now) {
+            if flow.tally.add(plane, &flow.entry, 1, octets(inner.len), now) {
                 self.memory.mark_out(plane, at);
             }
             return Egress::Sent;
@@ -146,7 +144,7 @@ impl Worker {
         };
         match plane.seal(&flow.entry, &inner, ip, sink) {
             Ok(()) => {
-                if flow.tally.add(plane, &flow.entry, 1, inner.len as u64, now) {
+                if flow.tally.add(plane, &flow.entry, 1, octets(inner.len), now) {
                     self.memory.mark_out(plane, at);
                 }
                 Egress::Sent
@@ -179,7 +177,7 @@ impl Worker {
                 Ok(sealed) => sealed,
                 Err(reason) => return Err(plane.discard(Some(&flow.entry), reason)),
             };
-            let first = flow.tally.add(plane, &flow.entry, 1, inner.len as u64, now);
+            let first = flow.tally.add(plane, &flow.entry, 1, octets(inner.len), now);
             let meta = plane.meta(&flow.entry, range.len(), protocol::ESP, outer);
             if first {
                 self.memory.mark_out(plane, at);
@@ -204,7 +202,7 @@ impl Worker {
         let (at, flow) = route(plane, &mut self.memory, target, &inner)?;
         match plane.seal_one(&flow.entry, &inner, buf, packet) {
             Ok(sealed) => {
-                if flow.tally.add(plane, &flow.entry, 1, inner.len as u64, now) {
+                if flow.tally.add(plane, &flow.entry, 1, octets(inner.len), now) {
                     self.memory.mark_out(plane, at);
                 }
                 Ok(sealed)

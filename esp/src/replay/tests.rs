@@ -54,6 +54,9 @@ proptest! {
                 _ => at,
             };
             let want = m.accept(n);
+            #[allow(clippy::cast_possible_truncation, reason = "the low half is meant")]
+            let low = n as u32;
+            prop_assert_eq!(w.begin(low), w.infer(low).and_then(|n| w.check(n).map(|()| n)), "begin {} size {}", n, size);
             if size != 0 {
                 prop_assert_eq!(w.check(n), want, "check {} size {}", n, size);
             }
