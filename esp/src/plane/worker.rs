@@ -40,7 +40,7 @@ impl Worker {
         Self::with_memory(plane, SLOTS)
     }
 
-    /// A worker that remembers about `slots` SAs and as many flows (some 200 octets for each pair); for hosts with
+    /// A worker that remembers about `slots` SAs and as many flows (128 octets for each pair, 32 more for a flow of IPv6); for hosts with
     /// tens of thousands of SAs, best twice as many slots as there are SAs. Rounded up to a power of two, 1 to 2^22.
     #[must_use]
     pub fn with_memory(plane: Arc<Plane>, slots: usize) -> Self {
