@@ -19,8 +19,7 @@ use ravelin_sa_db::{
 };
 
 /// What never changes while an SA lives, `S` being [`InboundSa`] or [`OutboundSa`]. With many SAs each packet finds all
-/// of this outside the caches, so what packets need lies together: the SA (outbound: the number on one line, the
-/// transform on the next), then a line of counters.
+/// of this outside the caches, so what packets need lies together: number and transform, then the counters.
 #[repr(C)]
 pub(crate) struct Core<S> {
     pub(crate) sa: S,
