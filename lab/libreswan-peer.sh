@@ -75,7 +75,11 @@ conn t
 	leftid=@$side.lab.test
 	right=$(outer "$peer")
 	rightid=@$peer.lab.test
-$(case "${LAB_CONN:-}" in *transport*) ;; *) printf '\tleftsubnet=%s\n\trightsubnet=%s' "${LAB_MY_TS:-$(inner_ts "$side")}" "${LAB_PEER_TS:-$(inner_ts "$peer")}";; esac)
+$(case "${LAB_CONN:-}" in
+  *transport*) ;;
+  *addresspool*) printf '\tleftsubnet=%s' "${LAB_MY_TS:-$(inner_ts "$side")}";; # the peer's selector is its leased address
+  *) printf '\tleftsubnet=%s\n\trightsubnet=%s' "${LAB_MY_TS:-$(inner_ts "$side")}" "${LAB_PEER_TS:-$(inner_ts "$peer")}";;
+esac)
 	ike=${LAB_IKE:-aes_gcm128-sha2_256-dh19}
 	esp=${LAB_ESP:-aes_gcm128}
 	auto=add

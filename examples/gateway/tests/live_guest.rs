@@ -110,3 +110,39 @@ fn openiked_they_start() {
     wait(LONG, || lab.run("iked-peer.sh", &["status", "b"], &[]).status.success()).expect("iked answers");
     carries(&lab);
 }
+
+/// libreswan leases us an address and names a DNS server; our IKE_AUTH comes in three fragments, and so does its own. Then we
+/// move (MOBIKE), and it follows.
+#[test]
+fn libreswan_gives_us_an_address_and_follows() {
+    let Some(lab) = lab("lsw_vip", "libreswan") else { return };
+    let conn = "rightaddresspool=10.10.3.10-10.10.3.20; leftmodecfgserver=yes; rightmodecfgclient=yes; \
+                modecfgdns=10.10.2.53; fragmentation=yes; mobike=yes";
+    libreswan(&lab, "cert", &[("LAB_CONN", conn), ("LAB_DEBUG", "base")]);
+    lab.ok("uml.sh", &["exec", "b", "ip route add 10.10.3.0/24 via 10.9.0.1 src 10.10.2.1"], &[]);
+    let suite = Suite { esp: "aes128gcm16-ecp256", ..GCM };
+    let resolv = lab.state.join("resolv-a.conf");
+    std::fs::write(&resolv, "").unwrap();
+    let text = with_cert(&lab, "rsa", "a", &config("a", "10.9.0.2", &suite, "start"), "")
+        .replace("\"10.10.1.0/24\"", "\"dynamic\"")
+        .replace("dpd_delay", "virtual_ip = \"ipv4\"\ndpd_delay");
+    let gateway =
+        lab.gateway("a", &format!("fragment_size = 600\nresolv_conf = \"{}\"\n{text}", resolv.display()), &[]);
+    gateway.wait_for("Child SA up", LONG);
+    let pluto = || std::fs::read_to_string(lab.state.join("libreswan-b/pluto.log")).unwrap();
+    assert!(pluto().contains("saved fragment 3 of 3 decrypted"), "ours come in fragments");
+    let show = gateway.ask(&["show"]);
+    assert!(show.contains("assigned  10.10.3.10, DNS 10.10.2.53"), "{show}");
+    assert!(std::fs::read_to_string(&resolv).unwrap().starts_with("nameserver 10.10.2.53 "));
+    lab.ping_until("a", "10.10.3.10", "10.10.2.1");
+    lab.ping_addresses("a", "10.10.3.10", "10.10.2.1");
+
+    lab.ok("uml.sh", &["exec", "b", "ip route change 10.10.3.0/24 via 10.9.0.11 src 10.10.2.1"], &[]);
+    lab.ip("a", "addr add 10.9.0.11/24 dev eth0");
+    lab.ip("a", "addr del 10.9.0.1/24 dev eth0");
+    gateway.wait_for("moved", LONG);
+    lab.ping_until("a", "10.10.3.10", "10.10.2.1");
+    lab.ping_addresses("a", "10.10.3.10", "10.10.2.1");
+    assert!(gateway.ask(&["show"]).contains("10.9.0.11:4500"), "{}", pluto());
+    assert_eq!(gateway.count("IKE SA up"), 1, "{}", gateway.log());
+}
