@@ -7,6 +7,7 @@
 #            host           on this kernel: IKE SA only where the kernel lacks ESP
 # LAB_IKE, LAB_ESP   proposals in libreswan's syntax
 # LAB_CERT           rsa (default) or ecdsa
+# LAB_REMOTE         the peer's address in the configuration; %any for MOBIKE
 # LAB_CONN           more lines for the connection: "type=transport; esn=yes; encapsulation=yes"
 # LAB_IMPAIR         faults to inject, e.g. "jacob-two-two corrupt-encrypted" (whack SIDE --impair help)
 # Debian's package conflicts with strongSwan's, so it is unpacked, not installed.
@@ -73,7 +74,7 @@ conn t
 	$auth
 	left=$(outer "$side")
 	leftid=@$side.lab.test
-	right=$(outer "$peer")
+	right=${LAB_REMOTE:-$(outer "$peer")}
 	rightid=@$peer.lab.test
 $(case "${LAB_CONN:-}" in
   *transport*) ;;
