@@ -27,6 +27,7 @@ mod hold;
 pub mod keylog;
 pub mod node;
 pub mod output;
+pub mod reload;
 
 pub use config::{Config, DataPlane};
 pub use node::{Egress, Ingress, Node};
@@ -39,3 +40,4 @@ pub use ravelin_ike_proto as ike;
 pub use ravelin_ike_proto::{ApiError, Deadline, Event, IkeSaId, Reason, Role, Transmit};
 pub use ravelin_sa_db as db;
 pub use ravelin_sa_db::{ChildId, Db, Instant, Now, Path, PeerId, PolicyId, Report, UnixTime};
+pub use reload::Reload;

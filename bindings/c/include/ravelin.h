@@ -2714,6 +2714,22 @@ ravelin_status ravelin_config_restore(struct ravelin_config *config,
                                       size_t len);
 
 /**
+ * Makes the databases of a running node those of a configuration, which stays the caller's: peers, policies and pools that
+ * are new are added, those that are gone are deleted with their SAs, what changed holds for SAs to come; a policy whose
+ * traffic selectors changed loses its Child SAs. They are told apart by name, and keep their ids and leases. Ports, times of
+ * retransmission and other settings stay as they are. `said` gets what was done, a line each, NUL-terminated: lent until
+ * the next call of this function on the node. What is to be up at once begins with `ravelin_node_start`. One thread at a
+ * time.
+ *
+ * # Safety
+ * `node` and `config` are NULL or live; `said` is NULL or may be written.
+ */
+ravelin_status ravelin_node_reload(struct ravelin_node *node,
+                                   struct ravelin_now now,
+                                   struct ravelin_config *config,
+                                   const char **said);
+
+/**
  * Every IKE SA with its Child SAs, oldest first; the caller frees the snapshot. One thread at a time.
  *
  * # Safety

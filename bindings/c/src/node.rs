@@ -10,7 +10,7 @@ use rand_chacha::rand_core::SeedableRng;
 use ravelin::code::Status;
 use ravelin::{ChildId, IkeSaId, Node, Output, PeerId, PolicyId, Secret};
 use std::collections::VecDeque;
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
 use std::sync::Arc;
 
 /// An IPsec host without I/O. Made by `ravelin_node_new`, freed by `ravelin_node_free`. One thread at a time.
@@ -24,6 +24,8 @@ pub struct ravelin_node {
     policy: Option<LentPolicy>,
     /// What `ravelin_node_save` lent.
     pub(crate) saved: Option<Secret>,
+    /// What `ravelin_node_reload` lent.
+    pub(crate) said: Option<CString>,
 }
 
 impl Handle for ravelin_node {
@@ -54,6 +56,7 @@ pub unsafe extern "C" fn ravelin_node_new(
             lent: Lent::default(),
             policy: None,
             saved: None,
+            said: None,
         };
         // SAFETY: handed on.
         unsafe { give(out, new) }

@@ -1,14 +1,15 @@
 //! The databases of a node (PAD, SPD, address pools with their leases) as JSON, and back into a configuration
-//! (`ravelin::db::snapshot`): what a program keeps over its own restart.
+//! (`ravelin::db::snapshot`): what a program keeps over its own restart. And another configuration for a node that runs
+//! (`ravelin::reload`).
 
 use crate::config::ravelin_config;
 use crate::guard::{bytes, put, wanted, with};
 use crate::node::ravelin_node;
-use crate::types::ravelin_status;
+use crate::types::{ravelin_now, ravelin_status};
 use ravelin::Secret;
 use ravelin::code::Status;
 use ravelin::db::snapshot::{Include, Snapshot};
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
 
 /// The databases as they are now, leases included, as JSON, NUL-terminated; `len` without the NUL. `secrets`: with
 /// pre-shared keys and passwords, to be kept like them. Private keys are never in it, nor are SAs. Lent until the next
@@ -60,4 +61,39 @@ pub unsafe extern "C" fn ravelin_config_restore(
     };
     // SAFETY: handed on.
     unsafe { with(config, restore) }
+}
+
+/// Makes the databases of a running node those of a configuration, which stays the caller's: peers, policies and pools that
+/// are new are added, those that are gone are deleted with their SAs, what changed holds for SAs to come; a policy whose
+/// traffic selectors changed loses its Child SAs. They are told apart by name, and keep their ids and leases. Ports, times of
+/// retransmission and other settings stay as they are. `said` gets what was done, a line each, NUL-terminated: lent until
+/// the next call of this function on the node. What is to be up at once begins with `ravelin_node_start`. One thread at a
+/// time.
+///
+/// # Safety
+/// `node` and `config` are NULL or live; `said` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ravelin_node_reload(
+    node: *mut ravelin_node,
+    now: ravelin_now,
+    config: *mut ravelin_config,
+    said: *mut *const c_char,
+) -> ravelin_status {
+    let mut db = None;
+    let read = |c: &mut ravelin_config| {
+        wanted(said)?;
+        db = Some(c.db.clone());
+        Ok(())
+    };
+    // SAFETY: handed on.
+    let status = unsafe { with(config, read) };
+    let Some(db) = db else { return status };
+    let reload = |n: &mut ravelin_node| {
+        let text = n.node.reload(now.get(), db).to_string();
+        let text = n.said.insert(CString::new(text).map_err(|_| Status::InvalidArgument)?);
+        // SAFETY: handed on.
+        unsafe { put(said, text.as_ptr()) }
+    };
+    // SAFETY: handed on.
+    unsafe { with(node, reload) }
 }

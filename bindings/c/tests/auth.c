@@ -486,6 +486,26 @@ static void saved(void) {
     }
 }
 
+/* Another configuration for a node that runs: what stays is not touched, who is gone is told so. */
+static void reloaded(void) {
+    const char *said;
+    uint32_t id = 7;
+    CHECK(meet(guest, nothing, 0));
+    ravelin_config *same = configure(1, true), *none = NULL;
+    IS(ravelin_node_reload(NULL, now, same, &said), RAVELIN_STATUS_CODE_NULL_POINTER);
+    IS(ravelin_node_reload(sun.node, now, NULL, &said), RAVELIN_STATUS_CODE_NULL_POINTER);
+    IS(ravelin_node_reload(sun.node, now, same, NULL), RAVELIN_STATUS_CODE_NULL_POINTER);
+    OK(ravelin_node_reload(sun.node, now, same, &said));
+    CHECK(strstr(said, "removed") == NULL);
+    OK(ravelin_config_new(&none));
+    OK(ravelin_node_reload(sun.node, now, none, &said));
+    CHECK(strstr(said, "removed: ") != NULL && strstr(said, "peer") != NULL);
+    IS(ravelin_node_find_peer(sun.node, "peer", &id), RAVELIN_STATUS_CODE_UNKNOWN_PEER);
+    ravelin_config_free(same);
+    ravelin_config_free(none);
+    over();
+}
+
 int main(void) {
     (void)forth;
     ca_len = der_of(CA, ca);
@@ -499,6 +519,7 @@ int main(void) {
     eap();
     times();
     saved();
+    reloaded();
     puts("auth: all as it should be");
     return 0;
 }

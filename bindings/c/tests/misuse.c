@@ -28,6 +28,7 @@ static void null(void) {
     NULLS(ravelin_config_load_toml(NULL, "", 0, NULL));
     NULLS(ravelin_config_restore(NULL, "", 0));
     NULLS(ravelin_node_save(NULL, false, &text, &a));
+    NULLS(ravelin_node_reload(NULL, now, c, &text));
     NULLS(ravelin_config_ports(NULL, 1, 2, 3));
     NULLS(ravelin_config_add_peer(NULL, "a", "b", "c", &n32));
     NULLS(ravelin_config_peer(NULL, 0, NULL));

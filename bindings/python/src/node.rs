@@ -341,6 +341,13 @@ impl Node {
         text.map_err(|e| crate::error::unacceptable(e.to_string()))
     }
 
+    /// Makes the databases those of a configuration; says what that changed.
+    fn reload<'py>(&self, py: Python<'py>, config: PyRef<'py, Config>, now: When) -> PyResult<Object<'py>> {
+        let (_, db, _) = config.parts()?;
+        let done = self.run(py, move |n| n.reload(now.0, db));
+        snapshot::reload(py, done)
+    }
+
     /// Counters of a Child SA in the inline plane, or None.
     fn stats<'py>(&self, py: Python<'py>, child: u64) -> PyResult<Option<Object<'py>>> {
         self.run(py, |n| n.stats(ChildId(child))).map(|s| snapshot::child_stats(py, &s)).transpose()

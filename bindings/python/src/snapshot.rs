@@ -4,7 +4,8 @@ use crate::convert::{self, selectors, tuple};
 use crate::error::class;
 use crate::event::assigned;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
+use ravelin::Reload;
 use ravelin::esp::plane::{ChildStats, DirectionStats, DropCounts};
 use ravelin::ike::endpoint::{ChildSnapshot, Counters, SaSnapshot};
 
@@ -104,5 +105,18 @@ pub(crate) fn counters<'py>(py: Python<'py>, c: &Counters) -> PyResult<Object<'p
         c.puzzles_set,
         c.over_limit,
         c.refused,
+    ))
+}
+
+/// What a reload did.
+pub(crate) fn reload(py: Python<'_>, done: Reload) -> PyResult<Object<'_>> {
+    let names = |list: Vec<String>| PyTuple::new(py, list);
+    let deleting = PyTuple::new(py, done.deleting.iter().map(|c| c.0))?;
+    class!(py, "ravelin.show", "Reload")?.call1((
+        names(done.added)?,
+        names(done.changed)?,
+        names(done.removed)?,
+        names(done.notes)?,
+        deleting,
     ))
 }

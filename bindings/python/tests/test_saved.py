@@ -55,3 +55,20 @@ def test_what_does_not_fit_is_refused(ravelin_pair):
     config = Config.restore(text)
     config.add_peer(Peer(name="new", local_id="a", psk=b"x"))
     assert Node(config).peer("new") not in (None, Node(config).peer("b"))
+
+
+def test_a_running_node_takes_another_configuration(ravelin_pair):
+    p = ravelin_pair()
+    p.up()
+    same = again(p, secrets=True)
+    done = p.b.node.reload(same, p.b.now)
+    assert (done.added, done.changed, done.removed, done.notes, done.deleting) == ((), (), (), (), ())
+    same.add_peer(Peer(
+        name="c", local_id="b", local="192.0.2.2", remote="192.0.2.3", psk=b"of c", children=[Child(name="more", local_ts=["10.2.0.0/16"], remote_ts=["10.9.0.0/16"])],
+    ))
+    done = p.b.node.reload(same, p.b.now)
+    assert done.added == ("c", "c/more") and p.b.node.peer("c") is not None and not done.removed
+    assert len(p.b.node.snapshot(p.b.now)) == 1
+    done = p.b.node.reload(Config(), p.b.now)
+    assert set(done.removed) >= {"a", "c"} and p.b.node.peer("a") is None
+    assert p.network.run(30, until=lambda: p.a.saw(events.Closed))

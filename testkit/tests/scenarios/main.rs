@@ -12,6 +12,7 @@ mod nat;
 mod puzzles;
 mod refusals;
 mod rekey;
+mod reload;
 mod retries;
 mod simultaneous;
 mod strangers;

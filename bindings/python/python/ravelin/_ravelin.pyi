@@ -9,7 +9,7 @@ from .asks import Answer
 from .changes import Change, Report, SaParams
 from .config import Child, Peer
 from .events import IkeKeys, Output
-from .show import ChildStats, Counters, IkeSa
+from .show import ChildStats, Counters, IkeSa, Reload
 from .values import Address, ChildId, DropReason, Encapsulation, IkeSaId, Path, PeerId, PolicyId
 
 __all__ = [
@@ -164,6 +164,10 @@ class Node:
     def save(self, *, secrets: bool = False) -> str:
         """The databases as they are now (peers, policies, pools with their leases) as JSON for `Config.restore`. With
         `secrets` also pre-shared keys and passwords: to be kept like them. Never private keys, never SAs."""
+    def reload(self, config: Config, now: _Now) -> Reload:
+        """Makes the databases of this node those of `config`: what is new is added, what is gone is deleted with its SAs,
+        what changed holds for SAs to come. Peers, policies and pools are told apart by name and keep ids and leases;
+        ports and other settings stay. `start` begins what is to be up at once."""
     def stats(self, child: int) -> ChildStats | None:
         """Counters of a Child SA in the inline plane."""
     def counters(self) -> Counters:

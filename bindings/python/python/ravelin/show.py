@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .events import Settings
 from .values import ChildId, DropReason, Encapsulation, IkeSaId, Mode, Path, PeerId, PolicyId, Role
 
-__all__ = ["ChildSa", "ChildStats", "Counters", "IkeSa", "Traffic"]
+__all__ = ["ChildSa", "ChildStats", "Counters", "IkeSa", "Reload", "Traffic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,21 @@ class ChildStats:
     outbound: Traffic | None
     active: bool
     """True when its policy's packets are sent on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What `Node.reload` changed: names of peers, policies and pools."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    """They hold for SAs to come."""
+    removed: tuple[str, ...]
+    """Their SAs are being deleted."""
+    notes: tuple[str, ...]
+    """What could not be done; the rest was."""
+    deleting: tuple[ChildId, ...]
+    """Child SAs that go although their policy stays, for its traffic selectors changed."""
 
 
 @dataclass(frozen=True, slots=True)
