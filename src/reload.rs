@@ -44,7 +44,8 @@ impl fmt::Display for Reload {
 
 impl Node {
     /// Makes the databases of this node those of `wanted`, and says what that changed. SAs of what stays are not touched.
-    /// Policies that are to be up at once begin with [`Node::start`].
+    /// What is new stands after what stays, in the PAD and among policies of equal rank. Policies that are to be up at once
+    /// begin with [`Node::start`].
     pub fn reload(&mut self, now: Now, mut wanted: Db) -> Reload {
         let mut done = Reload::default();
         let db = self.db_mut();

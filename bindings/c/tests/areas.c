@@ -105,7 +105,7 @@ static int drain(host *from, host *to) {
             else
                 OK(ravelin_node_answer_refused(from->node, now, ask.ticket, "nobody knows"));
         } else if (kind == RAVELIN_OUTPUT_TRANSMIT) {
-            hand_over(from->node, to->node);
+            hand_over(from->node, to->node, kind, NULL, NULL);
         } else if (kind == RAVELIN_OUTPUT_CLOSED) {
             ravelin_event e;
             OK(ravelin_node_output_event(from->node, &e));

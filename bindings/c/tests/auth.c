@@ -192,7 +192,7 @@ static int drain(host *from, host *to) {
         if (kind != RAVELIN_OUTPUT_TRANSMIT)
             continue;
         from->sent++;
-        hand_over(from->node, to->node);
+        hand_over(from->node, to->node, kind, NULL, NULL);
     }
     return n;
 }

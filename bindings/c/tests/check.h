@@ -36,8 +36,9 @@ static inline ravelin_path turned(ravelin_path path) {
     return back;
 }
 
-/* Hands the datagram that one node has just put out to the other one, as a copy that ends with the call. */
-static inline void hand_over(ravelin_node *from, ravelin_node *to) {
+/* Hands what one node has just put out (a datagram, or an ESP packet) to the other one, as a copy that ends with the call.
+ * A packet that is delivered goes to got, if there is one. */
+static inline void hand_over(ravelin_node *from, ravelin_node *to, uint32_t kind, uint8_t *got, size_t *got_len) {
     ravelin_path path;
     const uint8_t *data;
     size_t len;
@@ -48,7 +49,14 @@ static inline void hand_over(ravelin_node *from, ravelin_node *to) {
     CHECK(copy != NULL);
     memcpy(copy, data, len);
     path = turned(path);
-    OK(ravelin_node_handle_datagram(to, now, &path, copy, len, &in));
+    if (kind == RAVELIN_OUTPUT_ESP && how == 0)
+        OK(ravelin_node_handle_esp(to, now, &path, NULL, copy, len, &in));
+    else
+        OK(ravelin_node_handle_datagram(to, now, &path, copy, len, &in));
+    if (got != NULL && in.kind == RAVELIN_INGRESS_KIND_DELIVER) {
+        memcpy(got, copy + in.offset, in.len);
+        *got_len = in.len;
+    }
     free(copy);
 }
 

@@ -32,25 +32,7 @@ static int carry(ravelin_node *from, ravelin_node *to, uint8_t *got, size_t *got
         }
         if (kind != RAVELIN_OUTPUT_TRANSMIT && kind != RAVELIN_OUTPUT_ESP)
             continue;
-        ravelin_path path, back;
-        const uint8_t *data;
-        size_t len;
-        uint8_t how;
-        ravelin_ingress in;
-        OK(ravelin_node_output_datagram(from, &path, &data, &len, &how));
-        uint8_t *copy = (uint8_t *)malloc(len);
-        CHECK(copy != NULL);
-        memcpy(copy, data, len);
-        back = turned(path);
-        if (kind == RAVELIN_OUTPUT_ESP && how == 0)
-            OK(ravelin_node_handle_esp(to, now, &back, NULL, copy, len, &in));
-        else
-            OK(ravelin_node_handle_datagram(to, now, &back, copy, len, &in));
-        if (in.kind == RAVELIN_INGRESS_KIND_DELIVER) {
-            memcpy(got, copy + in.offset, in.len);
-            *got_len = in.len;
-        }
-        free(copy);
+        hand_over(from, to, kind, got, got_len);
         carried++;
     }
     return carried;
