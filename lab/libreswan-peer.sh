@@ -105,7 +105,7 @@ START
     ip netns exec "$(ns "$side")" unshare -m bash "$D/start" 2> "$D/stderr" &
     echo $! > "$D/pid"
   fi
-  wait_for 20 grep -q 'loading secrets' "$D/pluto.log" || { tail -5 "$D/pluto.log" >&2; die "pluto did not start"; }
+  wait_for 60 grep -q 'loading secrets' "$D/pluto.log" || { tail -5 "$D/pluto.log" >&2; die "pluto did not start"; }
   for i in ${LAB_IMPAIR:-}; do whack --impair "$i"; done
   echo "libreswan on side $side, scenario $scenario: $(outer "$side") $("$L/usr/libexec/ipsec/pluto" --version | cut -d" " -f1-2)"
   ;;
