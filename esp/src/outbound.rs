@@ -13,9 +13,9 @@ use ravelin_sa_db::{Direction, Protocol, SaParams};
 /// The keyed outbound half of a Child SA. Not `Clone`: its counter makes the nonces.
 #[repr(C)]
 pub struct OutboundSa {
-    sequence: Sequence,
     transform: Transform,
     spi: [u8; 4],
+    sequence: Sequence,
 }
 
 /// The counting pad of RFC 4303 §2.4.

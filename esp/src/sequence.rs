@@ -7,12 +7,11 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The counter of one outbound SA. It is not `Clone`: a copy would repeat nonces.
 // Not on a cache line of its own: hundreds of thousands of SAs cost lines, and threads that share one SA hand that of
-// `Usage` to each other anyway.
+// `Usage` to each other anyway. As small as it can be for the same reason.
 #[derive(Debug)]
 pub struct Sequence {
     next: AtomicU64,
-    last: u64,
-    low: u64,
+    esn: bool,
 }
 
 impl Sequence {
@@ -25,9 +24,13 @@ impl Sequence {
     /// Starts after `used`: for an SA taken over from elsewhere, whose last used number is at most `used`.
     #[must_use]
     pub fn starting_after(esn: bool, used: u64) -> Self {
-        // Half a billion numbers before the end (a sixteenth of the 32-bit space in every case) is long before it.
-        let (last, low) = if esn { (u64::MAX >> 1, u64::MAX >> 2) } else { (u64::from(u32::MAX), 0xf000_0000) };
-        Self { next: AtomicU64::new(used.saturating_add(1)), last, low }
+        Self { next: AtomicU64::new(used.saturating_add(1)), esn }
+    }
+
+    /// The last number there is.
+    #[inline(always)]
+    fn last(&self) -> u64 {
+        if self.esn { u64::MAX >> 1 } else { u64::from(u32::MAX) }
     }
 
     /// Takes the next number.
@@ -48,9 +51,9 @@ impl Sequence {
         let first = self.next.fetch_add(u64::from(count), Ordering::Relaxed);
         // The counter itself cannot wrap: refused callers put it back below.
         match first.checked_add(u64::from(count)) {
-            Some(end) if end.wrapping_sub(1) <= self.last => Ok(first),
+            Some(end) if end.wrapping_sub(1) <= self.last() => Ok(first),
             _ => {
-                self.next.store(self.last.saturating_add(1), Ordering::Relaxed);
+                self.next.store(self.last().saturating_add(1), Ordering::Relaxed);
                 Err(DropReason::SequenceExhausted)
             }
         }
@@ -60,13 +63,14 @@ impl Sequence {
     #[must_use]
     #[inline]
     pub fn is_low(&self, number: u64) -> bool {
-        number >= self.low
+        // Half a billion numbers before the end (a sixteenth of the 32-bit space in every case) is long before it.
+        number >= if self.esn { u64::MAX >> 2 } else { 0xf000_0000 }
     }
 
     /// The last number taken; 0 before the first.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.next.load(Ordering::Relaxed).saturating_sub(1).min(self.last)
+        self.next.load(Ordering::Relaxed).saturating_sub(1).min(self.last())
     }
 }
 

@@ -120,8 +120,8 @@ impl Worker {
             }
             return;
         };
-        let usable = entry.core.usage.is_usable() && entry.protocol == ravelin_sa_db::Protocol::Esp;
-        let sa = &entry.core.sa;
+        let usable = entry.core().usage.is_usable() && entry.protocol == ravelin_sa_db::Protocol::Esp;
+        let sa = &entry.core().sa;
         let mut outcome: [Result<Range<usize>, DropReason>; BURST] = [const { Err(DropReason::Integrity) }; BURST];
         match sa.transform().batch().filter(|_| usable && group.len() > 1) {
             None => {
@@ -219,7 +219,7 @@ impl Worker {
             let inner = *inner;
             let Some(target) = jobs.get(first).map(|j| j.target) else { continue };
             // With volume limits each packet is counted before the next one is sealed.
-            let single = memory.outbound(plane, target, &inner).is_ok_and(|e| e.core.usage.is_limited());
+            let single = memory.outbound(plane, target, &inner).is_ok_and(|e| e.limited);
             let mut group: ArrayVec<(usize, IpPacket), BURST> = ArrayVec::new();
             left.retain(|(i, c, inner)| {
                 let mine = *c == child && !(single && group.len() == 1);
@@ -248,7 +248,7 @@ impl Worker {
 
 /// Seals one SA's packets; gives how many, and their octets.
 fn seal_group(plane: &Plane, entry: &Outbound, group: &[(usize, IpPacket)], jobs: &mut [SealJob<'_>]) -> (u32, u32) {
-    let sa = &entry.core.sa;
+    let sa = &entry.core().sa;
     let mut done = (0u32, 0u32);
     // In transport mode each packet's own headers have to be kept aside; that is done one by one.
     let batched = group.len() > 1 && entry.mode != ravelin_sa_db::Mode::Transport;
@@ -330,6 +330,6 @@ fn frame(
     let plan = plane.plan(entry, inner, job.buf.get(packet.clone()).ok_or(DropReason::NoRoom)?)?;
     let payload = packet.start.saturating_add(plan.skip)..packet.start.saturating_add(inner.len);
     plane.clamp(job.buf.get_mut(payload.clone()).ok_or(DropReason::NoRoom)?, plan.next_header);
-    let esp = entry.core.sa.frame(number, job.buf, payload, plan.tfc, plan.next_header)?;
+    let esp = entry.core().sa.frame(number, job.buf, payload, plan.tfc, plan.next_header)?;
     Ok((esp, plan))
 }

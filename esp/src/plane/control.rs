@@ -135,7 +135,7 @@ impl Plane {
         }
         let entry = Arc::new(Entry::new(sa, params, Facts::of(params, other), &self.config, now));
         control.children.entry(params.child).or_default().inbound = Some(Arc::clone(&entry));
-        control.watch_idle(params.child, entry.core.usage.idle_deadline());
+        control.watch_idle(params.child, entry.core().usage.idle_deadline());
         self.inbound.insert(params.spi, entry);
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Plane {
         let other = control.children.get(&params.child).and_then(|c| c.inbound.as_ref()).map(|e| &e.facts);
         let entry = Arc::new(Entry::new(sa, params, Facts::of(params, other), &self.config, now));
         control.children.entry(params.child).or_default().outbound = Some(Arc::clone(&entry));
-        control.watch_idle(params.child, entry.core.usage.idle_deadline());
+        control.watch_idle(params.child, entry.core().usage.idle_deadline());
         self.outbound.insert(params.child, Arc::clone(&entry));
         control.by_spi.insert((params.spi, params.child), ());
         let state = control.policies.entry(params.policy).or_default();
@@ -237,13 +237,13 @@ impl Plane {
         match sa.direction {
             Direction::Inbound => {
                 let old = record.inbound.take_if(|e| e.spi == sa.spi.0).ok_or(PlaneError::UnknownChild)?;
-                old.core.usage.raise(flag::REMOVED);
+                old.core().usage.raise(flag::REMOVED);
                 self.inbound.remove(&sa.spi);
                 self.retire(&old);
             }
             Direction::Outbound => {
                 let old = record.outbound.take_if(|e| e.spi == sa.spi.0).ok_or(PlaneError::UnknownChild)?;
-                old.core.usage.raise(flag::REMOVED);
+                old.core().usage.raise(flag::REMOVED);
                 if let Some(state) = control.policies.get_mut(&old.facts.policy) {
                     let was_sending = state.sending.is_active(&old);
                     state.standby.retain(|c| *c != sa.child);
@@ -283,7 +283,7 @@ fn promote(
 ) -> Option<Arc<Outbound>> {
     let fits = |c: &ChildId| {
         let sa = children.get(c)?.outbound.as_ref()?;
-        (sa.facts.same_selectors(&old.facts) && sa.core.usage.is_usable()).then(|| Arc::clone(sa))
+        (sa.facts.same_selectors(&old.facts) && sa.core().usage.is_usable()).then(|| Arc::clone(sa))
     };
     let (at, sa) = standby.iter().enumerate().rev().find_map(|(i, c)| fits(c).map(|sa| (i, sa)))?;
     standby.remove(at);

@@ -89,7 +89,7 @@ impl Plane {
         ip: &[u8],
         sink: &mut dyn PacketSink,
     ) -> Result<(), Refusal> {
-        if !entry.core.usage.is_usable() {
+        if !entry.core().usage.is_usable() {
             return Err(DropReason::Expired.into());
         }
         let ip = ip.get(..inner.len).ok_or(DropReason::NotIp)?;
@@ -154,17 +154,17 @@ impl Plane {
     /// The largest payload, when the path MTU is known and this payload does not fit.
     #[inline(always)]
     pub(crate) fn too_big(&self, entry: &Outbound, payload: usize) -> Option<u16> {
-        let mtu = entry.core.mtu.load(Ordering::Relaxed);
+        let mtu = entry.core().mtu.load(Ordering::Relaxed);
         if mtu == 0 {
             return None;
         }
         let udp = if entry.encapsulation == Encapsulation::Udp { udp::HEADER } else { 0 };
-        let around = header::ip_header_len(&entry.path).saturating_add(udp);
+        let around = header::ip_header_len(&entry.path()).saturating_add(udp);
         let room = usize::try_from(mtu).unwrap_or(0).saturating_sub(around);
-        if entry.core.sa.sealed_len(payload) <= room {
+        if entry.core().sa.sealed_len(payload) <= room {
             return None;
         }
-        Some(u16::try_from(entry.core.sa.payload_within(room)).unwrap_or(u16::MAX))
+        Some(u16::try_from(entry.core().sa.payload_within(room)).unwrap_or(u16::MAX))
     }
 
     /// A tunnel packet above the path MTU (RFC 4301 §8.2).
@@ -200,7 +200,7 @@ impl Plane {
         if entry.protocol == Protocol::Ah {
             return self.emit_ah(entry, piece, sink);
         }
-        let core = &entry.core;
+        let core = entry.core();
         let front = self.front(entry, piece.headers.map(|(h, _)| h.len()));
         let payload_len = piece.prefix.len().saturating_add(piece.body.len());
         let total = front.saturating_add(core.sa.sealed_len(payload_len.saturating_add(piece.tfc)));
@@ -238,7 +238,7 @@ impl Plane {
 
     #[inline(always)]
     pub(crate) fn meta(&self, entry: &Outbound, len: usize, protocol: u8, outer: OuterHeader) -> TransmitMeta {
-        let (child, path, encapsulation) = (entry.child(), entry.path, entry.encapsulation);
+        let (child, path, encapsulation) = (entry.child(), entry.path(), entry.encapsulation);
         TransmitMeta { child, path, encapsulation, protocol, len, outer }
     }
 
@@ -251,9 +251,9 @@ impl Plane {
         let front = self.front(entry, piece.headers.map(|(h, _)| h.len()));
         let v6 = match piece.headers {
             Some((h, _)) => h.first().is_some_and(|b| b >> 4 == 6),
-            None => entry.path.remote.is_ipv6(),
+            None => entry.path().remote.is_ipv6(),
         };
-        let ah_len = ah::header_len(entry.core.sa.icv_len(), v6);
+        let ah_len = ah::header_len(entry.core().sa.icv_len(), v6);
         let payload_len = piece.prefix.len().saturating_add(piece.body.len());
         let total = front.saturating_add(ah_len).saturating_add(payload_len);
         if total > usize::from(u16::MAX) {
@@ -262,7 +262,7 @@ impl Plane {
         let out = sink.reserve(total).and_then(|b| b.get_mut(..total)).ok_or(DropReason::NoRoom)?;
         self.fill(out.get_mut(front.saturating_add(ah_len)..).ok_or(DropReason::NoRoom)?, piece)?;
         self.write_front(entry, out, &piece.outer, piece.headers, protocol::AH)?;
-        let number = ah::seal(&entry.core.sa, out, front, piece.next_header)?;
+        let number = ah::seal(&entry.core().sa, out, front, piece.next_header)?;
         entry.note_number(number, &self.reports);
         sink.commit(self.meta(entry, total, protocol::AH, piece.outer));
         Ok(())
@@ -275,7 +275,7 @@ impl Plane {
             OutputForm::Esp => 0,
             OutputForm::Ip => {
                 let udp = if entry.encapsulation == Encapsulation::Udp { udp::HEADER } else { 0 };
-                own.unwrap_or_else(|| header::ip_header_len(&entry.path)).saturating_add(udp)
+                own.unwrap_or_else(|| header::ip_header_len(&entry.path())).saturating_add(udp)
             }
         }
     }
@@ -302,14 +302,14 @@ impl Plane {
             }
             None => {
                 // Only what may be fragmented needs an identification (RFC 6864).
-                let id = if outer.dont_fragment { 0 } else { entry.core.ip_id.fetch_add(1, Ordering::Relaxed) };
+                let id = if outer.dont_fragment { 0 } else { entry.core().ip_id.fetch_add(1, Ordering::Relaxed) };
                 let id = u16::try_from(id & 0xffff).unwrap_or(0);
-                header::write_ip(packet, &entry.path, next, outer, id)?
+                header::write_ip(packet, &entry.path(), next, outer, id)?
             }
         };
         if next == protocol::UDP {
             let datagram = packet.get_mut(at..).ok_or(DropReason::NoRoom)?;
-            udp::write_header(datagram, entry.path).ok_or(DropReason::Oversized)?;
+            udp::write_header(datagram, entry.path()).ok_or(DropReason::Oversized)?;
         }
         Ok(())
     }
@@ -318,7 +318,7 @@ impl Plane {
     /// confidentiality. The receiver throws it away.
     pub fn egress_dummy(&self, child: ChildId, len: usize, sink: &mut dyn PacketSink) -> Egress {
         let Some(entry) = self.outbound.get(&child) else { return Egress::NoSa };
-        if entry.protocol != Protocol::Esp || !entry.core.usage.is_usable() {
+        if entry.protocol != Protocol::Esp || !entry.core().usage.is_usable() {
             return self.discard(Some(&entry), DropReason::Expired);
         }
         let outer = OuterHeader { hop_limit: self.config.header.hop_limit.max(1), ..OuterHeader::default() };

@@ -1,5 +1,5 @@
-//! One direction of one Child SA as the plane keeps it: the keyed SA with its counters, shared for good, and the
-//! outer addresses of the moment. A `Move` makes a new entry around the same core.
+//! One direction of one Child SA as the plane keeps it: the keyed SA with its counters, and the outer addresses of the
+//! moment, in one piece of memory. A `Move` makes a new entry, which uses the core of the first one.
 
 use super::PlaneConfig;
 use super::lane::{Front, Lane, Usual};
@@ -10,16 +10,18 @@ use crate::mode::transport::single_host;
 use crate::packet::IpPacket;
 use crate::selectors::Selectors;
 use crate::{DropReason, InboundSa, OutboundSa};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr, SocketAddrV4};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use ravelin_sa_db::{
     ChildId, Direction, Encapsulation, Instant, Mode, PacketKey, Path, PolicyId, Protocol, Report, SaParams, Spi,
     TrafficSelector,
 };
 
-/// What never changes while an SA lives, `S` being [`InboundSa`] or [`OutboundSa`]. With many SAs each packet finds all
-/// of this outside the caches, so what packets need lies together: number and transform, then the counters.
+/// What stays the same SA while outer addresses change, `S` being [`InboundSa`] or [`OutboundSa`]. With many SAs each
+/// packet finds all of this outside the caches, so what packets need lies together. Threads that share an SA hand its
+/// number and counters to each other: they come last, and nothing near them is looked at while the cipher works.
 #[repr(C)]
 pub(crate) struct Core<S> {
     pub(crate) sa: S,
@@ -27,11 +29,32 @@ pub(crate) struct Core<S> {
     /// Largest outer IP packet the path carries; 0: not known.
     pub(crate) mtu: AtomicU32,
     /// Identification of outer IPv4 headers (RFC 6864).
-    pub(crate) ip_id: AtomicU64,
+    pub(crate) ip_id: AtomicU32,
     pub(crate) drops: SaDrops,
     /// Hash of the last path reported, and when.
     path_hash: AtomicU64,
     path_at: AtomicU64,
+}
+
+/// Where the core is: in the SA's first entry.
+enum Home<S, F> {
+    Here(Core<S>),
+    There(Arc<Entry<S, F>>),
+}
+
+/// Outer addresses and ports. A [`Path`] has 64 octets, most of which IPv4 does not need.
+enum Ends {
+    V4([SocketAddrV4; 2]),
+    Any(Box<Path>),
+}
+
+impl From<Path> for Ends {
+    fn from(path: Path) -> Self {
+        match (path.local, path.remote) {
+            (SocketAddr::V4(local), SocketAddr::V4(remote)) => Self::V4([local, remote]),
+            _ => Self::Any(Box::new(path)),
+        }
+    }
 }
 
 /// What both directions of a Child SA have in common.
@@ -77,19 +100,21 @@ impl Facts {
 /// A core and where its packets go. What the usual packet needs comes first.
 #[repr(C)]
 pub(crate) struct Entry<S, F> {
-    pub(crate) core: Arc<Core<S>>,
-    pub(crate) facts: Arc<Facts>,
-    child: ChildId,
     pub(crate) spi: u32,
+    /// Moved or removed: whoever keeps this entry looks it up again.
+    pub(crate) stale: AtomicBool,
     pub(crate) encapsulation: Encapsulation,
     pub(crate) mode: Mode,
     pub(crate) protocol: Protocol,
     pub(crate) tfc_padding: bool,
-    /// Moved or removed: whoever keeps this entry looks it up again.
-    pub(crate) stale: AtomicBool,
-    pub(crate) path: Path,
+    /// Volume limits are watched, so that each packet is counted at once.
+    pub(crate) limited: bool,
     /// What the lane knows of this direction.
     pub(crate) front: F,
+    ends: Ends,
+    child: ChildId,
+    pub(crate) facts: Arc<Facts>,
+    home: Home<S, F>,
 }
 
 pub(crate) type Inbound = Entry<InboundSa, Usual>;
@@ -107,7 +132,7 @@ impl<S, F: Lane> Entry<S, F> {
     /// As [`Core::touch`].
     #[inline(always)]
     pub(crate) fn touch(&self) -> u64 {
-        self.child.0 ^ u64::from(self.path.remote.port()) ^ u64::from(self.front.is_usual())
+        self.child.0 ^ u64::from(self.front.is_usual()) ^ self.core().touch()
     }
 
     pub(crate) fn new(sa: S, params: &SaParams, facts: Arc<Facts>, config: &PlaneConfig, now: Instant) -> Self {
@@ -118,12 +143,13 @@ impl<S, F: Lane> Entry<S, F> {
             path_hash: AtomicU64::new(0),
             path_at: AtomicU64::new(0),
             mtu: AtomicU32::new(0),
-            ip_id: AtomicU64::new(u64::from(params.spi.0)),
+            ip_id: AtomicU32::new(params.spi.0),
         };
         Self {
-            core: Arc::new(core),
+            limited: core.usage.is_limited(),
+            home: Home::Here(core),
             facts,
-            path: params.path,
+            ends: params.path.into(),
             encapsulation: params.encapsulation,
             spi: params.spi.0,
             mode: params.mode,
@@ -135,20 +161,49 @@ impl<S, F: Lane> Entry<S, F> {
         }
     }
 
-    pub(crate) fn moved(&self, path: Path, encapsulation: Encapsulation, config: &PlaneConfig) -> Self {
-        let Self { spi, mode, protocol, tfc_padding, child, .. } = *self;
+    pub(crate) fn moved(self: &Arc<Self>, path: Path, encapsulation: Encapsulation, config: &PlaneConfig) -> Self {
+        let Self { spi, mode, protocol, tfc_padding, limited, child, .. } = **self;
+        let first = match &self.home {
+            Home::Here(_) => self,
+            Home::There(first) => first,
+        };
         Self {
-            core: Arc::clone(&self.core),
+            home: Home::There(Arc::clone(first)),
             facts: Arc::clone(&self.facts),
-            path,
+            ends: path.into(),
             encapsulation,
             spi,
             mode,
             protocol,
             tfc_padding,
+            limited,
             front: Front::new(mode, protocol, &path, encapsulation, config).into(),
             child,
             stale: AtomicBool::new(false),
+        }
+    }
+
+    /// The keyed SA and its counters.
+    #[inline(always)]
+    pub(crate) fn core(&self) -> &Core<S> {
+        match &self.home {
+            Home::Here(core) => core,
+            Home::There(first) => first.core_there(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn core_there(&self) -> &Core<S> {
+        self.core()
+    }
+
+    /// Outer addresses now.
+    #[inline(always)]
+    pub(crate) fn path(&self) -> Path {
+        match &self.ends {
+            Ends::V4([local, remote]) => Path { local: SocketAddr::V4(*local), remote: SocketAddr::V4(*remote) },
+            Ends::Any(path) => **path,
         }
     }
 
@@ -177,14 +232,14 @@ impl<S, F: Lane> Entry<S, F> {
     }
 
     pub(crate) fn drop_for(&self, reason: DropReason) -> DropReason {
-        self.core.drops.count(reason);
+        self.core().drops.count(reason);
         reason
     }
 
     /// Counts `packets` with `bytes` octets together and reports limits that were crossed.
     #[inline]
     pub(crate) fn account(&self, packets: u64, bytes: u64, now: Instant, reports: &Reports) {
-        let crossed = self.core.usage.add(packets, bytes, now);
+        let crossed = self.core().usage.add(packets, bytes, now);
         if crossed != Crossed::default() {
             self.report_crossed(crossed, reports);
         }
@@ -207,7 +262,7 @@ impl<S, F: Lane> Entry<S, F> {
     /// NAT follow.
     #[inline(always)]
     pub(crate) fn note_path(&self, path: Path, now: Instant, reports: &Reports) {
-        if self.encapsulation == Encapsulation::Udp && path != self.path {
+        if self.encapsulation == Encapsulation::Udp && path != self.path() {
             self.path_seen(path, now, reports);
         }
     }
@@ -216,38 +271,38 @@ impl<S, F: Lane> Entry<S, F> {
     fn path_seen(&self, path: Path, now: Instant, reports: &Reports) {
         // The same path again is news only after a while; another one ten times a second at most.
         let hash = hash_path(&path);
-        let again = self.core.path_hash.load(Ordering::Relaxed) == hash;
+        let again = self.core().path_hash.load(Ordering::Relaxed) == hash;
         let pause = if again { HINT_INTERVAL.saturating_mul(100) } else { HINT_INTERVAL };
-        let last = self.core.path_at.load(Ordering::Relaxed);
+        let last = self.core().path_at.load(Ordering::Relaxed);
         if last != 0 && now.micros() < last.saturating_add(pause) {
             return;
         }
         let claimed =
-            self.core.path_at.compare_exchange(last, now.micros().max(1), Ordering::Relaxed, Ordering::Relaxed);
+            self.core().path_at.compare_exchange(last, now.micros().max(1), Ordering::Relaxed, Ordering::Relaxed);
         if claimed.is_ok() && reports.push(Report::PathSeen { child: self.child(), path }) {
-            self.core.path_hash.store(hash, Ordering::Relaxed);
+            self.core().path_hash.store(hash, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn stats(&self, sequence: u64) -> DirectionStats {
         DirectionStats {
             spi: Spi(self.spi),
-            packets: self.core.usage.packets(),
-            bytes: self.core.usage.bytes(),
-            last: self.core.usage.last(),
+            packets: self.core().usage.packets(),
+            bytes: self.core().usage.bytes(),
+            last: self.core().usage.last(),
             sequence,
-            path: self.path,
+            path: self.path(),
             encapsulation: self.encapsulation,
-            drops: self.core.drops.snapshot(),
+            drops: self.core().drops.snapshot(),
         }
     }
 }
 
 impl Outbound {
-    /// The sequence number of a sent packet, for the early warning (RFC 4303 §3.3.3).
+    /// A sequence number that was just taken, for the early warning (RFC 4303 §3.3.3).
     #[inline]
     pub(crate) fn note_number(&self, number: u64, reports: &Reports) {
-        if self.core.sa.sequence().is_low(number) && self.core.usage.raise(flag::SEQUENCE) {
+        if self.core().sa.sequence().is_low(number) && self.core().usage.raise(flag::SEQUENCE) {
             reports.push(Report::SequenceLow(self.child()));
         }
     }

@@ -55,7 +55,7 @@ impl Plane {
     /// What of a packet in a buffer becomes the payload, in place: the range, its kind, the headers that stay outside.
     #[inline(always)]
     pub(crate) fn plan(&self, entry: &Outbound, inner: &IpPacket, ip: &[u8]) -> Result<Plan, Refusal> {
-        if !entry.core.usage.is_usable() {
+        if !entry.core().usage.is_usable() {
             return Err(DropReason::Expired.into());
         }
         if entry.protocol == Protocol::Ah {
@@ -149,7 +149,7 @@ impl Plane {
         let kept = plan.keep_headers(buf, packet.start)?;
         let payload = packet.start.saturating_add(plan.skip)..packet.start.saturating_add(inner.len);
         self.clamp(buf.get_mut(payload.clone()).ok_or(DropReason::NoRoom)?, plan.next_header);
-        let sa = &entry.core.sa;
+        let sa = &entry.core().sa;
         let number = sa.sequence().take()?;
         let esp = sa.seal_numbered(number, buf, payload, plan.tfc, plan.next_header)?;
         entry.note_number(number, &self.reports);

@@ -152,10 +152,10 @@ impl Plane {
         buf: &mut [u8],
         frame: Frame,
     ) -> Result<Range<usize>, DropReason> {
-        if !entry.core.usage.is_usable() {
+        if !entry.core().usage.is_usable() {
             return Err(DropReason::Expired);
         }
-        let sa: &InboundSa = &entry.core.sa;
+        let sa: &InboundSa = &entry.core().sa;
         let start = frame.start;
         let (payload, next_header) = match (frame.ah, entry.protocol) {
             (false, Protocol::Esp) => {

@@ -13,6 +13,7 @@ use crate::encap::udp;
 use crate::mode::{OuterHeader, header, tunnel};
 use crate::packet::{self, IpPacket, protocol};
 use crate::{DropReason, InboundSa, checksum, inbound, outbound, transform};
+use alloc::boxed::Box;
 use core::net::IpAddr;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
@@ -43,8 +44,8 @@ pub(crate) struct Front {
     around: u8,
     /// The lane is open for the SA.
     pub(crate) usual: bool,
-    /// IPv6.
-    octets: [u8; V6],
+    /// IPv6, which is as long as all the rest.
+    octets: Option<Box<[u8; V6]>>,
 }
 
 impl Front {
@@ -56,8 +57,9 @@ impl Front {
         config: &PlaneConfig,
     ) -> Self {
         let udp = encapsulation == Encapsulation::Udp;
-        let (octets, dst) = ([0; V6], [0; 4]);
-        let mut front = Self { middle: 0, dst, ports: 0, sum: 0, len: 0, around: 0, usual: false, octets };
+        let mut octets = [0; V6];
+        let dst = [0; 4];
+        let mut front = Self { middle: 0, dst, ports: 0, sum: 0, len: 0, around: 0, usual: false, octets: None };
         let form = config.output;
         let written = match (path.local.ip(), path.remote.ip()) {
             (IpAddr::V4(_), IpAddr::V4(_)) => V4,
@@ -76,12 +78,14 @@ impl Front {
         front.len = front.around;
         let next = if udp { protocol::UDP } else { protocol::ESP };
         let outer = OuterHeader { hop_limit: config.header.hop_limit.max(1), ..OuterHeader::default() };
-        front.usual &= front.octets.get_mut(..around).is_some_and(|room| {
+        front.usual &= octets.get_mut(..around).is_some_and(|room| {
             let ip = header::write_ip(room, path, next, &outer, 0);
             let datagram = ip.ok().and_then(|at| room.get_mut(at..));
             datagram.is_some_and(|d| !udp || udp::write_header(d, *path).is_some())
         });
-        if let (V4, Some((head, _))) = (written, front.octets.split_first_chunk_mut::<V4>()) {
+        if written == V6 {
+            front.octets = Some(Box::new(octets));
+        } else if let Some((head, _)) = octets.split_first_chunk_mut::<V4>() {
             // Length and checksum of the model are its own.
             let [_, _, l0, l1, .., c0, c1, _, _, _, _, _, _, _, _] = head;
             (*l0, *l1, *c0, *c1) = (0, 0, 0, 0);
@@ -177,16 +181,16 @@ impl Plane {
     #[inline(always)]
     fn shape(&self, entry: &Outbound, inner: &IpPacket, ip: &[u8], at: usize, room: usize) -> Option<Shape> {
         let front = &entry.front;
-        if !front.usual || !entry.core.usage.is_usable() {
+        if !front.usual || !entry.core().usage.is_usable() {
             return None;
         }
-        let transform = entry.core.sa.transform();
+        let transform = entry.core().sa.transform();
         let start = at.checked_sub(usize::from(front.len).wrapping_add(transform.payload_at()))?;
         let around = transform.payload_at().wrapping_add(transform.icv_len());
         let sealed = transform.padded(inner.len).wrapping_add(around);
         let total = sealed.wrapping_add(usize::from(front.len));
         let end = start.checked_add(total)?;
-        let mtu = usize::try_from(entry.core.mtu.load(Ordering::Relaxed)).unwrap_or(1);
+        let mtu = usize::try_from(entry.core().mtu.load(Ordering::Relaxed)).unwrap_or(1);
         let fits = mtu == 0 || sealed.wrapping_add(usize::from(front.around)) <= mtu;
         if end > room || total > usize::from(u16::MAX) || !fits {
             return None;
@@ -221,7 +225,7 @@ impl Plane {
         ip: &[u8],
         reserve: impl FnOnce(usize) -> Option<&'a mut [u8]>,
     ) -> Option<Result<Sealed, DropReason>> {
-        let at = usize::from(entry.front.len).wrapping_add(entry.core.sa.headroom());
+        let at = usize::from(entry.front.len).wrapping_add(entry.core().sa.headroom());
         let shape = self.shape(entry, inner, ip, at, usize::MAX)?;
         let ip = ip.get(..inner.len)?;
         let Some(packet) = reserve(shape.end).and_then(|room| room.get_mut(..shape.end)) else {
@@ -233,8 +237,9 @@ impl Plane {
 
     #[inline(always)]
     fn seal_shaped(&self, entry: &Outbound, shape: &Shape, packet: &mut [u8]) -> Result<(), DropReason> {
-        let sa = &entry.core.sa;
+        let sa = &entry.core().sa;
         let number = sa.sequence().take()?;
+        entry.note_number(number, &self.reports);
         let (front, esp) = packet.split_at_mut_checked(usize::from(entry.front.len)).ok_or(DropReason::NoRoom)?;
         match sa.transform().usual() {
             Some((key, salt)) => seal_body(entry, key, salt, number, shape, esp)?,
@@ -243,7 +248,6 @@ impl Plane {
                 sa.seal_numbered(number, esp, payload, 0, shape.next_header)?;
             }
         }
-        entry.note_number(number, &self.reports);
         write_front(entry, front, shape)
     }
 
@@ -258,10 +262,10 @@ impl Plane {
         buf: &mut [u8],
         start: usize,
     ) -> Option<Result<Range<usize>, DropReason>> {
-        if !entry.front.is_usual() || !entry.core.usage.is_usable() {
+        if !entry.front.is_usual() || !entry.core().usage.is_usable() {
             return None;
         }
-        let sa = &entry.core.sa;
+        let sa = &entry.core().sa;
         let esp = buf.get_mut(start..)?;
         let (payload, next_header) = match sa.transform().usual() {
             Some((key, salt)) => {
@@ -331,7 +335,7 @@ fn seal_body(
     *head = sixteen(spi << 32 | high_and_low(number).1, number);
     let (_, tail) = body.split_at_mut_checked(shape.len).ok_or(no_room)?;
     outbound::write_trailer(tail, shape.next_header)?;
-    let (aad, aad_len) = aad(spi, number, entry.core.sa.transform().esn());
+    let (aad, aad_len) = aad(spi, number, entry.core().sa.transform().esn());
     let aad = aad.get(..aad_len).ok_or(no_room)?;
     key.seal(twelve(&nonce(salt, number)), aad, body, tag).map_err(|_| DropReason::Provider)
 }
@@ -368,7 +372,7 @@ fn write_front(entry: &Outbound, room: &mut [u8], shape: &Shape) -> Result<(), D
     let total = (shape.end.wrapping_sub(shape.start) as u64) & 0xffff;
     let (dscp_ecn, flow) = (u64::from(outer.traffic_class), u64::from(outer.flow_label & 0xf_ffff));
     if room.len() == V6 {
-        room.copy_from_slice(&model.octets);
+        room.copy_from_slice(model.octets.as_deref().ok_or(DropReason::NoRoom)?);
         let [.., next, hop_limit] = *room.first_chunk::<8>().ok_or(DropReason::NoRoom)?;
         let last = u64::from(u16::from_be_bytes([next, hop_limit]));
         let first = 6 << 60 | dscp_ecn << 52 | flow << 32 | total.wrapping_sub(V6 as u64) << 16 | last;
@@ -379,7 +383,7 @@ fn write_front(entry: &Outbound, room: &mut [u8], shape: &Shape) -> Result<(), D
         (0, 0x4000)
     } else {
         // Only what may be fragmented needs an identification (RFC 6864).
-        (entry.core.ip_id.fetch_add(1, Ordering::Relaxed) & 0xffff, 0)
+        (u64::from(entry.core().ip_id.fetch_add(1, Ordering::Relaxed) & 0xffff), 0)
     };
     let sum = u64::from(model.sum).wrapping_add(dscp_ecn).wrapping_add(total).wrapping_add(id).wrapping_add(flags);
     let checksum = u64::from(!checksum::fold(sum));

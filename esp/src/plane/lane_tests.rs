@@ -268,7 +268,7 @@ fn the_lane_is_taken() {
         let sealed = a.seal_usual(&out, &parsed, &mut buf, at.start);
         assert_eq!(sealed.is_some(), want, "{s:?}");
         let Some(Ok(sealed)) = sealed else { continue };
-        let front = sealed.range.len() - out.core.sa.sealed_len(ip.len());
+        let front = sealed.range.len() - out.core().sa.sealed_len(ip.len());
         let entry = b.inbound.get(&inb.spi).unwrap();
         let esp = &mut buf[sealed.range][front..];
         let opened = b.open_usual(&entry, inb.path, OuterInfo::default(), esp, 0);

@@ -135,7 +135,7 @@ impl Plane {
     /// has no inbound SA. Proof of life for RFC 7296 §2.4.
     #[must_use]
     pub fn last_inbound(&self, child: ChildId) -> Option<Instant> {
-        self.control.lock().children.get(&child)?.inbound.as_ref().map(|e| e.core.usage.last())
+        self.control.lock().children.get(&child)?.inbound.as_ref().map(|e| e.core().usage.last())
     }
 
     /// The same as a report, for planes whose reports travel.
@@ -213,7 +213,7 @@ fn idle_at(record: &ChildRecord) -> Option<Instant> {
 
 /// Both directions, as far as they are there.
 fn usages(record: &ChildRecord) -> [Option<&crate::lifetime::Usage>; 2] {
-    [record.inbound.as_ref().map(|e| &e.core.usage), record.outbound.as_ref().map(|e| &e.core.usage)]
+    [record.inbound.as_ref().map(|e| &e.core().usage), record.outbound.as_ref().map(|e| &e.core().usage)]
 }
 
 fn child_stats(control: &Control, child: ChildId, record: &ChildRecord) -> ChildStats {
@@ -223,8 +223,8 @@ fn child_stats(control: &Control, child: ChildId, record: &ChildRecord) -> Child
         child,
         policy: any.map_or(PolicyId(0), |(facts, _)| facts.policy),
         mode: any.map_or_else(Default::default, |(_, mode)| mode),
-        inbound: record.inbound.as_ref().map(|e| e.stats(e.core.sa.window().top())),
-        outbound: record.outbound.as_ref().map(|e| e.stats(e.core.sa.sequence().used())),
+        inbound: record.inbound.as_ref().map(|e| e.stats(e.core().sa.window().top())),
+        outbound: record.outbound.as_ref().map(|e| e.stats(e.core().sa.sequence().used())),
         active: record.outbound.as_ref().is_some_and(|e| control.is_active(e)),
     }
 }

@@ -19,14 +19,14 @@ impl Plane {
     /// [`PlaneError::UnknownChild`].
     pub fn set_path_mtu(&self, child: ChildId, mtu: u16) -> Result<(), PlaneError> {
         let entry = self.outbound.get(&child).ok_or(PlaneError::UnknownChild)?;
-        entry.core.mtu.store(u32::from(mtu), Ordering::Relaxed);
+        entry.core().mtu.store(u32::from(mtu), Ordering::Relaxed);
         Ok(())
     }
 
     /// The path MTU of a Child SA, when it is known.
     #[must_use]
     pub fn path_mtu(&self, child: ChildId) -> Option<u16> {
-        let mtu = self.outbound.get(&child)?.core.mtu.load(Ordering::Relaxed);
+        let mtu = self.outbound.get(&child)?.core().mtu.load(Ordering::Relaxed);
         u16::try_from(mtu).ok().filter(|m| *m != 0)
     }
 
@@ -37,9 +37,9 @@ impl Plane {
         let all = (error.spi, ChildId(0))..=(error.spi, ChildId(u64::MAX));
         let entry = control.by_spi.range::<(Spi, ChildId), _>(all).find_map(|((_, child), ())| {
             let e = control.children.get(child)?.outbound.as_ref()?;
-            (e.path.remote.ip() == error.destination).then_some(e)
+            (e.path().remote.ip() == error.destination).then_some(e)
         })?;
-        let used = entry.core.sa.sequence().used();
+        let used = entry.core().sa.sequence().used();
         let low = u64::from(error.sequence?);
         // The newest number not above `used` with these low bits.
         let high = if low <= used & 0xffff_ffff { used >> 32 } else { (used >> 32).checked_sub(1)? };
@@ -48,11 +48,11 @@ impl Plane {
         }
         let least = if error.destination.is_ipv6() { 1280 } else { 576 };
         let mtu = error.mtu.max(least);
-        let before = entry.core.mtu.load(Ordering::Relaxed);
+        let before = entry.core().mtu.load(Ordering::Relaxed);
         if mtu > u32::from(u16::MAX) || (before != 0 && mtu >= before) {
             return None;
         }
-        entry.core.mtu.store(mtu, Ordering::Relaxed);
+        entry.core().mtu.store(mtu, Ordering::Relaxed);
         Some(entry.child())
     }
 }

@@ -111,7 +111,7 @@ fn keys_of(sa: &Outbound) -> Vec<RouteKey> {
     let policy = sa.facts.policy;
     let mut keys: Vec<_> = sa.facts.remote_ts.iter().map(|t| route_key(policy, &t.addrs)).collect();
     if sa.mode == Mode::Transport && sa.encapsulation == Encapsulation::Udp {
-        keys.push(route_key(policy, &AddrRange::host(sa.path.remote.ip())));
+        keys.push(route_key(policy, &AddrRange::host(sa.path().remote.ip())));
     }
     keys.sort_unstable();
     keys.dedup();
