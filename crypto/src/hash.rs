@@ -12,4 +12,8 @@ pub trait Hash: Send + Sync {
     fn output_len(&self) -> usize;
     /// Hash of the concatenation of `parts`.
     fn hash(&self, parts: &[&[u8]]) -> Vec<u8>;
+    /// Hands the same to `then`, once: for a hash that is only compared.
+    fn hash_with(&self, parts: &[&[u8]], then: &mut dyn FnMut(&[u8])) {
+        then(&self.hash(parts));
+    }
 }

@@ -18,6 +18,10 @@ pub trait Prf: Send + Sync {
     }
     /// prf(key, all parts as one string). Any key length is accepted, as HMAC does.
     fn prf(&self, key: &[u8], parts: &[&[u8]]) -> Secret;
+    /// Hands the same output to `then`, once, and keeps nothing of it: for values that are compared or used at once.
+    fn prf_with(&self, key: &[u8], parts: &[&[u8]], then: &mut dyn FnMut(&[u8])) {
+        then(self.prf(key, parts).expose());
+    }
     /// Fills `out` with the front of prf+(key, seed) (RFC 7296 §2.13): T1 = prf(K, S | 0x01), Tn = prf(K, Tn-1 | S | n).
     /// `seed` is the concatenation of its parts, at most [`SEED_PARTS`] of them. A PRF with a costly key schedule
     /// overrides this, to make it once.

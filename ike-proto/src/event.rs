@@ -137,7 +137,7 @@ pub struct Established {
     /// SPIs, initiator's and responder's.
     pub spis: (u64, u64),
     /// The chosen proposal, in words.
-    pub proposal: String,
+    pub proposal: Arc<str>,
     /// A NAT stands before us, before the peer.
     pub nat: (bool, bool),
 }
@@ -156,7 +156,7 @@ pub struct ChildEstablished {
     /// The peer's inbound SPI.
     pub spi_out: Spi,
     /// The chosen proposal, in words.
-    pub proposal: String,
+    pub proposal: Arc<str>,
     /// Tunnel, transport, BEET.
     pub mode: Mode,
     /// Our side.

@@ -20,8 +20,9 @@ fn transform() -> impl Strategy<Value = Transform> {
         vec(any::<u8>(), 0..9).prop_map(AttributeValue::Long)
     ];
     let attribute = (0u16..0x8000, value).prop_map(|(kind, value)| Attribute { kind: AttributeType(kind), value });
-    (any::<u8>(), any::<u16>(), vec(attribute, 0..3), any::<[u8; 2]>())
-        .prop_map(|(kind, id, attributes, reserved)| Transform { kind: TransformType(kind), id, attributes, reserved })
+    (any::<u8>(), any::<u16>(), vec(attribute, 0..3), any::<[u8; 2]>()).prop_map(|(kind, id, attributes, reserved)| {
+        Transform { kind: TransformType(kind), id, attributes: attributes.into(), reserved }
+    })
 }
 
 fn sa() -> impl Strategy<Value = SecurityAssociation> {

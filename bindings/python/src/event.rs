@@ -119,7 +119,7 @@ fn established<'py>(py: Python<'py>, e: &Established) -> PyResult<Object<'py>> {
         e.local_id.to_string(),
         e.remote_id.to_string(),
         e.spis,
-        e.proposal.as_str(),
+        &*e.proposal,
         e.nat,
     ))
 }
@@ -131,7 +131,7 @@ fn child_established<'py>(py: Python<'py>, e: &ChildEstablished) -> PyResult<Obj
         e.policy.0,
         e.spi_in.0,
         e.spi_out.0,
-        e.proposal.as_str(),
+        &*e.proposal,
         convert::mode(e.mode),
         tuple(py, selectors(&e.local_ts))?,
         tuple(py, selectors(&e.remote_ts))?,

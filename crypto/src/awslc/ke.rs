@@ -27,6 +27,9 @@ pub(super) static ECP_256: LcGroup = LcGroup { id: KeId::ECP_256, alg: &ECDH_P25
 pub(super) static ECP_384: LcGroup = LcGroup { id: KeId::ECP_384, alg: &ECDH_P384, len: 48, mask: 0xFF, xy: true };
 pub(super) static ECP_521: LcGroup = LcGroup { id: KeId::ECP_521, alg: &ECDH_P521, len: 66, mask: 0x01, xy: true };
 
+/// Octets of the longest private key (P-521).
+const LONGEST: usize = 66;
+
 /// Draws before a generator is called broken; a sound one needs a second draw once in 2^32 for P-256, less for others.
 const DRAWS: usize = 64;
 
@@ -36,13 +39,14 @@ impl LcGroup {
     }
 
     fn private(&self, rng: &mut dyn CryptoRng) -> Result<PrivateKey, CryptoError> {
-        let mut bytes = Zeroizing::new(alloc::vec![0; self.len]);
+        let mut room = Zeroizing::new([0; LONGEST]);
+        let bytes = room.get_mut(..self.len).ok_or(CryptoError::Length)?;
         for _ in 0..DRAWS {
-            rng.fill_bytes(&mut bytes);
+            rng.fill_bytes(bytes);
             if let Some(first) = bytes.first_mut() {
                 *first &= self.mask;
             }
-            if let Ok(key) = PrivateKey::from_private_key(self.alg, &bytes) {
+            if let Ok(key) = PrivateKey::from_private_key(self.alg, bytes) {
                 return Ok(key);
             }
         }
@@ -58,12 +62,11 @@ impl LcGroup {
         if peer.len() != self.public_len() {
             return Err(CryptoError::Length);
         }
-        let mut bytes = Vec::with_capacity(1 + peer.len());
-        if self.xy {
-            bytes.push(4); // SEC 1: uncompressed
-        }
-        bytes.extend_from_slice(peer);
-        let peer = UnparsedPublicKey::new(self.alg, bytes);
+        let mut room = [4; 1 + 2 * LONGEST]; // SEC 1's format octet: uncompressed
+        let skip = usize::from(self.xy);
+        let bytes = room.get_mut(..skip + peer.len()).ok_or(CryptoError::Length)?;
+        bytes.get_mut(skip..).ok_or(CryptoError::Length)?.copy_from_slice(peer);
+        let peer = UnparsedPublicKey::new(self.alg, &*bytes);
         agree(private, peer, CryptoError::PublicValue, |shared| Ok(Secret::from(shared)))
     }
 }

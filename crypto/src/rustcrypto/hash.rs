@@ -30,10 +30,15 @@ impl<D: Digest> Hash for DigestHash<D> {
         <D as Digest>::output_size()
     }
     fn hash(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.hash_with(parts, &mut |hash| out.extend_from_slice(hash));
+        out
+    }
+    fn hash_with(&self, parts: &[&[u8]], then: &mut dyn FnMut(&[u8])) {
         let mut state = D::new();
         for part in parts {
             state.update(part);
         }
-        state.finalize().to_vec()
+        then(&state.finalize());
     }
 }

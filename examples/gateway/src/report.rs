@@ -50,12 +50,12 @@ pub(crate) fn event(event: &Event, db: &Db) {
     match event {
         Event::Established(e) => {
             let (peer, role, nat) = (peer_name(db, e.peer), e.role, nat(e.nat));
-            tracing::info!(sa = %e.sa, peer, path = %e.path, %role, nat, proposal = e.proposal, "IKE SA up: {} === {}", e.local_id, e.remote_id);
+            tracing::info!(sa = %e.sa, peer, path = %e.path, %role, nat, proposal = &*e.proposal, "IKE SA up: {} === {}", e.local_id, e.remote_id);
         }
         Event::ChildEstablished(e) => {
             let (name, ts) =
                 (child_name(db, e.policy), format!("{} === {}", list(e.local_ts.iter()), list(e.remote_ts.iter())));
-            tracing::info!(sa = %e.sa, child = %e.child, name, spi_in = %e.spi_in, spi_out = %e.spi_out, proposal = e.proposal, "Child SA up: {ts}");
+            tracing::info!(sa = %e.sa, child = %e.child, name, spi_in = %e.spi_in, spi_out = %e.spi_out, proposal = &*e.proposal, "Child SA up: {ts}");
         }
         Event::ChildClosed { sa, child, reason } => tracing::info!(%sa, %child, "Child SA down: {reason}"),
         Event::ChildRefused { sa, policy, reason } => {

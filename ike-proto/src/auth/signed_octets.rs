@@ -28,11 +28,16 @@ impl SignedOctets<'_> {
     /// The octets in one piece.
     #[must_use]
     pub fn bytes(&self, prf: &dyn Prf) -> Vec<u8> {
-        let maced_id = prf.prf(self.sk_p, &[self.rest_of_id]);
-        let (nonce, maced_id) = (self.nonce, maced_id.expose());
-        match self.other_message {
-            None => [self.real_message, nonce, maced_id, self.int_auth].concat(),
-            Some(other) => [&[0; 8][..], other, self.real_message, nonce, maced_id, self.int_auth].concat(),
-        }
+        let mut whole = Vec::new();
+        self.with_parts(prf, &mut |parts| whole = parts.concat());
+        whole
+    }
+
+    /// Hands the octets to `then` in parts, once.
+    pub fn with_parts(&self, prf: &dyn Prf, then: &mut dyn FnMut(&[&[u8]])) {
+        prf.prf_with(self.sk_p, &[self.rest_of_id], &mut |maced_id| match self.other_message {
+            None => then(&[self.real_message, self.nonce, maced_id, self.int_auth]),
+            Some(other) => then(&[&[0; 8], other, self.real_message, self.nonce, maced_id, self.int_auth]),
+        });
     }
 }

@@ -112,20 +112,20 @@ mod known {
         let whole = SignedOctets { other_message: Some(&other), ..octets }.bytes(prf);
         assert_eq!(hex(&sha.hash(&[&whole])), "bfbb94ea71bdba1218622bd39c69f22503dec6911d35413be929d3e008d1ba10");
         let secret = Secret::new(b"secret".to_vec());
-        let auth = psk::sign(prf, secret.expose(), &plain);
+        let auth = psk::sign(prf, secret.expose(), &[&plain]);
         assert_eq!(hex(auth.expose()), "c159e863b5a3b6f07ccad455121144ef9931043da876b1cab7ed2b7512cb79d7");
         assert_eq!(
-            hex(null::sign(prf, sk_p.expose(), &plain).expose()),
+            hex(null::sign(prf, sk_p.expose(), &[&plain]).expose()),
             "c76c48f506311a52c133ebac0043996b87d4ebbd6a8a0deba1e48c7a45fa9de7"
         );
         // Every octet counts, and so does the length.
-        assert!(psk::verify(prf, secret.expose(), &plain, auth.expose()));
+        assert!(psk::verify(prf, secret.expose(), &[&plain], auth.expose()));
         for at in 0..32 {
             let mut wrong = auth.expose().to_vec();
             wrong[at] ^= 1;
-            assert!(!psk::verify(prf, secret.expose(), &plain, &wrong), "octet {at}");
-            assert!(!psk::verify(prf, secret.expose(), &plain, &auth.expose()[..at]), "{at} octets");
-            assert!(!null::verify(prf, sk_p.expose(), &plain, &wrong));
+            assert!(!psk::verify(prf, secret.expose(), &[&plain], &wrong), "octet {at}");
+            assert!(!psk::verify(prf, secret.expose(), &[&plain], &auth.expose()[..at]), "{at} octets");
+            assert!(!null::verify(prf, sk_p.expose(), &[&plain], &wrong));
         }
     }
 }

@@ -327,7 +327,7 @@ pub fn heir(cx: &mut Cx<'_>, old: &SaCore, new: NewIke, material: &Material<'_>)
         spi_i,
         spi_r,
         path: old.path,
-        suite: Some(cx.common.suite(suite)),
+        suite: Some(cx.common.suite(&suite)),
         keys,
         next_keys: None,
         sealed: 0,

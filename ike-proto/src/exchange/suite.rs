@@ -3,9 +3,8 @@
 use crate::keys::SkKeyLengths;
 use crate::negotiate::Chosen;
 use crate::seal::SealAlg;
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::{self, Write as _};
+use core::fmt;
 use ravelin_crypto::prf::Prf;
 use ravelin_crypto::{IntegId, KeId, PrfId, Provider};
 use ravelin_sa_db::proposal::EncrAlg;
@@ -40,15 +39,6 @@ impl IkeSuite {
             addke: chosen.addke.iter().map(|(_, ke)| *ke).collect(),
             seal: SealAlg::resolve(provider, encr, chosen.integ)?,
         })
-    }
-
-    /// In words.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::with_capacity(64);
-        // A string takes everything.
-        let _ = write!(text, "{self}");
-        text
     }
 
     /// Everything that tells one suite of a provider from another.

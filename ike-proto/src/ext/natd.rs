@@ -2,7 +2,6 @@
 
 use crate::registry::NotifyType;
 use crate::wire::payload::{Notify, Payload};
-use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use ravelin_crypto::{AuthHashId, Provider};
 use ravelin_sa_db::Path;
@@ -26,14 +25,20 @@ impl NatState {
     }
 }
 
-/// SHA-1(SPIi | SPIr | address | port); empty when the provider has no SHA-1.
-fn hash(crypto: &Provider, spi_i: u64, spi_r: u64, end: SocketAddr) -> Vec<u8> {
-    let Some(sha1) = crypto.hash(AuthHashId::SHA1) else { return Vec::new() };
+/// Octets of SHA-1.
+const SHA1_LEN: usize = 20;
+
+/// SHA-1(SPIi | SPIr | address | port); zeros when the provider has no SHA-1.
+fn hash(crypto: &Provider, spi_i: u64, spi_r: u64, end: SocketAddr) -> [u8; SHA1_LEN] {
+    let mut out = [0; SHA1_LEN];
+    let Some(sha1) = crypto.hash(AuthHashId::SHA1) else { return out };
     let (i, r, port) = (spi_i.to_be_bytes(), spi_r.to_be_bytes(), end.port().to_be_bytes());
+    let mut take = |hash: &[u8]| out.iter_mut().zip(hash).for_each(|(to, from)| *to = *from);
     match end.ip() {
-        IpAddr::V4(a) => sha1.hash(&[&i, &r, &a.octets(), &port]),
-        IpAddr::V6(a) => sha1.hash(&[&i, &r, &a.octets(), &port]),
+        IpAddr::V4(a) => sha1.hash_with(&[&i, &r, &a.octets(), &port], &mut take),
+        IpAddr::V6(a) => sha1.hash_with(&[&i, &r, &a.octets(), &port], &mut take),
     }
+    out
 }
 
 /// The two notifies of a message sent on `path`. With `pretend` the source hash is made wrong on purpose, so that both
@@ -41,7 +46,7 @@ fn hash(crypto: &Provider, spi_i: u64, spi_r: u64, end: SocketAddr) -> Vec<u8> {
 #[must_use]
 pub fn offer(crypto: &Provider, spi_i: u64, spi_r: u64, path: Path, pretend: bool) -> [Payload; 2] {
     let source = if pretend { SocketAddr::new(path.local.ip(), 0) } else { path.local };
-    let make = |kind, end| Payload::Notify(Notify::new(kind, hash(crypto, spi_i, spi_r, end)));
+    let make = |kind, end| Payload::Notify(Notify::new(kind, hash(crypto, spi_i, spi_r, end).to_vec()));
     [make(NotifyType::NAT_DETECTION_SOURCE_IP, source), make(NotifyType::NAT_DETECTION_DESTINATION_IP, path.remote)]
 }
 

@@ -4,6 +4,7 @@ use super::prf_plus;
 use alloc::vec::Vec;
 use ravelin_crypto::prf::Prf;
 use ravelin_crypto::{CryptoError, Secret};
+use smallvec::SmallVec;
 
 /// Key lengths that the negotiated IKE suite asks for, in octets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,11 +117,11 @@ pub struct Seeds<'a> {
 #[must_use]
 pub fn skeyseed(prf: &dyn Prf, ni: &[u8], nr: &[u8], shared: &Secret) -> Secret {
     let half = if prf.fixed_key() { prf.key_len() / 2 } else { usize::MAX };
-    let mut key = Vec::with_capacity(ni.len().saturating_add(nr.len()));
-    key.extend(ni.iter().take(half));
-    key.extend(nr.iter().take(half));
-    let key = Secret::new(key);
-    prf.prf(key.expose(), &[shared.expose()])
+    let front = |nonce: &[u8]| nonce.len().min(half);
+    let mut key = SmallVec::<[u8; 128]>::new();
+    key.extend_from_slice(ni.get(..front(ni)).unwrap_or_default());
+    key.extend_from_slice(nr.get(..front(nr)).unwrap_or_default());
+    prf.prf(&key, &[shared.expose()])
 }
 
 /// SKEYSEED of a rekeyed IKE SA: prf(SK_d (old), g^ir (new) | Ni | Nr | SK(1) | …), with the old SA's PRF.

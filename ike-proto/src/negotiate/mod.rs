@@ -4,5 +4,5 @@
 pub mod proposal;
 pub mod selectors;
 
-pub use proposal::{Chosen, Offered, choose, offer, verify_answer};
+pub use proposal::{ChildAlgorithms, Chosen, Offered, choose, offer, verify_answer};
 pub use selectors::{Narrowed, narrow};

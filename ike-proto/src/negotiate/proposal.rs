@@ -43,6 +43,29 @@ pub struct Chosen {
     pub answer: WireProposal,
 }
 
+/// What was chosen, without what belongs to one SA.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChildAlgorithms {
+    single: (Option<EncrAlg>, Option<PrfId>, IntegId, Option<KeId>, Option<SnId>),
+    addke: Vec<(TransformType, KeId)>,
+}
+
+impl Chosen {
+    fn single(&self) -> (Option<EncrAlg>, Option<PrfId>, IntegId, Option<KeId>, Option<SnId>) {
+        (self.encr, self.prf, self.integ, self.ke, self.sn)
+    }
+
+    /// The algorithms alone.
+    pub(crate) fn algorithms(&self) -> ChildAlgorithms {
+        ChildAlgorithms { single: self.single(), addke: self.addke.clone() }
+    }
+
+    /// True when these are its algorithms.
+    pub(crate) fn has(&self, algorithms: &ChildAlgorithms) -> bool {
+        self.single() == algorithms.single && self.addke == algorithms.addke
+    }
+}
+
 impl core::fmt::Display for Chosen {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let mut slash = "";

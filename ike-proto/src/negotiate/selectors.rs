@@ -2,20 +2,23 @@
 //! that it is one.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt::Write as _;
 use ravelin_sa_db::TrafficSelector;
+use smallvec::SmallVec;
 
 /// Most selectors per side that we answer with.
 pub const MAX_SELECTORS: usize = 32;
+
+/// Selectors of one side while they are negotiated: two are the rule (a packet's own, and the policy's).
+pub type Side = SmallVec<[TrafficSelector; 2]>;
 
 /// What is left of an offer after narrowing to a policy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Narrowed {
     /// Our side.
-    pub local: Vec<TrafficSelector>,
+    pub local: Side,
     /// The peer's side.
-    pub remote: Vec<TrafficSelector>,
+    pub remote: Side,
     /// Something of the offer was cut off.
     pub cut: bool,
 }
@@ -39,8 +42,8 @@ pub fn narrow(
 }
 
 /// Every non-empty intersection, in order of the offer, without those that lie inside another.
-fn meet(policy: &[TrafficSelector], offered: &[TrafficSelector]) -> Vec<TrafficSelector> {
-    let mut out: Vec<TrafficSelector> = Vec::new();
+fn meet(policy: &[TrafficSelector], offered: &[TrafficSelector]) -> Side {
+    let mut out = Side::new();
     for o in offered {
         for p in policy {
             let Some(both) = o.intersect(p) else { continue };
@@ -120,12 +123,12 @@ mod tests {
         let n =
             narrow(&[ts("10.1.0.0", 16)], &[ts("10.2.0.0", 16)], &[packet, ts("10.1.0.0", 16)], &[ts("10.2.0.0", 16)])
                 .unwrap();
-        assert_eq!(n.local, [ts("10.1.0.0", 16)]);
+        assert_eq!(*n.local, [ts("10.1.0.0", 16)]);
     }
 
     #[test]
     fn an_answer_has_a_bounded_number_of_selectors() {
-        let many: Vec<TrafficSelector> = (0..100).map(|n| ts(&alloc::format!("10.{n}.0.0"), 24)).collect();
+        let many: Side = (0..100).map(|n| ts(&alloc::format!("10.{n}.0.0"), 24)).collect();
         let n = narrow(&[ts("0.0.0.0", 0)], &[ts("0.0.0.0", 0)], &many, &many[..1]).unwrap();
         assert_eq!((n.local.len(), n.cut), (MAX_SELECTORS, true));
     }

@@ -256,7 +256,7 @@ impl Puppet {
     fn after_eap(&mut self, id: &Identification, msk: Option<&Secret>) -> Payload {
         let octets = self.octets(self.initiator, id, self.transcript());
         let own = if self.initiator { self.keys.pi() } else { self.keys.pr() };
-        let data = psk::sign(self.prf(), msk.map_or(own, Secret::expose), &octets).expose().to_vec();
+        let data = psk::sign(self.prf(), msk.map_or(own, Secret::expose), &[&octets]).expose().to_vec();
         Payload::Auth(Authentication::new(Wire::SHARED_KEY, data))
     }
 
@@ -278,7 +278,7 @@ impl Puppet {
                 ]
             }
             _ => {
-                let data = psk::sign(self.prf(), victim.psk, &octets).expose().to_vec();
+                let data = psk::sign(self.prf(), victim.psk, &[&octets]).expose().to_vec();
                 vec![Payload::Auth(Authentication::new(Wire::SHARED_KEY, data))]
             }
         }
@@ -338,7 +338,7 @@ impl Puppet {
         let secret = secrets.swap_remove(at);
         let as_initiator = if self.one_in(4) { !own } else { own };
         let octets = self.octets(as_initiator, &id, self.transcript());
-        let made = psk::sign(self.prf(), secret.expose(), &octets).expose().to_vec();
+        let made = psk::sign(self.prf(), secret.expose(), &[&octets]).expose().to_vec();
         let reflected = self.heard.payloads.auth().map(|a| a.data.clone()).unwrap_or_default();
         let random = self.bytes(32);
         let data = self.pick(&[made.clone(), made, reflected, vec![], random]);

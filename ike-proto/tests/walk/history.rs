@@ -82,7 +82,7 @@ fn eap(side: &mut Side, puppet: &mut Puppet, code: EapCode, kind: EapType, data:
 fn auth_by_sk_p(puppet: &Puppet) -> Payload {
     let octets = puppet.octets(puppet.initiator, &fqdn("node1.test"), puppet.transcript());
     let key = if puppet.initiator { puppet.keys.pi() } else { puppet.keys.pr() };
-    let data = psk::sign(puppet.prf(), key, &octets).expose().to_vec();
+    let data = psk::sign(puppet.prf(), key, &[&octets]).expose().to_vec();
     Payload::Auth(Authentication::new(AuthMethod::SHARED_KEY, data))
 }
 
@@ -108,7 +108,7 @@ fn cve_2015_4171_constraints_before_our_credentials() {
     // A server with a good proof, of another name.
     let id = fqdn("node9.test");
     let octets = puppet.octets(false, &id, puppet.transcript());
-    let data = psk::sign(puppet.prf(), victim.psk, &octets).expose().to_vec();
+    let data = psk::sign(puppet.prf(), victim.psk, &[&octets]).expose().to_vec();
     let ask = Eap::method(EapCode::REQUEST, 1, EapType::IDENTITY, &[]).unwrap();
     let auth = Payload::Auth(Authentication::new(AuthMethod::SHARED_KEY, data));
     answer(&mut side, &mut puppet, &[Payload::IdResponder(id), auth, Payload::Eap(ask)]);
@@ -134,7 +134,7 @@ fn cve_2021_45079_early_success() {
             if name != "eap alone" {
                 let octets = puppet.octets(false, &id, puppet.transcript());
                 let secret = ravelin_crypto::Secret::new(b"a shared secret".to_vec());
-                let data = psk::sign(puppet.prf(), secret.expose(), &octets).expose().to_vec();
+                let data = psk::sign(puppet.prf(), secret.expose(), &[&octets]).expose().to_vec();
                 first.push(Payload::Auth(Authentication::new(AuthMethod::SHARED_KEY, data)));
             }
             let success = Payload::Eap(Eap::outcome(EapCode::SUCCESS, 1));

@@ -27,7 +27,7 @@ fn side(null: bool) -> Side {
 fn proof(puppet: &mut Puppet) -> Vec<Payload> {
     let id = fqdn("node1.test");
     let octets = puppet.octets(true, &id, puppet.transcript());
-    let data = psk::sign(puppet.prf(), PSK, &octets).expose().to_vec();
+    let data = psk::sign(puppet.prf(), PSK, &[&octets]).expose().to_vec();
     let mut payloads = vec![Payload::IdInitiator(id), Payload::Auth(Authentication::new(Wire::SHARED_KEY, data))];
     payloads.extend(puppet.child());
     payloads
@@ -51,7 +51,7 @@ fn null_authentication_has_a_value_that_counts() {
         let mut puppet = Puppet::initiate(&mut side, 3, NOW);
         let id = Identification::new(IdType(13), vec![]);
         let octets = puppet.octets(true, &id, puppet.transcript());
-        let mut data = null::sign(puppet.prf(), puppet.keys.pi(), &octets).expose().to_vec();
+        let mut data = null::sign(puppet.prf(), puppet.keys.pi(), &[&octets]).expose().to_vec();
         if let Some(at) = at {
             data[at] ^= 1;
         }

@@ -3,6 +3,7 @@
 //! To add an ID type: one constant in [`IdKind`]'s table, one arm in `parse` and one in `Display`.
 
 use super::dn;
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -86,18 +87,26 @@ impl Identity {
     /// deployed stacks do), DNs by attribute with case and space folded (RFC 5280 §7.1), the rest by octets.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
-        self.kind == other.kind && (self.data == other.data || self.canonical() == other.canonical())
+        self.kind == other.kind && (self.data == other.data || self.to_canonical() == other.to_canonical())
     }
 
     /// The form in which [`Identity::same`] is equality; for use as a key of maps.
     #[must_use]
     pub fn canonical(&self) -> Self {
+        self.to_canonical().into_owned()
+    }
+
+    /// The same, borrowed where it is in that form already.
+    #[must_use]
+    pub fn to_canonical(&self) -> Cow<'_, Self> {
         let data = match self.kind {
-            IdKind::FQDN | IdKind::RFC822_ADDR => self.data.to_ascii_lowercase(),
-            IdKind::DER_ASN1_DN => dn::canonical(&self.data).unwrap_or_else(|| self.data.clone()),
-            _ => self.data.clone(),
+            IdKind::FQDN | IdKind::RFC822_ADDR if self.data.iter().any(u8::is_ascii_uppercase) => {
+                Some(self.data.to_ascii_lowercase())
+            }
+            IdKind::DER_ASN1_DN => dn::canonical(&self.data),
+            _ => None,
         };
-        Self { kind: self.kind, data }
+        data.map_or(Cow::Borrowed(self), |data| Cow::Owned(Self { kind: self.kind, data }))
     }
 }
 

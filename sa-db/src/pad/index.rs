@@ -69,9 +69,9 @@ impl IdIndex {
 
     /// Ranks of the entries whose pattern holds the identity, rising.
     pub(super) fn ranks<'a>(&'a self, given: &Identity) -> Merged<'a> {
-        let id = given.canonical();
+        let id = given.to_canonical();
         let mut sets: Vec<&'a Ranks> = Vec::new();
-        sets.extend(self.exact.get(&id));
+        sets.extend(self.exact.get(&*id));
         match id.kind {
             // Suffixes only of names of legal length: the work per lookup stays bounded whatever a peer sends.
             IdKind::FQDN if id.data.len() <= 255 => {

@@ -3,6 +3,7 @@
 use super::{IdPattern, Identity};
 use crate::proposal::Proposal;
 use crate::{AddrRange, TrafficSelector};
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -366,9 +367,9 @@ impl Peer {
 
     /// The part of `claimed` (the peer's side of a Child SA) that this entry allows (RFC 4301 §4.4.3.4).
     #[must_use]
-    pub fn constrain(&self, claimed: &[TrafficSelector]) -> Vec<TrafficSelector> {
+    pub fn constrain<'a>(&self, claimed: &'a [TrafficSelector]) -> Cow<'a, [TrafficSelector]> {
         if self.child_constraints.is_empty() {
-            return claimed.to_vec();
+            return Cow::Borrowed(claimed);
         }
         claimed.iter().flat_map(|c| self.child_constraints.iter().filter_map(|a| a.intersect(c))).collect()
     }

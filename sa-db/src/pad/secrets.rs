@@ -5,6 +5,8 @@ use super::{AkaSource, Identity};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::cmp::Ordering;
 use core::fmt;
 use ravelin_crypto::Secret;
 
@@ -12,7 +14,7 @@ use ravelin_crypto::Secret;
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// Keys are canonical identities; `None` stands for any.
-    psks: BTreeMap<(Option<Identity>, Option<Identity>), Arc<Secret>>,
+    psks: BTreeMap<Pair, Arc<Secret>>,
     ppks: BTreeMap<Vec<u8>, Arc<Secret>>,
     /// By user as in EAP-Identity.
     eap: BTreeMap<Vec<u8>, Arc<Secret>>,
@@ -34,16 +36,10 @@ impl Secrets {
     /// The PSK between `local` and `remote`, most specific first: both identities, the remote one, the local one, any.
     #[must_use]
     pub fn psk(&self, local: &Identity, remote: &Identity) -> Option<&Arc<Secret>> {
-        let mut pair = (Some(local.canonical()), Some(remote.canonical()));
-        if let Some(psk) = self.psks.get(&pair) {
-            return Some(psk);
-        }
-        let local = pair.0.take();
-        if let Some(psk) = self.psks.get(&pair) {
-            return Some(psk);
-        }
-        pair = (local, None);
-        self.psks.get(&pair).or_else(|| self.psks.get(&(None, None)))
+        let (local, remote) = (local.to_canonical(), remote.to_canonical());
+        let (local, remote) = (Some(&*local), Some(&*remote));
+        let pairs: [Borrowed<'_>; 4] = [(local, remote), (None, remote), (local, None), (None, None)];
+        pairs.iter().find_map(|pair| self.psks.get(pair as &dyn AsPair))
     }
 
     /// A post-quantum PSK (RFC 8784) by its PPK_ID: type octet and value, as in the PPK_IDENTITY notify.
@@ -102,6 +98,53 @@ impl Secrets {
     /// Every post-quantum PSK with its id, in a stable order. Handle with care.
     pub fn ppks(&self) -> impl Iterator<Item = (&[u8], &Arc<Secret>)> {
         self.ppks.iter().map(|(id, s)| (id.as_slice(), s))
+    }
+}
+
+/// Whose PSK it is: local, remote.
+type Pair = (Option<Identity>, Option<Identity>);
+type Borrowed<'a> = (Option<&'a Identity>, Option<&'a Identity>);
+
+/// A pair that may be borrowed, so that a lookup copies no identity.
+trait AsPair {
+    fn pair(&self) -> Borrowed<'_>;
+}
+
+impl AsPair for Pair {
+    fn pair(&self) -> Borrowed<'_> {
+        (self.0.as_ref(), self.1.as_ref())
+    }
+}
+
+impl AsPair for Borrowed<'_> {
+    fn pair(&self) -> Borrowed<'_> {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn AsPair + 'a> for Pair {
+    fn borrow(&self) -> &(dyn AsPair + 'a) {
+        self
+    }
+}
+
+impl PartialEq for dyn AsPair + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.pair() == other.pair()
+    }
+}
+
+impl Eq for dyn AsPair + '_ {}
+
+impl PartialOrd for dyn AsPair + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for dyn AsPair + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.pair().cmp(&other.pair())
     }
 }
 

@@ -68,10 +68,10 @@ fn inserting_before_never_runs_out_of_room() {
 fn child_constraints_narrow_what_a_peer_claims() {
     let ts = |s: &str| s.parse::<crate::TrafficSelector>().unwrap();
     let mut p = peer("p", "x");
-    assert_eq!(p.constrain(&[ts("0.0.0.0/0")]), [ts("0.0.0.0/0")]);
+    assert_eq!(*p.constrain(&[ts("0.0.0.0/0")]), [ts("0.0.0.0/0")]);
     p.child_constraints = alloc::vec![ts("10.1.0.0/16"), ts("10.2.0.0/16[tcp/80]")];
     assert_eq!(p.constrain(&[ts("0.0.0.0/0")]), p.child_constraints);
-    assert_eq!(p.constrain(&[ts("10.2.3.0/24[tcp]")]), [ts("10.2.3.0/24[tcp/80]")]);
+    assert_eq!(*p.constrain(&[ts("10.2.3.0/24[tcp]")]), [ts("10.2.3.0/24[tcp/80]")]);
     assert!(p.constrain(&[ts("192.168.0.0/16")]).is_empty());
 }
 

@@ -39,14 +39,18 @@ where
         <Hmac<D> as OutputSizeUser>::output_size()
     }
     fn prf(&self, key: &[u8], parts: &[&[u8]]) -> Secret {
+        let mut out = Secret::default();
+        self.prf_with(key, parts, &mut |full| out = Secret::from(full));
+        out
+    }
+    fn prf_with(&self, key: &[u8], parts: &[&[u8]], then: &mut dyn FnMut(&[u8])) {
         let mut mac = keyed::<D>(key);
         for part in parts {
             mac.update(part);
         }
         let mut full = mac.finalize().into_bytes();
-        let out = Secret::from(full.as_slice());
+        then(full.as_slice());
         full.as_mut_slice().zeroize();
-        out
     }
 
     fn expand(&self, key: &[u8], seed: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError> {

@@ -58,6 +58,7 @@ fn establish(cx: &mut Cx<'_>, core: &mut SaCore, initial_contact: bool) {
     };
     let Some(suite) = &core.suite else { return };
     export_keys(cx, core, suite);
+    let proposal = cx.common.suite_name(suite);
     cx.out.event(Event::Established(Arc::new(Established {
         sa: core.id,
         peer,
@@ -66,7 +67,7 @@ fn establish(cx: &mut Cx<'_>, core: &mut SaCore, initial_contact: bool) {
         local_id,
         remote_id,
         spis: (core.spi_i, core.spi_r),
-        proposal: suite.text(),
+        proposal,
         nat: (core.agreed.nat.local, core.agreed.nat.remote),
     })));
     cx.effects.push(Effect::Established { initial_contact });

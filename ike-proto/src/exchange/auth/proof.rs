@@ -14,10 +14,22 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use ravelin_crypto::Secret;
+use ravelin_crypto::prf::Prf;
 use ravelin_sa_db::pad::{AuthMethod, Credential, Identity, Peer, TranscriptAuth};
 
-/// What `role` signs in this IKE SA.
+/// What `role` signs in this IKE SA, in one piece: for signatures.
 fn octets(core: &SaCore, keys: &SkKeys, role: Role, id: &Identification) -> Result<Vec<u8>, Reason> {
+    with_octets(core, keys, role, id, |_, parts| parts.concat())
+}
+
+/// The same in parts, with the PRF: for the formula of shared keys.
+fn with_octets<R>(
+    core: &SaCore,
+    keys: &SkKeys,
+    role: Role,
+    id: &Identification,
+    mut then: impl FnMut(&'static dyn Prf, &[&[u8]]) -> R,
+) -> Result<R, Reason> {
     let suite = core.suite.as_ref().ok_or_else(no_keys)?;
     let o = &core.opening;
     let mut rest_of_id = Vec::with_capacity(id.data.len().saturating_add(4));
@@ -27,15 +39,17 @@ fn octets(core: &SaCore, keys: &SkKeys, role: Role, id: &Identification) -> Resu
         Role::Initiator => (&o.message1, &o.message2, &o.nr, keys.pi()),
         Role::Responder => (&o.message2, &o.message1, &o.ni, keys.pr()),
     };
-    Ok(SignedOctets {
+    let signed = SignedOctets {
         real_message,
         other_message: core.agreed.transcript.then_some(other.as_slice()),
         nonce,
         sk_p,
         rest_of_id: &rest_of_id,
         int_auth: &int_auth,
-    }
-    .bytes(suite.prf))
+    };
+    let mut result = None;
+    signed.with_parts(suite.prf, &mut |parts| result = Some(then(suite.prf, parts)));
+    result.ok_or_else(no_keys)
 }
 
 /// SK_p of a side.
@@ -56,20 +70,21 @@ pub(super) fn make(
     remote: Option<&Identity>,
 ) -> Result<Vec<Payload>, Halt> {
     let id = super::to_wire(&peer.local_id);
-    let octets = octets(core, keys, role, &id)?;
-    let prf = core.suite.as_ref().ok_or_else(no_keys)?.prf;
     match peer.local_auth {
         AuthMethod::Psk => {
             let secret = credential::shared_key(cx, core, &peer.local_id, remote.unwrap_or(&Identity::null()))?;
-            let data = psk::sign(prf, secret.expose(), &octets).expose().to_vec();
+            let sign = |prf: &dyn Prf, octets: &[&[u8]]| psk::sign(prf, secret.expose(), octets).expose().to_vec();
+            let data = with_octets(core, keys, role, &id, sign)?;
             Ok(alloc::vec![Payload::Auth(Authentication::new(WireMethod::SHARED_KEY, data))])
         }
         AuthMethod::Null => {
-            let data = null::sign(prf, sk_p(keys, role), &octets).expose().to_vec();
+            let sign = |prf: &dyn Prf, octets: &[&[u8]]| null::sign(prf, sk_p(keys, role), octets).expose().to_vec();
+            let data = with_octets(core, keys, role, &id, sign)?;
             Ok(alloc::vec![Payload::Auth(Authentication::new(WireMethod::NULL, data))])
         }
         AuthMethod::Pubkey => {
             let credential = credential::own(cx, core, peer)?;
+            let octets = octets(core, keys, role, &id)?;
             let mut payloads = credential::payloads(core, &credential);
             payloads.push(Payload::Auth(signature(cx, core, &credential, octets)?));
             Ok(payloads)
@@ -157,13 +172,12 @@ pub(super) fn verify(cx: &Cx<'_>, core: &SaCore, keys: &SkKeys, peer: &Peer, cla
         let expected = claim.allowed.iter().map(ToString::to_string).collect::<Vec<String>>().join(" or ");
         return Err(Reason::WrongAuthMethod { expected, came: claim.auth.method.to_string() }.into());
     }
-    let octets = octets(core, keys, claim.role, claim.id)?;
-    let prf = core.suite.as_ref().ok_or_else(no_keys)?.prf;
     let failed = |detail: String| Reason::AuthenticationFailed { identity: identity.to_string(), detail };
     match kind(claim.auth.method) {
         Some(AuthMethod::Psk) => {
             let secret = credential::shared_key(cx, core, &peer.local_id, &identity)?;
-            if !psk::verify(prf, secret.expose(), &octets, &claim.auth.data) {
+            let check = |prf: &dyn Prf, o: &[&[u8]]| psk::verify(prf, secret.expose(), o, &claim.auth.data);
+            if !with_octets(core, keys, claim.role, claim.id, check)? {
                 let detail =
                     format!("the AUTH value does not match; usually the pre-shared keys differ{}", suspicion(core));
                 return Err(failed(detail).into());
@@ -175,12 +189,14 @@ pub(super) fn verify(cx: &Cx<'_>, core: &SaCore, keys: &SkKeys, peer: &Peer, cla
             if identity != Identity::null() {
                 return Err(failed("NULL authentication with a name; expected ID_NULL (RFC 7619)".into()).into());
             }
-            if !null::verify(prf, sk_p(keys, claim.role), &octets, &claim.auth.data) {
+            let check = |prf: &dyn Prf, o: &[&[u8]]| null::verify(prf, sk_p(keys, claim.role), o, &claim.auth.data);
+            if !with_octets(core, keys, claim.role, claim.id, check)? {
                 return Err(failed("the AUTH value of NULL authentication does not match".into()).into());
             }
             Ok(())
         }
         Some(AuthMethod::Pubkey) => {
+            let octets = octets(core, keys, claim.role, claim.id)?;
             let candidates = credential::keys_of(cx, core, peer, &identity, claim.certs)?;
             let mut last = String::new();
             for key in &candidates {
@@ -204,9 +220,8 @@ pub(super) fn make_key(
     id: &Identification,
     msk: Option<&Secret>,
 ) -> Result<Authentication, Reason> {
-    let octets = octets(core, keys, role, id)?;
-    let prf = core.suite.as_ref().ok_or_else(no_keys)?.prf;
-    let data = psk::sign(prf, msk.map_or(sk_p(keys, role), Secret::expose), &octets).expose().to_vec();
+    let key = msk.map_or(sk_p(keys, role), Secret::expose);
+    let data = with_octets(core, keys, role, id, |prf, octets| psk::sign(prf, key, octets).expose().to_vec())?;
     Ok(Authentication::new(WireMethod::SHARED_KEY, data))
 }
 
@@ -219,11 +234,9 @@ pub(super) fn verify_key(
     auth: &Authentication,
     msk: Option<&Secret>,
 ) -> Result<(), Reason> {
-    let octets = octets(core, keys, role, id)?;
-    let prf = core.suite.as_ref().ok_or_else(no_keys)?.prf;
     let key = msk.map_or(sk_p(keys, role), Secret::expose);
-    let right = auth.method == WireMethod::SHARED_KEY && psk::verify(prf, key, &octets, &auth.data);
-    if right {
+    let check = |prf: &dyn Prf, octets: &[&[u8]]| psk::verify(prf, key, octets, &auth.data);
+    if auth.method == WireMethod::SHARED_KEY && with_octets(core, keys, role, id, check)? {
         return Ok(());
     }
     let why = suspicion(core);

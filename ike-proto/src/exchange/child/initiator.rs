@@ -228,6 +228,6 @@ fn check_answer(offer: &ChildOffer, msg: &Inbound<'_>) -> Result<(Chosen, Narrow
     // Asked for transport mode and not granted: the peer made a tunnel SA (RFC 7296 §1.3.1).
     let granted = p.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
     let mode = if offer.mode == Mode::Transport && !granted { Mode::Tunnel } else { offer.mode };
-    let cut = local != offer.local_ts || remote != offer.remote_ts;
+    let cut = *local != *offer.local_ts || *remote != *offer.remote_ts;
     Ok((chosen, Narrowed { local, remote, cut }, mode))
 }

@@ -64,7 +64,8 @@ pub fn prepare(
         let detail = "Child SA request without SA, TSi or TSr payload (RFC 7296 section 1.3.1)".to_string();
         return Err(ChildFailure::new(NotifyType::INVALID_SYNTAX, Reason::Malformed { detail }));
     };
-    let (local, remote) = (from_wire(tsr), core.profile.constrain(&from_wire(tsi)));
+    let (local, claimed) = (from_wire(tsr), from_wire(tsi));
+    let remote = core.profile.constrain(&claimed);
     let (policy, narrowed) = match old.and_then(|old| same_policy(cx, core, old, &local, &remote)) {
         Some(found) => found,
         None => {

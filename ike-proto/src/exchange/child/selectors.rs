@@ -1,8 +1,8 @@
 //! Selectors of a Child SA and the TS payloads that say them (RFC 7296 §3.13), and whether fragments without ports pass
 //! them (RFC 4301 §7).
 
+use crate::negotiate::selectors::Side;
 use crate::wire::payload::{TrafficSelectors, Ts};
-use alloc::vec::Vec;
 use ravelin_sa_db::{AddrRange, Mode, PortRange, TrafficSelector};
 
 /// True when non-first fragments, which have no ports, pass the selectors of a tunnel as they are. Then we ask for them
@@ -30,7 +30,7 @@ fn one_to_wire(ts: &TrafficSelector) -> Ts {
 }
 
 /// A TS payload as selectors; unknown types and impossible ranges are left out, so that they never match.
-pub(super) fn from_wire(ts: &TrafficSelectors) -> Vec<TrafficSelector> {
+pub(super) fn from_wire(ts: &TrafficSelectors) -> Side {
     ts.selectors.iter().filter_map(one_from_wire).collect()
 }
 

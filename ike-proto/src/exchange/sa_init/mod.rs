@@ -80,7 +80,7 @@ fn derive_from(cx: &mut Cx<'_>, core: &mut SaCore, suite: IkeSuite, seed: Secret
         SkKeys::derive(suite.prf, suite.key_lengths(), &seed, Seeds { ni, nr, spi_i: core.spi_i, spi_r: core.spi_r })?;
     let pending = Pending { ke: suite.addke.clone(), ppk: core.agreed.ppk == PpkUse::Intermediate };
     core.pending = if pending == Pending::default() { Rare::default() } else { pending.into() };
-    core.suite = Some(cx.common.suite(suite));
+    core.suite = Some(cx.common.suite(&suite));
     if core.role == Role::Responder {
         core.opening.seed = Some(seed);
     }

@@ -42,7 +42,7 @@ pub use ps::PuzzleSolution;
 pub use sa::SecurityAssociation;
 pub use sk::Encrypted;
 pub use skf::{EncryptedFragment, Fragment};
-pub use transform::{Attribute, AttributeValue, Transform};
+pub use transform::{Attribute, AttributeValue, Attributes, Transform};
 pub use ts::{TrafficSelectors, Ts};
 pub use vendor::VendorId;
 

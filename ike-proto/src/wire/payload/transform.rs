@@ -3,8 +3,8 @@ use crate::registry::{AttributeType, EncrId, IntegId, KeId, PrfId, SnId, Transfo
 use crate::wire::error::{Fault, Place, WireError};
 use crate::wire::read::Reader;
 use crate::wire::write::{patch_len, put16, short};
-use alloc::vec;
 use alloc::vec::Vec;
+use smallvec::SmallVec;
 
 /// The value of an attribute, in the form it has on the wire.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +24,9 @@ pub struct Attribute {
     pub value: AttributeValue,
 }
 
+/// Attributes of a transform: one, Key Length, is the rule.
+pub type Attributes = SmallVec<[Attribute; 1]>;
+
 /// One algorithm.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transform {
@@ -32,7 +35,7 @@ pub struct Transform {
     /// Its number in the registry of `kind`.
     pub id: u16,
     /// Attributes; only Key Length has a meaning to IKEv2.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Attributes,
     /// The two RESERVED octets as they came; zero in own messages.
     pub reserved: [u8; 2],
 }
@@ -41,14 +44,14 @@ impl Transform {
     /// A transform without attributes.
     #[must_use]
     pub fn new(kind: TransformType, id: u16) -> Self {
-        Self { kind, id, attributes: Vec::new(), reserved: [0; 2] }
+        Self { kind, id, attributes: Attributes::new(), reserved: [0; 2] }
     }
 
     /// Encryption, with a Key Length in bits where the cipher has several (RFC 7296 §3.3.5).
     #[must_use]
     pub fn encr(id: EncrId, key_bits: Option<u16>) -> Self {
         let attribute = |bits| Attribute { kind: AttributeType::KEY_LENGTH, value: AttributeValue::Short(bits) };
-        let attributes = key_bits.map_or(Vec::new(), |bits| vec![attribute(bits)]);
+        let attributes = key_bits.map(attribute).into_iter().collect();
         Self { attributes, ..Self::new(TransformType::ENCR, id.0) }
     }
 
@@ -137,10 +140,9 @@ impl Transform {
 impl Attribute {
     const AF: u16 = 0x8000;
 
-    fn parse_all(data: &[u8]) -> Result<Vec<Self>, WireError> {
+    fn parse_all(data: &[u8]) -> Result<Attributes, WireError> {
         let mut r = Reader::new(Place::Attribute, data);
-        // One is the rule; room for four would be kept for as long as the message is.
-        let mut out = Vec::with_capacity(usize::from(!data.is_empty()));
+        let mut out = Attributes::new();
         while !r.is_empty() {
             let kind = r.u16()?;
             let second = r.u16()?;
@@ -178,7 +180,7 @@ mod tests {
     fn both_forms_of_attributes_make_the_round_trip() {
         let mut t = Transform::encr(EncrId::AES_CBC, Some(128));
         assert!(t.attributes_understood());
-        t.attributes.push(Attribute { kind: AttributeType(17), value: AttributeValue::Long(vec![1, 2, 3]) });
+        t.attributes.push(Attribute { kind: AttributeType(17), value: AttributeValue::Long(alloc::vec![1, 2, 3]) });
         let mut out = Vec::new();
         t.emit(true, &mut out).unwrap();
         assert_eq!(out, [3, 0, 0, 19, 1, 0, 0, 12, 0x80, 14, 0, 128, 0, 17, 0, 3, 1, 2, 3]);
