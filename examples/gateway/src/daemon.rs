@@ -6,6 +6,7 @@ use crate::addresses::Watch;
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::drive::Driver;
+use crate::fast::traffic::Traffic;
 use crate::fast::wire::channel;
 use crate::fast::worker::{Common, Workers};
 use crate::sockets::Sockets;
@@ -54,7 +55,7 @@ pub(crate) fn run(config: Config, run: &Run, provider: Provider) -> io::Result<(
     let mut control = Control::open(&control_path, &registry, CONTROL)?;
     let mut driver = Driver::new(config, run, provider, Arc::clone(&sockets), queues.clone(), from_workers)?;
     let plane = Arc::clone(driver.node.plane());
-    let common = Arc::new(Common { plane, sockets, spd: driver.spd_reader(), up, clock });
+    let common = Arc::new(Common { plane, sockets, spd: driver.spd_reader(), up, clock, traffic: Traffic::default() });
     driver.workers = Some(Workers::start(&common, queues)?);
     if let Some(fd) = driver.radius_fd() {
         registry.register(&mut SourceFd(&fd), RADIUS, Interest::READABLE)?;

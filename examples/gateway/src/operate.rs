@@ -1,6 +1,6 @@
 //! What an operator asks for over the control socket, carried out on the node.
 
-use crate::control::Command;
+use crate::control::{Command, What};
 use crate::drive::Driver;
 use crate::report;
 use ravelin::db::{Now, Path, PeerId, PolicyId};
@@ -12,7 +12,7 @@ impl Driver {
     pub(crate) fn command(&mut self, now: Now, line: &str) -> String {
         let done = match Command::parse(line) {
             Err(e) => Err(e),
-            Ok(Command::Show(what)) => Ok(report::show(&self.node, &self.history, now, what)),
+            Ok(Command::Show(what)) => Ok(report::show(&self.node, &self.history, now, what) + &self.traffic(what)),
             Ok(Command::Reload) => self.reload(now),
             Ok(Command::Initiate(name)) => self.initiate(now, &name),
             Ok(Command::Terminate(name)) => self.each_sa(now, &name, "deleting", |node, id| node.delete(now, id)),
@@ -26,6 +26,12 @@ impl Driver {
         };
         self.flush(now);
         done.unwrap_or_else(|e| format!("error: {e}\n"))
+    }
+
+    /// What the workers carried, where counters are wanted.
+    fn traffic(&self, what: What) -> String {
+        let workers = self.workers.as_ref().filter(|_| matches!(what, What::All | What::Counters));
+        workers.map_or_else(String::new, |w| format!("{}\n", w.traffic()))
     }
 
     /// Policies whose name is wanted: of a peer, of a child, or both with a slash.

@@ -5,6 +5,7 @@
 //! Datagrams of one size go out in one call and through the kernel's stack as one (UDP_SEGMENT), and may come in so
 //! (UDP_GRO, by `quinn-udp`).
 
+use crate::fast::bare;
 use arrayvec::ArrayVec;
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -52,7 +53,11 @@ pub(crate) struct Socket {
 
 /// All of them; positions are stable, so they serve as event tokens.
 #[derive(Debug)]
-pub(crate) struct Sockets(Vec<Socket>);
+pub(crate) struct Sockets {
+    all: Vec<Socket>,
+    /// Of all our packets (SO_MARK).
+    mark: u32,
+}
 
 impl Sockets {
     /// Opens all of them. IPv6 may be absent from the machine; IPv4 and the privileges may not.
@@ -78,8 +83,8 @@ impl Sockets {
                 Err(e) => tracing::warn!("no IPv6 for {name}: {e}"),
             }
         }
-        let all = Self(sockets);
-        if gateway.offload && !all.0.iter().any(|s| s.segment.load(Ordering::Relaxed)) {
+        let all = Self { all: sockets, mark: gateway.mark };
+        if gateway.offload && !all.all.iter().any(|s| s.segment.load(Ordering::Relaxed)) {
             tracing::info!("this kernel has no UDP segmentation offload (Linux 4.18): datagrams go one by one");
         }
         Ok(all)
@@ -87,31 +92,39 @@ impl Sockets {
 
     /// Those that somebody reads, with their places.
     pub(crate) fn of(&self, owner: Option<usize>) -> impl Iterator<Item = (usize, &Socket)> {
-        self.0.iter().enumerate().filter(move |(_, s)| s.owner == owner)
+        self.all.iter().enumerate().filter(move |(_, s)| s.owner == owner)
     }
 
     pub(crate) fn at(&self, index: usize) -> Option<&Socket> {
-        self.0.get(index)
+        self.all.get(index)
     }
 
     /// Sends from `path.local` to `path.remote`: by UDP from that port, as bare ESP when the port is 0.
     pub(crate) fn send(&self, path: Path, bytes: &[u8]) -> io::Result<()> {
-        self.send_many(None, path, 0, &[IoSlice::new(bytes)])
+        self.send_many(None, path, 0, &[IoSlice::new(bytes)]).map(drop)
     }
 
-    /// Sends many, at most [`SEGMENTS`], all of one size but the last, which may be smaller: by the socket of this worker
-    /// if it has one. `class`: DSCP and ECN of the outer header.
+    /// The MTU that the kernel's routes have for a path: of the interface, or what ICMP errors said.
+    pub(crate) fn path_mtu(&self, path: Path) -> Option<u16> {
+        let probe = probe(path.local.ip(), path.remote.ip(), self.mark).ok()?;
+        let mtu = if path.local.is_ipv6() { mtu::ipv6_mtu(&probe) } else { mtu::ip_mtu(&probe) };
+        Some(u16::try_from(mtu.ok()?).unwrap_or(u16::MAX))
+    }
+
+    /// Sends many, at most [`SEGMENTS`], all of one size but the last, which may be smaller, or bare ESP of any sizes: by
+    /// the socket of this worker if it has one. `class`: DSCP and ECN of the outer header. True when the kernel said
+    /// that they are too large for the path, and took them to fragment them.
     pub(crate) fn send_many(
         &self,
         worker: Option<usize>,
         path: Path,
         class: u8,
         parts: &[IoSlice<'_>],
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let fits = |s: &&Socket| s.v6 == path.local.is_ipv6() && s.port == path.local.port();
-        let own = self.0.iter().filter(|s| s.owner == worker).find(fits);
+        let own = self.all.iter().filter(|s| s.owner == worker).find(fits);
         let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, format!("no socket for {path}"));
-        own.or_else(|| self.0.iter().find(fits)).ok_or_else(none)?.send(path, class, parts)
+        own.or_else(|| self.all.iter().find(fits)).ok_or_else(none)?.send(path, class, parts)
     }
 }
 
@@ -151,6 +164,14 @@ impl Socket {
             let any: IpAddr = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
             socket.bind(&SockAddr::from(SocketAddr::new(any, port)))?;
         }
+        if carries != Carries::Ike {
+            // path MTU: see fast/pathmtu.rs
+            if v6 {
+                setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+            } else {
+                setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+            }
+        }
         let segment = carries == Carries::Nat && gateway.offload && state.max_gso_segments() > 1;
         Ok(Self { socket, state, carries, owner: None, v6, port, segment: AtomicBool::new(segment) })
     }
@@ -180,7 +201,10 @@ impl Socket {
         }
     }
 
-    fn send(&self, path: Path, class: u8, parts: &[IoSlice<'_>]) -> io::Result<()> {
+    fn send(&self, path: Path, class: u8, parts: &[IoSlice<'_>]) -> io::Result<bool> {
+        if self.carries == Carries::Esp && parts.len() > 1 {
+            return insist(|| bare::send(self.fd(), path, class, parts)).map(|()| false);
+        }
         let to = SockAddr::from(path.remote);
         let mut control = Control::default();
         match path.local.ip() {
@@ -190,14 +214,15 @@ impl Socket {
         let flags = libc::MSG_DONTWAIT;
         let send = |parts: &[IoSlice<'_>], control: &Control| {
             let message = MsgHdr::new().with_addr(&to).with_buffers(parts).with_control(control.octets());
-            self.socket.sendmsg(&message, flags).map(drop)
+            insist(|| self.socket.sendmsg(&message, flags).map(drop))
         };
+        let mut refused = false;
         if parts.len() > 1 && self.segment.load(Ordering::Relaxed) {
             let size = parts.first().map_or(0, |p| p.len());
             let mut with_size = control.clone();
             with_size.segment(u16::try_from(size).unwrap_or(u16::MAX));
             match send(parts, &with_size) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(false),
                 Err(e) if e.raw_os_error() == Some(libc::EIO) => {
                     // the device cannot make checksums
                     if self.segment.swap(false, Ordering::Relaxed) {
@@ -205,11 +230,20 @@ impl Socket {
                     }
                 }
                 // each is larger than the path carries: the kernel fragments only what is sent alone
-                Err(e) if matches!(e.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) => {}
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) => refused = true,
                 Err(e) => return Err(e),
             }
         }
-        parts.iter().try_for_each(|p| send(std::slice::from_ref(p), &control))
+        parts.iter().try_for_each(|p| send(std::slice::from_ref(p), &control))?;
+        Ok(refused)
+    }
+}
+
+/// Tries a second time: the first error may be that of an ICMP message about an earlier packet (IP_RECVERR, ip(7)).
+fn insist(mut send: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    match send() {
+        Err(e) if e.kind() != io::ErrorKind::WouldBlock => send(),
+        other => other,
     }
 }
 
@@ -272,10 +306,15 @@ impl Control {
 /// The address that the routing table gives packets of ours to `remote`.
 pub(crate) fn local_address(remote: IpAddr, mark: u32) -> io::Result<IpAddr> {
     let any: IpAddr = if remote.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-    let probe = UdpSocket::bind((any, 0))?;
+    Ok(probe(any, remote, mark)?.local_addr()?.ip())
+}
+
+/// A socket that knows the route of packets of ours to `remote`; it sends nothing.
+fn probe(local: IpAddr, remote: IpAddr, mark: u32) -> io::Result<UdpSocket> {
+    let probe = UdpSocket::bind((local, 0))?;
     setsockopt(&probe, sockopt::Mark, &mark)?;
-    probe.connect((remote, 500))?; // sends nothing
-    Ok(probe.local_addr()?.ip())
+    probe.connect((remote, 500))?;
+    Ok(probe)
 }
 
 #[cfg(test)]
@@ -323,6 +362,45 @@ mod tests {
                 }
             }
             assert_eq!(arrived, sent, "IPv6: {v6}, in one call: {segment}");
+        }
+    }
+
+    /// Many in one call, of any sizes, without anything lost or joined.
+    #[test]
+    fn bare_esp_arrives_as_it_was() {
+        for (v6, home) in [(false, IpAddr::from(Ipv4Addr::LOCALHOST)), (true, Ipv6Addr::LOCALHOST.into())] {
+            let open = || Socket::open(Carries::Esp, v6, 0, &Gateway::default(), false);
+            let (Ok(a), Ok(b)) = (open(), open()) else {
+                println!("no raw sockets, IPv6: {v6}");
+                continue;
+            };
+            // others may use protocol 50 on this machine too
+            let mark = std::process::id().to_be_bytes();
+            let sent: Vec<Vec<u8>> =
+                (0..40u8).map(|i| [&mark[..], &vec![i; 40 + usize::from(i % 5) * 300]].concat()).collect();
+            let parts: Vec<_> = sent.iter().map(|d| IoSlice::new(d)).collect();
+            let end = SocketAddr::new(home, 0);
+            a.send(Path { local: end, remote: end }, 0xb9, &parts).unwrap();
+            let mut arrived = Vec::new();
+            let mut buffers = vec![vec![0; 4096]; 8];
+            let mut about = [RecvMeta::default(); 8];
+            loop {
+                let mut slices: Vec<_> = buffers.iter_mut().map(|b| IoSliceMut::new(b)).collect();
+                match b.receive(&mut slices, &mut about) {
+                    Err(e) => break assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
+                    Ok(n) => {
+                        for (buffer, about) in buffers.iter().zip(&about).take(n) {
+                            let esp = buffer[b.header_len(buffer)..about.len].to_vec();
+                            if esp.starts_with(&mark) {
+                                assert_eq!(b.path(about), Some(Path { local: end, remote: end }));
+                                assert_eq!(about.ecn.map(|e| e as u8), Some(1), "IPv6: {v6}");
+                                arrived.push(esp);
+                            }
+                        }
+                    }
+                }
+            }
+            assert_eq!(arrived, sent, "IPv6: {v6}");
         }
     }
 }

@@ -70,19 +70,17 @@ impl Tun {
         self.device.as_raw_fd()
     }
 
-    /// One packet or super-packet that the kernel wants sent, its octets first into `near`, what does not fit there
-    /// into `far`: the header and the length; or `None`.
+    /// One packet or super-packet that the kernel wants sent, its octets first into `near`, behind room for the header,
+    /// what does not fit there into `far`: the header and the length; or `None`.
     pub(crate) fn receive(&self, near: &mut [u8], far: &mut [u8]) -> io::Result<Option<(Header, usize)>> {
-        let mut header = [0; virtio::LEN];
-        let got = if self.offload {
-            let mut parts = [IoSliceMut::new(&mut header), IoSliceMut::new(near), IoSliceMut::new(far)];
-            self.device.recv_vectored(&mut parts)
-        } else {
-            self.device.recv_vectored(&mut [IoSliceMut::new(near), IoSliceMut::new(far)])
-        };
         let before = if self.offload { virtio::LEN } else { 0 };
+        let near = near.get_mut(virtio::LEN.saturating_sub(before)..).unwrap_or_default();
+        let got = self.device.recv_vectored(&mut [IoSliceMut::new(near), IoSliceMut::new(far)]);
         match got {
-            Ok(len) => Ok(Some((Header::decode(header), len.saturating_sub(before)))),
+            Ok(len) => {
+                let header = near.first_chunk().filter(|_| self.offload);
+                Ok(Some((header.map_or_else(Header::default, |h| Header::decode(*h)), len.saturating_sub(before))))
+            }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(e) => Err(e),
         }

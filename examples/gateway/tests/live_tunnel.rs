@@ -31,6 +31,57 @@ fn ours(test: &str, a: &str, b: &str, encapsulation: &str) {
     lab.ping("a");
     lab.ping("b");
     println!("{test}: {}", lab.transfer(4 * OCTETS));
+    let before = (spared(&start).0, spared(&gateway).1);
+    println!("{test}: {}", lab.datagrams());
+    let after = (spared(&start).0, spared(&gateway).1);
+    let [here, there] = [&start, &gateway].map(|g| g.log().contains("udp=true"));
+    if here {
+        assert!(after.0 > before.0 + 100, "{test}: runs of UDP were not sent together: {before:?} {after:?}");
+    }
+    if here && there && encapsulation == "always" {
+        assert!(after.1 > before.1 + 100, "{test}: runs of UDP were not joined: {before:?} {after:?}");
+    }
+}
+
+/// How many calls a gateway did without, as many packets went in one: to send, and to deliver.
+fn spared(gateway: &live::Gateway) -> (u64, u64) {
+    let show = gateway.ask(&["show", "counters"]);
+    let line = show.lines().find(|l| l.contains("ESP packets sent")).unwrap();
+    let numbers: Vec<u64> = line.split(' ').filter_map(|w| w.parse().ok()).collect();
+    let [sent, calls, delivered, writes] = numbers.try_into().unwrap();
+    (sent - calls, delivered - writes)
+}
+
+/// A router on the way carries less than both ends think; then the interface of one end too. Senders inside are told.
+#[test]
+fn path_mtu() {
+    for encapsulation in ["auto", "never"] {
+        // a NAT passes no bare ESP: there the narrow place is the interface only
+        let Some(lab) = Lab::up("path_mtu", if encapsulation == "auto" { "nat" } else { "direct" }) else { return };
+        let with = |text: String| text.replace("dpd_delay", &format!("encapsulation = \"{encapsulation}\"\ndpd_delay"));
+        let gateway = lab.gateway("b", &with(config("b", "any", &GCM, "none")), &[]);
+        let start = lab.gateway("a", &with(config("a", "10.9.0.2", &GCM, "start")), &[]);
+        start.wait("Child SA up");
+        gateway.wait("Child SA up");
+        if encapsulation == "auto" {
+            // the kernel is asked before the way gets narrow; then only the router's error can tell
+            lab.ping("a");
+            start.wait("as the kernel has it");
+            lab.ok_inside("n", &["ip", "link", "set", "wan0", "mtu", "1300"]);
+        } else {
+            lab.ok_inside("a", &["ip", "link", "set", "eth0", "mtu", "1300"]);
+        }
+        lab.ok_inside("b", &["ip", "link", "set", "eth0", "mtu", "1300"]);
+        let big = ["ping", "-M", "do", "-c", "1", "-W", "1", "-s", "1250", "10.10.2.1"];
+        let _ = lab.inside("a", &big).output().unwrap();
+        let learned = if encapsulation == "auto" { "as a router says" } else { "as the kernel has it" };
+        start.wait(learned);
+        let out = lab.inside("a", &big).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(said.contains("mtu"), "{said}\n{}", start.log());
+        lab.ping("a");
+        println!("path_mtu, {encapsulation}: {}", lab.transfer(OCTETS));
+    }
 }
 
 #[test]

@@ -2,7 +2,6 @@
 //! written to the device, neighbours joined to super-packets. What is no ESP goes to the daemon.
 
 use super::join::join;
-use super::virtio::gso;
 use super::wire::{Outlet, Upward};
 use crate::sockets::{Carries, Socket};
 use crate::tun::Tun;
@@ -71,15 +70,15 @@ impl Incoming {
         Ok(true)
     }
 
-    /// Gives the kernel what came; true when there was a super-packet of UDP.
-    pub(crate) fn deliver(&self, tun: &Tun) -> bool {
+    /// Gives the kernel what came: how many packets, and calls for them.
+    pub(crate) fn deliver(&self, tun: &Tun) -> (usize, usize) {
         let packets = self.inner.iter().filter_map(|(i, range)| self.buffers.get(*i)?.get(range.clone()));
-        let mut udp = false;
+        let mut calls = 0usize;
         join(packets, tun.offload, tun.udp, |parts| {
-            udp |= tun.offload && parts.first().is_some_and(|header| header.get(1) == Some(&gso::UDP));
+            calls = calls.saturating_add(1);
             tun.write(parts);
         });
-        udp
+        (self.inner.len(), calls)
     }
 }
 

@@ -2,7 +2,7 @@
 //! where they lie, and runs of one size to one peer leave in one call.
 
 use super::split::Split;
-use super::virtio::{self, Header};
+use super::virtio::{self, Header, LEN};
 use crate::sockets::{SEGMENTS, Sockets};
 use crate::tun::Tun;
 use arrayvec::ArrayVec;
@@ -59,6 +59,8 @@ pub(crate) struct Outgoing {
     /// A super-packet before it is split.
     big: Vec<u8>,
     pending: Option<Pending>,
+    /// How many of the round came one by one.
+    singles: usize,
     before: usize,
     behind: usize,
 }
@@ -74,7 +76,8 @@ impl Outgoing {
             slots: Vec::with_capacity(ROUND),
             big: vec![0; ORDINARY.saturating_add(LARGEST)],
             pending: None,
-            before,
+            singles: 0,
+            before: before.max(LEN),
             behind,
         }
     }
@@ -84,6 +87,7 @@ impl Outgoing {
     pub(crate) fn read(&mut self, tun: &Tun, mut judge: impl FnMut(&[u8]) -> Option<PolicyId>) -> io::Result<bool> {
         self.slots.clear();
         self.used = 0;
+        self.singles = 0;
         while self.slots.len() < ROUND {
             if self.pending.is_some() {
                 if !self.unpack() {
@@ -92,9 +96,11 @@ impl Outgoing {
                 continue;
             }
             let start = self.used.saturating_add(self.before);
-            let Some(near) = self.arena.get_mut(start..start.saturating_add(ORDINARY)) else { return Ok(true) };
+            let room = start.saturating_sub(LEN)..start.saturating_add(ORDINARY);
+            let Some(near) = self.arena.get_mut(room) else { return Ok(true) };
             let Some(far) = self.big.get_mut(ORDINARY..) else { return Ok(true) };
             let Some((header, len)) = tun.receive(near, far)? else { return Ok(false) };
+            let Some((_, near)) = near.split_first_chunk_mut::<LEN>() else { return Ok(true) };
             if header.gso_type == virtio::gso::NONE && len <= ORDINARY {
                 let Some(packet) = near.get_mut(..len) else { continue };
                 if header.flags & virtio::NEEDS_CSUM != 0 && virtio::complete(packet, &header).is_none() {
@@ -103,6 +109,7 @@ impl Outgoing {
                 }
                 if let Some(policy) = judge(packet) {
                     self.push(len, policy);
+                    self.singles = self.singles.saturating_add(1);
                 }
                 continue;
             }
@@ -199,8 +206,15 @@ impl Outgoing {
         }
     }
 
-    /// Sends the round.
-    pub(crate) fn send(&self, sockets: &Sockets, worker: usize) {
+    /// Sends the round: how many packets, and calls for them. `sent` is told what each call was about, and whether the
+    /// kernel found it too large for the path.
+    pub(crate) fn send(
+        &self,
+        sockets: &Sockets,
+        worker: usize,
+        mut sent: impl FnMut(&TransmitMeta, bool),
+    ) -> (usize, usize) {
+        let (mut packets, mut calls) = (0usize, 0usize);
         let mut sealed = self.slots.iter().filter_map(|s| s.sealed.as_ref()).peekable();
         while let Some((range, meta)) = sealed.next() {
             let path = wire_path(meta);
@@ -211,18 +225,28 @@ impl Outgoing {
             let mut total = size;
             let class = meta.outer.traffic_class;
             let mut shorter = false;
+            let bare = meta.encapsulation == Encapsulation::None;
             while let Some((next, _)) = sealed.next_if(|(r, m)| {
-                let fits = !shorter && r.len() <= size && total.saturating_add(r.len()) <= TOGETHER;
-                fits && wire_path(m) == path && m.outer.traffic_class == class && !parts.is_full()
+                let run = !shorter && r.len() <= size && total.saturating_add(r.len()) <= TOGETHER;
+                (run || bare) && wire_path(m) == path && m.outer.traffic_class == class && !parts.is_full()
             }) {
                 parts.push(bytes(next));
                 total = total.saturating_add(next.len());
                 shorter = next.len() < size;
             }
-            if let Err(e) = sockets.send_many(Some(worker), path, class, &parts) {
-                tracing::debug!(child = %meta.child, "send: {e}");
+            match sockets.send_many(Some(worker), path, class, &parts) {
+                Ok(refused) => sent(meta, refused),
+                Err(e) => tracing::debug!(child = %meta.child, "send: {e}"),
             }
+            packets = packets.saturating_add(parts.len());
+            calls = calls.saturating_add(1);
         }
+        (packets, calls)
+    }
+
+    /// Whether the device had a whole round of packets that were no super-packets.
+    pub(crate) fn is_full_of_singles(&self) -> bool {
+        self.singles == ROUND
     }
 
     pub(crate) fn is_empty(&self) -> bool {

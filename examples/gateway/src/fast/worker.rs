@@ -3,6 +3,9 @@
 
 use super::incoming::Incoming;
 use super::outgoing::{Left, Outgoing};
+use super::pathmtu::{self, PathMtu};
+use super::pause::Pause;
+use super::traffic::Traffic;
 use super::wire::{Outlet, Upward};
 use crate::clock::Clock;
 use crate::sockets::Sockets;
@@ -33,18 +36,20 @@ pub(crate) struct Common {
     pub(crate) spd: Reader<SpdView>,
     pub(crate) up: Outlet,
     pub(crate) clock: Clock,
+    pub(crate) traffic: Traffic,
 }
 
 /// The threads; dropping it ends them.
 pub(crate) struct Workers {
     stop: Arc<AtomicBool>,
+    common: Arc<Common>,
     threads: Vec<(Arc<Waker>, JoinHandle<()>)>,
 }
 
 impl Workers {
     /// One for each queue.
     pub(crate) fn start(common: &Arc<Common>, queues: Vec<Arc<Tun>>) -> io::Result<Self> {
-        let mut workers = Self { stop: Arc::default(), threads: Vec::new() };
+        let mut workers = Self { stop: Arc::default(), common: Arc::clone(common), threads: Vec::new() };
         for (number, tun) in queues.into_iter().enumerate() {
             let poll = Poll::new()?;
             let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
@@ -59,6 +64,11 @@ impl Workers {
             workers.threads.push((waker, thread.spawn(run)?));
         }
         Ok(workers)
+    }
+
+    /// What they carried.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.common.traffic
     }
 
     /// Lets workers that sleep let go of SAs that are gone.
@@ -105,6 +115,8 @@ struct Lane {
     flows: FlowCache,
     outgoing: Outgoing,
     incoming: Incoming,
+    pause: Pause,
+    mtu: PathMtu,
 }
 
 impl Lane {
@@ -119,6 +131,8 @@ impl Lane {
             flows: FlowCache::new(Direction::Outbound, Scope::default(), FLOWS),
             outgoing: Outgoing::new(common.plane.room()),
             incoming: Incoming::new(),
+            pause: Pause::default(),
+            mtu: PathMtu::default(),
             common,
             tun,
             poll,
@@ -141,7 +155,11 @@ impl Lane {
                 Err(e) => return tracing::error!(worker = self.number, "poll: {e}"),
                 Ok(()) => {}
             }
-            for token in events.iter().map(|e| e.token()) {
+            for event in events.iter() {
+                let token = event.token();
+                if let Some(socket) = self.common.sockets.at(token.0).filter(|_| event.is_error()) {
+                    pathmtu::hear(socket, &self.common.plane);
+                }
                 if token != WAKE && !ready.contains(&token) {
                     let _ = ready.try_push(token);
                 }
@@ -170,7 +188,7 @@ impl Lane {
     }
 
     fn outbound(&mut self) -> io::Result<bool> {
-        let Self { common, tun, worker, flows, outgoing, .. } = self;
+        let Self { common, tun, worker, flows, outgoing, pause, mtu, .. } = self;
         let now = common.clock.now().mono;
         let more = {
             let spd = common.spd.load();
@@ -181,7 +199,13 @@ impl Lane {
                 Left::NoSa(packet) => common.up.give(Upward::Packet(packet.to_vec())),
                 Left::TooBig(packet, mtu) => tun.tell_too_big(packet, mtu),
             });
-            outgoing.send(&common.sockets, self.number);
+            let (packets, calls) = outgoing.send(&common.sockets, self.number, |meta, refused| {
+                mtu.sent(now, &common.plane, &common.sockets, meta.child, meta.path, refused);
+            });
+            common.traffic.sent.add(packets, calls);
+            if outgoing.is_full_of_singles() {
+                pause.after_full_round(now);
+            }
         }
         more
     }
@@ -190,9 +214,9 @@ impl Lane {
         let Self { common, tun, worker, incoming, .. } = self;
         let Some(socket) = common.sockets.at(index) else { return Ok(false) };
         let more = incoming.receive(common.clock.now().mono, socket, worker, &common.up)?;
-        if incoming.deliver(tun) {
-            // Receivers of UDP on this host have small buffers: one that waits for this core gets it before the next round.
-            std::thread::yield_now();
+        let (packets, calls) = incoming.deliver(tun);
+        if calls > 0 {
+            common.traffic.delivered.add(packets, calls);
         }
         Ok(more)
     }

@@ -172,15 +172,30 @@ impl Lab {
     /// `octets` over TCP from a's inner address to b's and back, compared; the rate as text.
     #[track_caller]
     pub(crate) fn transfer(&self, octets: usize) -> String {
+        self.carry("serve", &["send", "10.10.1.1", "10.10.2.1", "7000", &octets.to_string()])
+    }
+
+    /// A command in the network namespace of a side, which must succeed.
+    #[track_caller]
+    pub(crate) fn ok_inside(&self, side: &str, command: &[&str]) {
+        let out = self.inside(side, command).output().unwrap();
+        assert!(out.status.success(), "{command:?}: {}", text(&out));
+    }
+
+    /// Runs of UDP datagrams of many sizes from a to b and back, each compared; says how many.
+    pub(crate) fn datagrams(&self) -> String {
+        self.carry("serve-udp", &["send-udp", "10.10.1.1", "10.10.2.1", "7000"])
+    }
+
+    fn carry(&self, serve: &str, send: &[&str]) -> String {
         let script = root().join("lab/transfer.py");
         let script = script.to_str().unwrap();
         let mut server =
-            self.inside("b", &[script, "serve", "10.10.2.1", "7000"]).stdout(Stdio::piped()).spawn().unwrap();
+            self.inside("b", &[script, serve, "10.10.2.1", "7000"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n");
-        let args = [script, "send", "10.10.1.1", "10.10.2.1", "7000", &octets.to_string()];
-        let out = self.inside("a", &args).output().unwrap();
+        let out = self.inside("a", &[&[script], send].concat()).output().unwrap();
         let _ = server.kill();
         let _ = server.wait();
         assert!(out.status.success(), "{}\n{}", text(&out), self.both_logs());
