@@ -1,6 +1,7 @@
 //! Benchmarks of the three databases, beside simpler structures. Run with
 //! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|rivals|update|cache|sad|readers|pad] [--min N] [--max N]`,
-//! `-- --set acl,hub [--shape]` for some rule sets, their trees described instead of measured.
+//! `-- [update] --set acl,hub [--shape]` for some rule sets, their trees described instead of measured; `--rounds 1` for
+//! instructions counted by `valgrind --tool=callgrind`, which neighbours do not disturb.
 //! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` gives it large pages, as a daemon with large tables would have them.
 //!
 //! Own harness: times are the sum of the fastest times of the segments of a trace of 131,072 packets.
@@ -25,11 +26,15 @@ use ravelin_sa_db::spd::{Policy, Scope, Spd};
 use ravelin_sa_db::{Direction, PacketKey};
 use rules::{Draw, Set, trace};
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 const SEED: u64 = 20_261_121;
 const TRACE: usize = 1 << 17;
 const SEGMENT: usize = 1 << 12;
+
+/// How often a trace is gone through: `--rounds N`. One is enough to count instructions with valgrind.
+static ROUNDS: AtomicU32 = AtomicU32::new(9);
 
 /// Time that this thread has had a core, in nanoseconds: what other programs take away does not count.
 pub(crate) fn on_core() -> u64 {
@@ -37,11 +42,11 @@ pub(crate) fn on_core() -> u64 {
     text.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number")
 }
 
-/// Time per item in nanoseconds. The items are gone through in order, nine times, in segments of a millisecond or so;
+/// Time per item in nanoseconds. The items are gone through in order, [`ROUNDS`] times, in segments of a millisecond or so;
 /// of each segment the fastest time counts: other programs on the machine can only make it slower.
 pub(crate) fn best<T>(items: &[T], mut run: impl FnMut(&[T])) -> f64 {
     let mut fastest = vec![u64::MAX; items.len().div_ceil(SEGMENT)];
-    for _ in 0..9 {
+    for _ in 0..ROUNDS.load(Ordering::Relaxed) {
         for (segment, time) in items.chunks(SEGMENT).zip(&mut fastest) {
             let start = Instant::now();
             run(segment);
@@ -182,16 +187,19 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let value = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1)?.parse().ok());
     let (min, max) = (value("--min").unwrap_or(1), value("--max").unwrap_or(1_000_000));
+    if let Some(rounds) = value("--rounds") {
+        ROUNDS.store(u32::try_from(rounds).unwrap_or(9), Ordering::Relaxed);
+    }
     let shape = args.iter().any(|a| a == "--shape");
     let wants = |name: &str| {
         args.iter().all(|a| a.starts_with('-') || a.parse::<usize>().is_ok()) || args.iter().any(|a| a == name)
     };
     let sizes: Vec<usize> =
         [1, 1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|n| (min..=max).contains(n)).collect();
-    if let Some((_, one)) = args.iter().position(|a| a == "--set").and_then(|i| args.get(i + 1)).map(|n| (0, n.clone()))
-    {
-        let sets: Vec<(Set, &str)> =
-            Set::ALL.iter().chain(Set::PORTS).filter(|(_, n)| one.split(',').any(|o| o == *n)).copied().collect();
+    let one = args.iter().position(|a| a == "--set").and_then(|i| args.get(i + 1)).cloned();
+    let chosen = |name: &str| one.as_deref().is_none_or(|one| one.split(',').any(|o| o == name));
+    if one.is_some() && !args.iter().any(|a| a == "update") {
+        let sets: Vec<(Set, &str)> = Set::ALL.iter().chain(Set::PORTS).filter(|(_, n)| chosen(n)).copied().collect();
         return spd_section(&sets, &sizes, shape);
     }
     if wants("spd") {
@@ -206,7 +214,7 @@ fn main() {
         rivals_section(&sizes);
     }
     if wants("update") {
-        threads::updates(max.min(100_000));
+        threads::updates(max.min(100_000), chosen);
     }
     if wants("cache") {
         threads::cache();

@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Insertions and removals at a steady size: alone, then with a reader and a publication after every 64.
-pub(crate) fn updates(size: usize) {
+pub(crate) fn updates(size: usize, chosen: impl Fn(&str) -> bool) {
     println!("\nSPD updates at {size} policies (each is one removal and one insertion, counted as two)");
     println!("{:<10} {:>12} {:>14} {:>16} {:>14}", "set", "alone /s", "published /s", "reader lookups/s", "later");
-    for (set, name) in [(Set::Hosts, "hosts"), (Set::Mixed, "mixed"), (Set::Acl, "acl"), (Set::Hub, "hub")] {
+    let sets = [(Set::Hosts, "hosts"), (Set::Mixed, "mixed"), (Set::Acl, "acl"), (Set::Hub, "hub")];
+    for (set, name) in sets.into_iter().filter(|(_, name)| chosen(name)) {
         let all = set.policies(size + size / 2, SEED);
         let (base, spare) = all.split_at(size.min(all.len()));
         let (mut spd, _) = build(base);

@@ -122,8 +122,28 @@ impl<A: Addr> Tree<A> {
             let child = self.build(members, depth.saturating_add(1), 0);
             t.set(*hash, child, self.merit(child));
         }
-        t.rest = self.build(rest, depth, chain.saturating_add(1));
+        let rest = self.build(rest, depth, chain.saturating_add(1));
+        (t.rest, (t.behind, t.merit_behind)) = (rest, self.behind(rest));
+        // Where ranks do not follow width, wide rules of high merit spare most of the narrow ones.
+        let sixteenth = rules.get(rules.len() / 16).map_or(0, |r| super::rule::merit(r.key));
+        t.early = chain == 0 && t.merit_behind > sixteenth;
         Some(Ref::table(store(&mut self.tables, &mut self.free_tables, t)))
+    }
+
+    /// What is behind the last table of a chain, or of the rest of one, and its merit.
+    fn behind(&self, rest: Ref) -> (Ref, u16) {
+        match rest.kind() {
+            Kind::Table(i) => self.table(i).map_or((Ref::NONE, 0), |next| (next.behind, next.merit_behind)),
+            _ => (rest, self.merit(rest)),
+        }
+    }
+
+    /// Sets what comes after a table, or tells it that this has changed.
+    pub(super) fn set_rest(&mut self, table: u32, rest: Ref) {
+        let (behind, merit) = self.behind(rest);
+        if let Some(t) = self.table_mut(table) {
+            (t.rest, t.behind, t.merit_behind) = (rest, behind, merit);
+        }
     }
 
     /// All rules below `at`, copies included, in no order.

@@ -1,50 +1,64 @@
-//! Lookups of several packets together: the memory that one packet waits for is asked for before the others are looked
-//! at. The same rules as in `tree.rs`: what may end a search at once, the other buckets by merit.
+//! Lookups of several packets together, in stages: what all packets wait for is asked for before any is worked on, first
+//! the sieves table by table, then in rounds the bundle of the best bucket of every packet, the rules there, and so on.
+//! The same rules as in `tree.rs`: what is early first, then bucket by bucket by merit.
 
 use super::arena::{Kind, Ref};
 use super::rule::{Addr, Point};
-use super::table::Table;
-use super::tree::{Best, Found, Place, Tree};
+use super::tree::{Best, PLACES, Tree};
 
 /// Packets looked at together.
 pub(in crate::spd) const BURST: usize = 16;
 
-/// The packets whose search goes on.
-struct Active {
-    list: [u8; BURST],
+/// A value for each packet.
+type Each<T> = [T; BURST];
+
+/// What a chain of tables may hold for each packet.
+struct Chain {
+    /// No bucket of this table has more for this packet; 0: nothing better, or looked into.
+    merits: [Each<u16>; PLACES],
+    hashes: [Each<u32>; PLACES],
+    tables: [Ref; PLACES],
     n: usize,
 }
 
-impl Active {
-    const ALL: Self = Self { list: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], n: BURST };
-
-    fn iter(&self) -> impl Iterator<Item = usize> + use<> {
-        self.list.into_iter().take(self.n).map(usize::from)
+impl Chain {
+    fn push(&mut self, at: Ref, hashes: Each<u32>, merits: Each<u16>) {
+        if let (Some(t), Some(h), Some(m)) =
+            (self.tables.get_mut(self.n), self.hashes.get_mut(self.n), self.merits.get_mut(self.n))
+        {
+            (*t, *h, *m) = (at, hashes, merits);
+            self.n = self.n.wrapping_add(1);
+        }
     }
 
-    /// Keeps those that have something to look for in what has this merit.
-    fn retain(&mut self, merit: u16, best: &[Best; BURST]) {
-        let mut n = 0usize;
-        for k in self.iter() {
-            self.list.get_mut(n).into_iter().for_each(|place| *place = k as u8);
-            n = n.wrapping_add(usize::from(best.get(k).is_some_and(|b| b.merit <= merit)));
+    /// For every packet the best place it has left, and how good that is.
+    #[inline(always)]
+    fn best(&self) -> (Each<u16>, Each<u16>) {
+        let (mut top, mut at) = ([0u16; BURST], [0u16; BURST]);
+        for (n, merits) in (0u16..).zip(self.merits.iter().take(self.n)) {
+            for ((m, top), at) in merits.iter().zip(&mut top).zip(&mut at) {
+                // Masks, so that eight packets go together.
+                let more = u16::from(*m > *top).wrapping_neg();
+                *at = (*at & !more) | (n & more);
+                *top = (*top).max(*m);
+            }
         }
-        self.n = n;
+        (top, at)
     }
 }
 
-/// Places to look into now, and whose packets they are for.
+/// What to look into now: for which packet, where.
 struct Now {
-    list: [(Place, u8); BURST],
+    list: Each<(u8, Ref, u32)>,
     n: usize,
 }
 
 impl Now {
-    const NONE: Self = Self { list: [(Place::NONE, 0); BURST], n: 0 };
+    const NONE: Self = Self { list: [(0, Ref::NONE, 0); BURST], n: 0 };
 
     #[inline(always)]
-    fn push(&mut self, place: Place, k: usize, counts: bool) {
-        self.list.get_mut(self.n).into_iter().for_each(|to| *to = (place, k as u8));
+    fn push(&mut self, k: usize, at: Ref, hash: u32, counts: bool) {
+        self.list.get_mut(self.n).into_iter().for_each(|to| *to = (k as u8, at, hash));
         self.n = self.n.wrapping_add(usize::from(counts));
     }
 }
@@ -54,116 +68,109 @@ impl<A: Addr> Tree<A> {
     pub(super) fn lookup_burst(
         &self,
         root: Ref,
-        points: &[Point<A>; BURST],
-        best: &mut [Best; BURST],
+        points: &Each<Point<A>>,
+        best: &mut Each<Best>,
         agree: &impl Fn(u32) -> bool,
     ) {
+        let Kind::Table(_) = root.kind() else {
+            return points.iter().zip(best).for_each(|(p, best)| self.lookup(root, p, best, agree));
+        };
         if let Some(t) = self.alone(root) {
-            return self.lookup_alone(t, points, best, agree);
-        }
-        let mut at = root;
-        let mut active = Active::ALL;
-        let mut found = [Found::NONE; BURST];
-        while let Kind::Table(table) = at.kind() {
-            let Some(t) = self.table(table) else { return };
-            if active.n == 0 {
-                at = Ref::NONE;
-                break;
-            }
+            let hashes = points.each_ref().map(|p| t.masks.bucket(p));
             let mut now = Now::NONE;
-            if t.is_open() {
-                self.touch_all(t, &active, points);
+            hashes.iter().enumerate().for_each(|(k, hash)| now.push(k, root, *hash, true));
+            return self.look_into(&mut now, points, best, agree);
+        }
+        let early = self.early(root, &Best::NONE).unwrap_or(Ref::NONE);
+        if early != Ref::NONE {
+            points.iter().zip(best.iter_mut()).for_each(|(p, best)| self.lookup(early, p, best, agree));
+        }
+        let mut chain = self.ask(root, points, best, early == Ref::NONE);
+        loop {
+            let (top, at) = chain.best();
+            let mut now = Now::NONE;
+            for (k, ((top, at), best)) in top.iter().zip(at).zip(best.iter()).enumerate() {
+                let at = usize::from(at);
+                let table = chain.tables.get(at).copied().unwrap_or(Ref::NONE);
+                let hash = chain.hashes.get(at).and_then(|h| h.get(k)).copied().unwrap_or(0);
+                now.push(k, table, hash, *top >= best.merit);
+                chain.merits.get_mut(at).and_then(|m| m.get_mut(k)).into_iter().for_each(|m| *m = 0);
             }
-            for k in active.iter() {
-                let (Some(p), Some(found), Some(best)) = (points.get(k), found.get_mut(k), best.get(k)) else {
-                    continue;
-                };
-                let place = Place { at, hash: t.masks.bucket(p) };
-                let merit = t.bound(place.hash);
-                let at_once = (merit > t.merit_rest) & (merit >= best.merit);
-                now.push(place, k, at_once);
-                found.push(if at_once { 0 } else { merit }, place, best);
+            if now.n == 0 {
+                return;
             }
-            if now.n > 0 {
-                self.look_into(&now, points, best, agree);
-                active.retain(t.merit_rest, best);
+            self.look_into(&mut now, points, best, agree);
+        }
+    }
+
+    /// Asks the sieves of a chain, and what is behind it unless that was done.
+    fn ask(&self, root: Ref, points: &Each<Point<A>>, best: &Each<Best>, behind: bool) -> Chain {
+        let mut chain =
+            Chain { merits: [[0; BURST]; PLACES], hashes: [[0; BURST]; PLACES], tables: [Ref::NONE; PLACES], n: 0 };
+        let least = best.iter().fold(u16::MAX, |least, b| least.min(b.merit));
+        let mut at = root;
+        while let Kind::Table(i) = at.kind() {
+            let Some(t) = self.table(i) else { return chain };
+            if t.merit_own >= least {
+                let (mut hashes, mut merits) = ([0; BURST], [0; BURST]);
+                hashes.iter_mut().zip(points).for_each(|(hash, p)| *hash = t.masks.bucket(p));
+                if t.is_open() {
+                    core::hint::black_box(hashes.iter().fold(0, |touched, hash| touched ^ t.touch(*hash)));
+                }
+                merits.iter_mut().zip(hashes).for_each(|(merit, hash)| *merit = t.bound(hash));
+                chain.push(at, hashes, merits);
+            }
+            if t.merit_rest < least {
+                return chain;
             }
             at = t.rest;
-            if !matches!(at.kind(), Kind::Table(_)) {
-                for k in active.iter() {
-                    if let (Some(found), Some(best)) = (found.get_mut(k), best.get(k)) {
-                        found.push(t.merit_rest, Place { at, hash: 0 }, best);
-                    }
+            if behind && !matches!(at.kind(), Kind::Table(_)) {
+                chain.push(at, [0; BURST], [t.merit_rest; BURST]);
+            }
+        }
+        chain
+    }
+
+    /// Improves `best` by some buckets: every bundle is asked for before any is read, then every leaf; trees in buckets
+    /// likewise, as long as they are a table that stands alone.
+    fn look_into(&self, now: &mut Now, points: &Each<Point<A>>, best: &mut Each<Best>, agree: &impl Fn(u32) -> bool) {
+        let mut again = true;
+        let mut first = true;
+        while again {
+            let touched = now.list.iter().take(now.n).fold(0, |touched, (_, at, hash)| match at.kind() {
+                Kind::Table(i) => touched ^ self.table(i).map_or(0, |t| u32::from(t.touch(*hash))),
+                _ => touched,
+            });
+            core::hint::black_box(touched);
+            again = false;
+            let mut touched = 0;
+            for (k, at, hash) in now.list.iter_mut().take(now.n) {
+                let table = match at.kind() {
+                    Kind::Table(i) if first => self.table(i),
+                    _ => self.alone(*at),
+                };
+                let Some(t) = table else { continue };
+                let k = usize::from(*k);
+                let (merit, child) = t.find(*hash);
+                let useful = best.get(k).is_some_and(|b| merit >= b.merit);
+                *at = core::hint::select_unpredictable(useful, child, Ref::NONE);
+                touched ^= self.leaves.touch(*at);
+                if let (false, Some(t), Some(p)) = (at.is_leaf(), self.alone(*at), points.get(k)) {
+                    *hash = t.masks.bucket(p);
+                    again = true;
                 }
-                at = Ref::NONE;
             }
+            core::hint::black_box(touched);
+            first = false;
         }
-        // In rounds: the best place of every packet that has one left.
-        let mut active = Active::ALL;
-        while active.n > 0 {
-            let mut now = Now::NONE;
-            for k in active.iter() {
-                if let (Some(found), Some(best)) = (found.get_mut(k), best.get(k)) {
-                    let place = found.take(best);
-                    now.push(place.unwrap_or(Place::NONE), k, place.is_some());
-                }
-            }
-            active.n = now.n;
-            active.list.iter_mut().zip(now.list).for_each(|(to, (_, k))| *to = k);
-            self.look_into(&now, points, best, agree);
-        }
-        // A root that is no table.
-        if at != Ref::NONE {
-            points.iter().zip(best).for_each(|(p, best)| self.lookup(at, p, best, agree));
-        }
-    }
-
-    /// [`Tree::lookup_burst`] in one table.
-    fn lookup_alone(
-        &self,
-        t: &Table,
-        points: &[Point<A>; BURST],
-        best: &mut [Best; BURST],
-        agree: &impl Fn(u32) -> bool,
-    ) {
-        let hashes = points.each_ref().map(|p| t.masks.bucket(p));
-        core::hint::black_box(hashes.iter().fold(0, |touched, hash| touched ^ t.touch(*hash)));
-        let children = hashes.map(|hash| t.find(hash));
-        core::hint::black_box(children.iter().fold(0, |touched, child| touched ^ self.leaves.touch(child.1)));
-        for ((child, p), best) in children.into_iter().zip(points).zip(best) {
-            self.descend(child, p, best, agree);
-        }
-    }
-
-    /// Asks for a line of the table for every packet.
-    #[inline(always)]
-    fn touch_all(&self, t: &Table, active: &Active, points: &[Point<A>; BURST]) {
-        let all = active.iter().filter_map(|k| points.get(k));
-        core::hint::black_box(all.fold(0, |touched, p| touched ^ t.touch(t.masks.bucket(p))));
-    }
-
-    /// Improves `best` by some buckets: every bundle is asked for before any is read, then every leaf.
-    fn look_into(&self, now: &Now, points: &[Point<A>; BURST], best: &mut [Best; BURST], agree: &impl Fn(u32) -> bool) {
-        let places = || now.list.iter().take(now.n);
-        let mut touched = 0u32;
-        for (place, _) in places() {
-            if let Kind::Table(i) = place.at.kind() {
-                touched ^= self.table(i).map_or(0, |t| u32::from(t.touch(place.hash)));
-            }
-        }
-        let mut children = [(0, Ref::NONE); BURST];
-        for ((place, _), child) in places().zip(&mut children) {
-            *child = match place.at.kind() {
-                Kind::Table(i) => self.table(i).map_or((0, Ref::NONE), |t| t.find(place.hash)),
-                _ => (u16::MAX, place.at),
-            };
-            touched ^= self.leaves.touch(child.1);
-        }
-        core::hint::black_box(touched);
-        for ((_, k), child) in places().zip(children) {
+        for (k, at, _) in now.list.iter().take(now.n) {
             let k = usize::from(*k);
             if let (Some(p), Some(best)) = (points.get(k), best.get_mut(k)) {
-                self.descend(child, p, best, agree);
+                if at.is_leaf() {
+                    self.scan(*at, p, best, agree);
+                } else {
+                    self.lookup(*at, p, best, agree);
+                }
             }
         }
     }

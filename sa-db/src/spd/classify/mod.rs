@@ -9,7 +9,8 @@
 //!
 //! The tables that stand after each other are asked first how good their buckets can be (two octets for an eighth of a
 //! cache line of buckets, `table.rs`), and what is behind them as well; then the buckets are looked into, the best first,
-//! until none can beat what was found. So where wide rules of high rank hide narrow ones, these are never read.
+//! until none can beat what was found. So where wide rules of high rank hide narrow ones, these are never read; where
+//! what is behind the tables has rules that go before nearly all others, it is looked into before the tables.
 //!
 //! **Bounds.** A lookup visits at most 24 tables after each other (one probe each; from the ninth on only where they
 //! spare groups of vectors) and 6 below each other; a list has at most 32 rules; m rules that nothing separates cost at

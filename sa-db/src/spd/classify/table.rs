@@ -6,12 +6,10 @@
 
 use super::arena::Ref;
 use super::choose::{Masks, Shape};
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 
 /// Set in the tag of every bucket.
 const LIVE: u16 = 1 << 15;
-/// Bundles from which on a table has a sieve.
-const SIEVED: usize = 16;
 /// The tag of a place whose bucket is gone.
 const DEAD: u16 = 1;
 
@@ -59,19 +57,27 @@ fn tag(hash: u32) -> u16 {
     hash as u16 | LIVE
 }
 
-/// Buckets of rules that agree in the bits of `shape`, and the rules that are too wide for it.
+/// Buckets of rules that agree in the bits of `shape`, and the rules that are too wide for it. What a lookup reads is in
+/// the first cache line.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Table {
     pub(super) masks: Masks,
-    pub(super) bundles: Vec<Bundle>,
-    /// By home and the last bits of the tag: no bucket there has more merit. Empty for small tables and for those that
-    /// stand alone, where it spares nothing.
-    sieve: Vec<[u16; 8]>,
+    pub(super) bundles: Box<[Bundle]>,
+    /// By home and the last bits of the tag: no bucket there has more merit. Empty for tables that stand alone, where it
+    /// spares nothing.
+    sieve: Box<[[u16; 8]]>,
     pub(super) rest: Ref,
     /// No rule in a bucket has more.
     pub(super) merit_own: u16,
     /// No rule in the rest has more.
     pub(super) merit_rest: u16,
+    /// What is behind the last table of the chain.
+    pub(super) behind: Ref,
+    /// No rule there has more.
+    pub(super) merit_behind: u16,
+    /// What is behind the tables is looked into first: it has rules that go before nearly all others.
+    pub(super) early: bool,
     pub(super) shape: Shape,
     pub(super) chain: u8,
     /// Places that are not empty, dead ones included.
@@ -88,14 +94,17 @@ impl Table {
     /// A table for so many buckets, half of its places or fewer; it is built anew when seven in eight are taken.
     pub(super) fn new(shape: Shape, buckets: usize, chain: u8, alone: bool) -> Self {
         let len = (buckets / 4).saturating_add(1);
-        let sieve = if alone || len < SIEVED { 0 } else { len };
+        let sieve = if alone { 0 } else { len };
         Self {
             masks: shape.masks(),
-            bundles: alloc::vec![EMPTY; len],
-            sieve: alloc::vec![[0; 8]; sieve],
+            bundles: alloc::vec![EMPTY; len].into(),
+            sieve: alloc::vec![[0; 8]; sieve].into(),
             rest: Ref::NONE,
             merit_own: 0,
             merit_rest: 0,
+            behind: Ref::NONE,
+            merit_behind: 0,
+            early: false,
             shape,
             chain,
             used: 0,
@@ -158,7 +167,7 @@ impl Table {
 
     /// Octets in use.
     pub(super) fn memory(&self) -> usize {
-        let (bundles, sieve) = (self.bundles.capacity(), self.sieve.capacity());
+        let (bundles, sieve) = (self.bundles.len(), self.sieve.len());
         bundles.saturating_mul(size_of::<Bundle>()).saturating_add(sieve.saturating_mul(16))
     }
 

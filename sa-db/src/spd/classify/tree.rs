@@ -3,7 +3,7 @@
 //! arranges it, `burst.rs` looks up several packets together.
 
 use super::arena::{Kind, Leaves, Ref};
-use super::rule::{Addr, Hot, MARKED, Point, merit};
+use super::rule::{Addr, Hot, MARKED, Point};
 use super::table::Table;
 use super::vectors::Vectors;
 use alloc::vec::Vec;
@@ -62,7 +62,7 @@ impl Place {
     pub(super) const NONE: Self = Self { at: Ref::NONE, hash: 0 };
 }
 
-const PLACES: usize = MAX_CHAIN as usize + 1;
+pub(super) const PLACES: usize = MAX_CHAIN as usize + 1;
 
 /// What of a chain of tables may hold something better, to be looked into by merit.
 #[derive(Clone, Copy)]
@@ -152,6 +152,14 @@ impl<A: Addr> Tree<A> {
         }
     }
 
+    /// What of a chain is to be looked into before its tables, if anything; `None` where there is no chain.
+    #[inline(always)]
+    pub(super) fn early(&self, at: Ref, best: &Best) -> Option<Ref> {
+        let Kind::Table(i) = at.kind() else { return None };
+        let t = self.table(i)?;
+        Some(if t.early & (t.merit_behind >= best.merit) { t.behind } else { Ref::NONE })
+    }
+
     pub(super) fn group(&self, at: u32) -> Option<&Group<A>> {
         self.groups.get(at as usize)?.as_ref()
     }
@@ -222,11 +230,11 @@ impl<A: Addr> Tree<A> {
     }
 
     fn look_behind(&self, vectors: &Vectors<A>, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
-        let Some(rule) = vectors.lookup(p, best.merit, agree) else { return };
-        let merit = merit(rule.key);
-        if merit > best.merit || rule.key < self.key_of(best) {
-            *best = Best { merit, slot: rule.slot, at: u32::MAX, key: rule.key };
+        let Some((merit, slot, at)) = vectors.lookup(p, best.merit, agree) else { return };
+        if merit == best.merit && vectors.key(at) >= self.key_of(best) {
+            return;
         }
+        *best = Best { merit, slot, at: u32::MAX, key: vectors.key(at) };
     }
 
     /// Improves `best` by what is in a bucket.
@@ -254,6 +262,10 @@ impl<A: Addr> Tree<A> {
         if let Some(t) = self.alone(at) {
             return self.descend(t.find(t.masks.bucket(p)), p, best, agree);
         }
+        let Some(early) = self.early(at, best) else { return };
+        if early != Ref::NONE {
+            self.lookup(early, p, best, agree);
+        }
         let mut found = Found::NONE;
         while let Kind::Table(i) = at.kind() {
             let Some(t) = self.table(i) else { return };
@@ -271,9 +283,7 @@ impl<A: Addr> Tree<A> {
                 break;
             }
             at = t.rest;
-            if !matches!(at.kind(), Kind::Table(_)) {
-                // What is behind the tables may be the best place to begin with: where ranks do not follow width, wide
-                // rules of high merit spare most of the narrow ones.
+            if early == Ref::NONE && !matches!(at.kind(), Kind::Table(_)) {
                 found.push(t.merit_rest, Place { at, hash: 0 }, best);
             }
         }

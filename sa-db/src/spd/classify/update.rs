@@ -4,8 +4,11 @@ use super::arena::{Kind, MAX_LEAF, Ref};
 use super::rule::{Addr, Rule, merit};
 use super::table::Table;
 use super::tree::{SMALL, Tree};
-use super::vectors::{MAX_GROUP, Vectors};
+use super::vectors::{FIRST_GROUP, MAX_GROUP, Vectors};
 use alloc::vec::Vec;
+
+/// Rules that may come to a small group before it is built anew.
+const FEW_FRESH: usize = 8;
 
 impl<A: Addr> Tree<A> {
     /// Adds a rule below `at`; returns what stands in its place now.
@@ -54,9 +57,7 @@ impl<A: Addr> Tree<A> {
             t.others = t.others.saturating_add(1);
             let (rest, chain) = (t.rest, t.chain.saturating_add(1));
             let new = self.insert_at(rest, rule, depth, chain);
-            if let Some(t) = self.table_mut(i) {
-                t.rest = new;
-            }
+            self.set_rest(i, new);
         }
         at
     }
@@ -76,7 +77,10 @@ impl<A: Addr> Tree<A> {
             }
             return at;
         }
+        // What most lookups walk over stays short.
+        let few = if g.vectors.len() <= 2 * FIRST_GROUP { FEW_FRESH } else { MAX_LEAF };
         let fresh = match g.fresh.kind() {
+            Kind::Leaf(class, f) if self.leaves.count(class, f) >= few => None,
             Kind::Leaf(class, f) => self.leaves.insert(class, f, rule),
             _ => Some(self.leaves.put(core::slice::from_ref(rule))),
         };
@@ -143,9 +147,7 @@ impl<A: Addr> Tree<A> {
             t.others = t.others.saturating_sub(1);
             let rest = t.rest;
             let new = self.remove_at(rest, rule, depth, chain.saturating_add(1));
-            if let Some(t) = self.table_mut(i) {
-                t.rest = new;
-            }
+            self.set_rest(i, new);
         }
         let shrunk = self.table(i).is_some_and(|t| t.total() <= SMALL as u32 || t.total() < t.built / 4);
         if shrunk { self.rebuild(at, None, depth, chain) } else { at }

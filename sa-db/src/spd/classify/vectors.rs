@@ -14,7 +14,7 @@ pub(super) const MAX_GROUP: usize = 1024;
 /// Fewer borders are searched.
 const FEW_STARTS: usize = 32;
 /// Rules of the first group when several are built.
-pub(super) const FIRST_GROUP: usize = 128;
+pub(super) const FIRST_GROUP: usize = 256;
 
 /// Where the intervals of a small field begin, one bit per value, with counts, so that no search is needed.
 #[derive(Clone, Debug)]
@@ -130,6 +130,8 @@ impl Axis<u32> {
 #[derive(Clone, Debug)]
 pub(super) struct Vectors<A> {
     rules: Vec<Rule<A>>,
+    /// What a lookup reads of each: its merit, its policy and whether that looks at the mark.
+    answers: Vec<(u16, bool, u32)>,
     words: usize,
     /// Rules for a direction that were not removed: inbound, outbound.
     alive: [Vec<u64>; 2],
@@ -168,6 +170,7 @@ impl<A: Addr> Vectors<A> {
             lp: small(|r| r.lp, super::rule::OPAQUE),
             rp: small(|r| r.rp, super::rule::OPAQUE),
             protocol: small(protocol, 255),
+            answers: rules.iter().map(|r| (merit(r.key), r.flags & MARKED != 0, r.slot)).collect(),
             words,
             alive,
             live: rules.len(),
@@ -175,9 +178,11 @@ impl<A: Addr> Vectors<A> {
         }
     }
 
-    /// The first rule that holds `p`, has at least this merit and is agreed to.
-    pub(super) fn lookup(&self, p: &Point<A>, least: u16, agree: &impl Fn(u32) -> bool) -> Option<&Rule<A>> {
-        if merit(self.first_key()) < least {
+    /// The first rule that holds `p`, has at least this merit and is agreed to: its merit, its policy's slot and its
+    /// place here.
+    #[inline(always)]
+    pub(super) fn lookup(&self, p: &Point<A>, least: u16, agree: &impl Fn(u32) -> bool) -> Option<(u16, u32, usize)> {
+        if self.answers.first().is_none_or(|a| a.0 < least) {
             return None;
         }
         let [inbound, outbound] = &self.alive;
@@ -193,12 +198,12 @@ impl<A: Addr> Vectors<A> {
             let mut word = a & b & c & d & e & f;
             while word != 0 {
                 let bit = at.wrapping_mul(64).wrapping_add(word.trailing_zeros() as usize);
-                let rule = self.rules.get(bit)?;
-                if merit(rule.key) < least {
+                let (merit, marked, slot) = *self.answers.get(bit)?;
+                if merit < least {
                     return None;
                 }
-                if rule.flags & MARKED == 0 || agree(rule.slot) {
-                    return Some(rule);
+                if !marked || agree(slot) {
+                    return Some((merit, slot, bit));
                 }
                 word &= word.wrapping_sub(1);
             }
@@ -231,6 +236,11 @@ impl<A: Addr> Vectors<A> {
         self.live
     }
 
+    /// The order of the rule in a place.
+    pub(super) fn key(&self, at: usize) -> u64 {
+        self.rules.get(at).map_or(u64::MAX, |r| r.key)
+    }
+
     /// The order of the last rule it was built with.
     pub(super) fn last_key(&self) -> u64 {
         self.rules.last().map_or(0, |r| r.key)
@@ -244,6 +254,7 @@ impl<A: Addr> Vectors<A> {
     pub(super) fn memory(&self) -> usize {
         let addrs = [&self.l, &self.r].into_iter().flatten().map(Axis::memory).sum::<usize>();
         let small = [&self.lp, &self.rp, &self.protocol].into_iter().flatten().map(Axis::memory).sum::<usize>();
-        self.rules.capacity().saturating_mul(size_of::<Rule<A>>()).saturating_add(addrs).saturating_add(small)
+        let rule = size_of::<Rule<A>>().saturating_add(size_of::<(u16, bool, u32)>());
+        self.rules.capacity().saturating_mul(rule).saturating_add(addrs).saturating_add(small)
     }
 }
