@@ -3,7 +3,6 @@
 
 use super::rule::{Addr, PORT_WIDTH, Point, Rule, pack};
 use alloc::vec::Vec;
-use hashbrown::HashMap;
 
 /// Bits dropped at the low end of every field before hashing. A field dropped wholly does not count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -162,40 +161,81 @@ fn rest_cost(n: f32) -> f32 {
     }
 }
 
+/// Counts how often hashes come; emptied by beginning another round.
+struct Counts {
+    /// A hash, the round it was seen in, how often. At least a quarter is never taken.
+    places: Vec<(u32, u32, u32)>,
+    round: u32,
+    taken: usize,
+}
+
+impl Counts {
+    /// For so many different hashes and half as many again.
+    fn new(n: usize) -> Self {
+        Self { places: alloc::vec![(0, 0, 0); n.saturating_mul(2).next_power_of_two()], round: 0, taken: 0 }
+    }
+
+    fn clear(&mut self) {
+        (self.round, self.taken) = (self.round.wrapping_add(1), 0);
+    }
+
+    /// How often this hash came before; `None` when there are too many.
+    fn add(&mut self, hash: u32) -> Option<u32> {
+        let mask = self.places.len().wrapping_sub(1);
+        let mut at = hash as usize & mask;
+        loop {
+            let place = self.places.get_mut(at)?;
+            if place.1 != self.round {
+                if self.taken.saturating_mul(4) >= mask.saturating_mul(3) {
+                    return None;
+                }
+                self.taken = self.taken.wrapping_add(1);
+                *place = (hash, self.round, 1);
+                return Some(0);
+            }
+            if place.0 == hash {
+                place.2 = place.2.wrapping_add(1);
+                return Some(place.2.wrapping_sub(1));
+            }
+            at = at.wrapping_add(1) & mask;
+        }
+    }
+}
+
 struct Sampled<'a, A> {
     rules: Vec<&'a Rule<A>>,
     /// Of all rules.
     total: f32,
-    counts: HashMap<u32, u32>,
+    counts: Counts,
 }
 
 impl<A: Addr> Sampled<'_, A> {
     /// Estimated time of a lookup when the next table has this shape.
     fn cost(&mut self, shape: &Shape) -> f32 {
+        self.cost_by(shape, 1)
+    }
+
+    /// The same by every nth rule of the sample.
+    fn cost_by(&mut self, shape: &Shape, nth: usize) -> f32 {
         self.counts.clear();
         let masks = shape.masks();
-        let (mut accepted, mut copies) = (0u32, 0u32);
-        for rule in &self.rules {
-            if shape.accepts(rule) {
-                accepted = accepted.saturating_add(1);
-                shape.buckets(&masks, rule, |h| {
-                    copies = copies.saturating_add(1);
-                    let n = self.counts.entry(h).or_insert(0);
-                    *n = n.saturating_add(1);
-                });
-            }
+        let (mut accepted, mut copies, mut pairs, mut room) = (0u32, 0u32, 0f32, true);
+        for rule in self.rules.iter().step_by(nth).filter(|rule| shape.accepts(rule)) {
+            accepted = accepted.saturating_add(1);
+            shape.buckets(&masks, rule, |h| {
+                copies = copies.saturating_add(1);
+                match self.counts.add(h) {
+                    Some(before) => pairs += 2.0 * before as f32,
+                    None => room = false,
+                }
+            });
         }
-        let sampled = self.rules.len() as f32;
-        // A table that takes less than one rule in five is not worth its probe.
-        if accepted == 0 || (accepted as f32) < sampled / 5.0 {
+        let sampled = self.rules.len().div_ceil(nth) as f32;
+        // A table that takes less than one rule in five is not worth its probe, nor is one that is mostly copies.
+        if accepted == 0 || (accepted as f32) < sampled / 5.0 || !room {
             return f32::INFINITY;
         }
         let fraction = sampled / self.total;
-        let mut pairs = 0f32;
-        #[allow(clippy::iter_over_hash_type, reason = "a sum of whole numbers does not depend on the order")]
-        for n in self.counts.values() {
-            pairs += *n as f32 * n.saturating_sub(1) as f32;
-        }
         let size = 1.0 + pairs / copies as f32 / fraction;
         let spread = copies as f32 / accepted as f32;
         // Nor is one that leaves most of what it takes together.
@@ -235,24 +275,28 @@ pub(super) fn best<A: Addr>(rules: &[Rule<A>]) -> Option<(Shape, f32)> {
     let r = candidates(sample.iter().map(|r| fit(r.r)).collect(), A::WIDTH);
     let lp = candidates(sample.iter().map(|r| fit(r.lp)).collect(), PORT_WIDTH);
     let rp = candidates(sample.iter().map(|r| fit(r.rp)).collect(), PORT_WIDTH);
-    let mut sampled = Sampled { rules: sample, total: rules.len() as f32, counts: HashMap::with_capacity(SAMPLE) };
+    let counts = Counts::new(sample.len().saturating_mul(2));
+    let mut sampled = Sampled { rules: sample, total: rules.len() as f32, counts };
+    // Of the many pairs a part of a large sample tells enough.
+    let nth = if sampled.rules.len() >= SAMPLE / 2 { 4 } else { 1 };
     let (mut here, mut cost) = (nothing, f32::INFINITY);
+    let addrs = l.iter().flat_map(|l| r.iter().map(|r| Shape { l: *l, r: *r, ..nothing }));
+    let ports = lp.iter().flat_map(|lp| rp.iter().map(|rp| Shape { lp: *lp, rp: *rp, ..nothing }));
+    for candidate in addrs.chain(ports) {
+        let c = sampled.cost_by(&candidate, nth);
+        if c < cost {
+            (here, cost) = (candidate, c);
+        }
+    }
+    if nth > 1 {
+        cost = sampled.cost(&here);
+    }
     let mut consider = |candidate: Shape, here: &mut Shape, cost: &mut f32| {
         let c = sampled.cost(&candidate);
         if c < *cost {
             (*here, *cost) = (candidate, c);
         }
     };
-    for a in &l {
-        for b in &r {
-            consider(Shape { l: *a, r: *b, ..nothing }, &mut here, &mut cost);
-        }
-    }
-    for a in &lp {
-        for b in &rp {
-            consider(Shape { lp: *a, rp: *b, ..nothing }, &mut here, &mut cost);
-        }
-    }
     // Then field by field, as long as it gets better.
     for _ in 0..2 {
         let before = cost;
