@@ -86,10 +86,45 @@ fn build(policies: &[Policy]) -> (Spd, f64) {
     (spd, (on_core() - start) as f64 / 1e9)
 }
 
+/// What a read of memory costs that waits for the one before, in nanoseconds, when all reads are within so many octets:
+/// a walk through all cache lines of them in random order, the fastest of three.
+fn read_price(octets: usize) -> f64 {
+    const WORDS: usize = 16;
+    let lines = (octets / 64).max(2);
+    let mut next: Vec<u32> = vec![0; lines * WORDS];
+    let mut order: Vec<u32> = (0..lines as u32).collect();
+    let mut rng = rules::Rng(7);
+    for n in (1..lines).rev() {
+        order.swap(n, rng.below(n as u64 + 1) as usize);
+    }
+    for (a, b) in order.iter().zip(order.iter().cycle().skip(1)) {
+        next[*a as usize * WORDS] = *b;
+    }
+    let steps = lines.max(1 << 18);
+    let walk = || {
+        let start = Instant::now();
+        let at = (0..steps).fold(0, |at: u32, _| next[at as usize * WORDS]);
+        black_box(at);
+        start.elapsed().as_nanos() as f64 / steps as f64
+    };
+    (0..3).map(|_| walk()).fold(f64::INFINITY, f64::min)
+}
+
 fn spd_section(sets: &[(Set, &str)], sizes: &[usize], shape: bool) {
     println!(
-        "{:<15} {:>8} {:>9} {:>9} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8}",
-        "set", "policies", "adds/s", "B/policy", "uniform", "burst", "zipf", "burst", "miss", "burst", "hit rate"
+        "{:<15} {:>8} {:>9} {:>9} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} | {:>13}",
+        "set",
+        "policies",
+        "adds/s",
+        "B/policy",
+        "uniform",
+        "burst",
+        "zipf",
+        "burst",
+        "miss",
+        "burst",
+        "hit rate",
+        "reads x price"
     );
     for (set, name) in sets {
         for size in sizes {
@@ -107,8 +142,12 @@ fn spd_section(sets: &[(Set, &str)], sizes: &[usize], shape: bool) {
             let miss = trace(&policies, Draw::Miss, TRACE, 3);
             let scope = Scope::default();
             let hit = miss.iter().filter(|p| spd.lookup_out(p, &scope).is_some()).count() as f64 / miss.len() as f64;
+            // The least that a lookup waits for memory, one by one: reads that wait for each other, at the price that
+            // a read within so much memory has on this machine right now.
+            let reads = if *size > 1 { set.reads() } else { 1 };
+            let price = read_price(spd.lookup_memory());
             println!(
-                "{name:<15} {:>8} {:>9.0} {:>9.0} | {:>8.1} {:>8.1} {:>8.1} {:>8.1} | {:>8.1} {:>8.1} {:>7.0}%",
+                "{name:<15} {:>8} {:>9.0} {:>9.0} | {:>8.1} {:>8.1} {:>8.1} {:>8.1} | {:>8.1} {:>8.1} {:>7.0}% | {reads} x {price:.1} = {:.0}",
                 size,
                 *size as f64 / secs,
                 spd.lookup_memory() as f64 / *size as f64,
@@ -118,7 +157,8 @@ fn spd_section(sets: &[(Set, &str)], sizes: &[usize], shape: bool) {
                 bursts(&spd, &zipf),
                 singles(&spd, &miss),
                 bursts(&spd, &miss),
-                hit * 100.0
+                hit * 100.0,
+                reads as f64 * price
             );
         }
     }

@@ -161,6 +161,16 @@ impl Set {
         }
     }
 
+    /// Cache lines that a lookup reads one after the other on the way to its answer, at least: the table's and the
+    /// rule's; where there are several tables, a sieve's before these; in a hub a table in a bucket of a table.
+    pub(crate) fn reads(self) -> usize {
+        match self {
+            Self::Hosts | Self::Nets | Self::Six => 2,
+            Self::Hub => 5,
+            _ => 3,
+        }
+    }
+
     fn by_specificity(self) -> bool {
         matches!(self, Self::Acl | Self::Hub | Self::Six)
     }

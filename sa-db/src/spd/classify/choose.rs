@@ -282,7 +282,7 @@ pub(super) fn best<A: Addr>(rules: &[Rule<A>]) -> Option<(Shape, f32)> {
     let (mut here, mut cost) = (nothing, f32::INFINITY);
     let addrs = l.iter().flat_map(|l| r.iter().map(|r| Shape { l: *l, r: *r, ..nothing }));
     let ports = lp.iter().flat_map(|lp| rp.iter().map(|rp| Shape { lp: *lp, rp: *rp, ..nothing }));
-    for candidate in addrs.chain(ports) {
+    for candidate in addrs.chain(ports).filter(|c| *c != nothing) {
         let c = sampled.cost_by(&candidate, nth);
         if c < cost {
             (here, cost) = (candidate, c);
@@ -292,6 +292,9 @@ pub(super) fn best<A: Addr>(rules: &[Rule<A>]) -> Option<(Shape, f32)> {
         cost = sampled.cost(&here);
     }
     let mut consider = |candidate: Shape, here: &mut Shape, cost: &mut f32| {
+        if candidate == *here {
+            return;
+        }
         let c = sampled.cost(&candidate);
         if c < *cost {
             (*here, *cost) = (candidate, c);
