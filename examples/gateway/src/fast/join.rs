@@ -328,6 +328,78 @@ mod tests {
         assert_eq!(joined(&change(33, PSH), true).len(), 2, "PSH ends a super-packet");
     }
 
+    /// Makes the checksums of a UDP packet in IPv4 right.
+    fn sign(p: &mut [u8]) {
+        let start = usize::from(p[0] & 15) * 4;
+        put16(p, 10, 0);
+        let check = !fold(sum(&p[..start]));
+        put16(p, 10, check);
+        put16(p, start + 6, 0);
+        let check = !fold(pseudo(p, false, UDP) + (p.len() - start) as u64 + sum(&p[start..]));
+        put16(p, start + 6, check);
+    }
+
+    #[test]
+    fn datagrams_that_differ_stay_apart() {
+        let (_, parts) = run(false, true, 1000, 3000);
+        let joined_apart = |p: &[Vec<u8>], why: &str| {
+            let written = joined(p, true);
+            assert_eq!(apart(&written), p, "{why}");
+            written.len()
+        };
+        assert_eq!(joined_apart(&parts, "a run"), 1);
+        for (at, bits, why) in [
+            (1, 0x04, "DSCP"),
+            (1, 0x01, "ECN"),
+            (6, 0x40, "DF"),
+            (6, 0x20, "a first fragment"),
+            (7, 0x10, "a later fragment"),
+            (8, 0x01, "TTL"),
+            (15, 0x01, "source"),
+            (19, 0x01, "destination"),
+            (21, 0x01, "source port"),
+            (23, 0x01, "destination port"),
+            (25, 0x01, "a length that lies"),
+        ] {
+            let mut p = parts.clone();
+            p[1][at] ^= bits;
+            sign(&mut p[1]);
+            assert!(joined_apart(&p, why) > 1, "{why}");
+        }
+        let mut free = parts.clone();
+        for (i, p) in free.iter_mut().enumerate() {
+            p[6] = 0;
+            put16(p, 4, [7, 8, 99][i]);
+            sign(p);
+        }
+        assert_eq!(joined_apart(&free, "identifications without DF"), 2);
+        let mut none = parts.clone();
+        none.iter_mut().for_each(|p| put16(p, 26, 0));
+        assert_eq!(joined_apart(&none, "no checksum"), 3);
+        let mut options = parts.clone();
+        for (p, option) in options.iter_mut().zip([1, 1, 0]) {
+            p[0] = 0x46;
+            p.splice(20..20, [option, 1, 1, 0]);
+            let len = u16::try_from(p.len()).unwrap();
+            put16(p, 2, len);
+            sign(p);
+        }
+        assert_eq!(joined_apart(&options, "other options"), 2);
+        let (_, shorter) = run(false, true, 1000, 2500);
+        let mut p = shorter;
+        p.extend(parts.iter().skip(1).cloned());
+        p.iter_mut().enumerate().for_each(|(i, p)| {
+            put16(p, 4, u16::try_from(i).unwrap());
+            sign(p);
+        });
+        assert_eq!(joined_apart(&p, "after a shorter one"), 2);
+        p.swap(0, 2);
+        put16(&mut p[0], 4, 0);
+        put16(&mut p[2], 4, 2);
+        p.iter_mut().for_each(|p| sign(p));
+        assert_eq!(joined_apart(&p, "a longer one"), 2);
+    }
+
     #[test]
     fn without_offloads_packets_go_as_they_are() {
         let (_, parts) = run(false, false, 1000, 3000);

@@ -2,7 +2,7 @@
 //! the TUN device full. On a core that others want too, a worker that then reads round after round only takes from them
 //! what they need to carry on with what it sends: the losses move from the queue, where they cost nothing, to the other
 //! ends, after all the work. So it sleeps for a moment after each full round; the queue holds what comes meanwhile. A sleep,
-//! and no `sched_yield`: that gives away a whole time slice (Linux since 6.18), and with it most of the throughput.
+//! and no `sched_yield`: beside other busy threads that keeps it from the core for long (docs/performance.md, End to end).
 
 use nix::sys::resource::{UsageWho, getrusage};
 use ravelin::Instant;
