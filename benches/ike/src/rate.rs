@@ -26,6 +26,12 @@ pub fn rate(seconds: &[f64]) -> f64 {
     1.0 / median(seconds.to_vec())
 }
 
+/// How many times as fast as `other`, round by round: the middle one. Both took turns, so that the moments in which the
+/// machine is slow fall on both.
+fn against(row: &Row, other: &Row) -> f64 {
+    median(row.memory.iter().zip(&other.memory).map(|(own, other)| other / own).collect())
+}
+
 /// Everybody in turns.
 pub fn run(rounds: usize) -> Result<Vec<Row>> {
     let contenders: Vec<_> = providers().into_iter().flat_map(|(n, p)| SUITES.map(|s| (n, p.clone(), s))).collect();
@@ -47,7 +53,10 @@ pub fn run(rounds: usize) -> Result<Vec<Row>> {
             row.exchange.push(exchange);
             row.crypto.push(exchange + ceiling::the_rest(crypto, *suite)?);
         }
-        ryke.memory.push(peers::ryke(round as u64)?);
+        let seconds = peers::ryke(round as u64)?;
+        if round > 0 {
+            ryke.memory.push(seconds);
+        }
     }
     rows.push(ryke);
     Ok(rows)
@@ -57,22 +66,24 @@ pub fn run(rounds: usize) -> Result<Vec<Row>> {
 pub fn table(rows: &[Row], md: &mut String) {
     let _ = writeln!(
         md,
-        "| provider and suite | memory | loopback UDP | cryptography alone | share of it | key exchange alone | microseconds beyond cryptography |\n|---|---:|---:|---:|---:|---:|---:|"
+        "| provider and suite | memory | loopback UDP | cryptography alone | share of it | key exchange alone | microseconds beyond cryptography | against `ryke`, round by round |\n|---|---:|---:|---:|---:|---:|---:|---:|"
     );
+    let Some(ryke) = rows.last() else { return };
     for r in rows {
         if r.crypto.is_empty() {
-            let _ = writeln!(md, "| {} | {:.0} | | | | | |", r.name, rate(&r.memory));
+            let _ = writeln!(md, "| {} | {:.0} | | | | | | 1 |", r.name, rate(&r.memory));
             continue;
         }
         let (memory, crypto) = (rate(&r.memory), rate(&r.crypto));
         let _ = writeln!(
             md,
-            "| {} | {memory:.0} | {:.0} | {crypto:.0} | {:.0} % | {:.0} | {:.1} |",
+            "| {} | {memory:.0} | {:.0} | {crypto:.0} | {:.0} % | {:.0} | {:.1} | {:.2} |",
             r.name,
             rate(&r.udp),
             memory / crypto * 100.0,
             rate(&r.exchange),
-            (1.0 / memory - 1.0 / crypto) * 1e6
+            (1.0 / memory - 1.0 / crypto) * 1e6,
+            against(r, ryke)
         );
     }
     md.push('\n');
