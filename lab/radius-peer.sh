@@ -99,7 +99,7 @@ server lab {
 }
 CONF
   in_ns "$side" freeradius -f -d "$D" -n radiusd -l "$D/stdout.log" > "$D/stderr" 2>&1 &
-  wait_for 20 grep -qs 'Ready to process requests' "$D/radius.log" "$D/stdout.log" || { tail -20 "$D"/*.log "$D/stderr" >&2; die "FreeRADIUS did not start"; }
+  wait_for 60 grep -qs 'Ready to process requests' "$D/radius.log" "$D/stdout.log" || { tail -20 "$D"/*.log "$D/stderr" >&2; die "FreeRADIUS did not start"; }
   echo "FreeRADIUS on side $side"
   ;;
 log) cat "$D"/*.log;;

@@ -83,7 +83,7 @@ fn we_find_strongswan_alive_then_dead() {
     wait(SOON, || probes(&lab.charon_log("b")) >= 2).expect("two probes answered");
     assert!(gateway.ask(&["show"]).contains("established"));
     lab.signal_charon("b", "-STOP");
-    gateway.wait_for("IKE SA closed", Duration::from_secs(30));
+    gateway.wait_for("IKE SA closed", SOON);
     lab.signal_charon("b", "-CONT");
     gateway.wait_show(SOON, |s| !s.contains("child-"));
 }
@@ -100,7 +100,7 @@ fn dead(lab: &Lab, action: &str) -> live::Gateway {
     gateway.wait("Child SA up");
     lab.ping("a");
     lab.signal_charon("b", "-STOP");
-    gateway.wait_for("IKE SA closed", Duration::from_secs(30));
+    gateway.wait_for("IKE SA closed", SOON);
     gateway
 }
 

@@ -106,8 +106,8 @@ fn equal_lifetimes() {
     gateway.wait("Child SA up");
     lab.ping("a");
     let stream = Stream::start(&lab);
-    gateway.wait_count("IKE SA rekeyed", 1, Duration::from_secs(40));
-    gateway.wait_count("Child SA rekeyed", 4, Duration::from_secs(40));
+    gateway.wait_count("IKE SA rekeyed", 1, Duration::from_secs(90));
+    gateway.wait_count("Child SA rekeyed", 4, Duration::from_secs(90));
     // strongSwan started rekeys of its own, at the same times as we
     let log = lab.charon_log("b");
     println!(

@@ -145,7 +145,7 @@ fn started(command: &mut Command, log: &std::path::Path) -> Child {
 
 fn socket() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     socket
 }
 
@@ -231,7 +231,7 @@ fn eapol(lab: &Lab, way: &Way, folder: &str, password: &str, more: &str) -> (Str
 fn sim_card(to: &std::path::Path, own: &std::path::Path, good: bool) {
     let _ = std::fs::remove_file(own);
     let socket = UnixDatagram::bind(own).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     live::wait(live::SOON, || socket.connect(to).is_ok() && socket.send(b"ATTACH").is_ok()).unwrap();
     let mut octets = [0; 4096];
     while let Ok(len) = socket.recv(&mut octets) {
