@@ -125,7 +125,7 @@ impl Making {
     fn accept(mut self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Made, ChildFailure> {
         let p = &msg.payloads;
         let nr = p.nonce().map(|n| n.data.clone()).unwrap_or_default();
-        let plan = child::agree(&self.offer, msg)?;
+        let plan = child::agree(cx, core, &self.offer, msg)?;
         self.ppk = create_ppk::confirmed(core, self.ppk.take(), msg).map_err(ChildFailure::broken)?;
         let shared = match (self.offer.take_secret(), p.ke()) {
             (Some((group, secret)), Some(ke)) if ke.method == group => {

@@ -4,7 +4,7 @@
 use super::codec;
 use super::{IkeSa, Intent, Lifecycle};
 use crate::error::Reason;
-use crate::exchange::{ChildState, Cx, Effect, InFlight, followup_ke};
+use crate::exchange::{ChildState, Cx, Effect, InFlight, followup_ke, nat_transport};
 use core::time::Duration;
 use ravelin_crypto::CryptoRng;
 use ravelin_sa_db::Instant;
@@ -143,10 +143,14 @@ impl IkeSa {
                 self.shut(cx, Reason::LifetimeExpired);
             }
             _ => {
+                let path = self.core.child_path();
                 for child in self.core.children.iter_mut().filter(|c| c.expire_at <= now) {
                     child.expire_at = Instant::NEVER;
-                    let replaced = child.state == ChildState::Replaced;
-                    let reason = if replaced { Reason::Replaced } else { Reason::LifetimeExpired };
+                    let reason = match child.state {
+                        ChildState::Replaced => Reason::Replaced,
+                        _ if nat_transport::stays_behind(child, &path) => nat_transport::left_behind(),
+                        _ => Reason::LifetimeExpired,
+                    };
                     self.queue.push(Intent::DeleteChild(child.id, reason));
                 }
             }
