@@ -51,7 +51,7 @@ pub struct Agreed {
     pub ppk: PpkUse,
     /// RFC 4806: the peer asked for an OCSP response about our certificate.
     pub ocsp: bool,
-    /// RFC 4739: the responder sent MULTIPLE_AUTH_SUPPORTED.
+    /// As initiator, RFC 4739: the responder sent MULTIPLE_AUTH_SUPPORTED.
     pub multiple_auth: bool,
     /// Downgrade prevention: both sent IKE_SA_INIT_FULL_TRANSCRIPT_AUTH.
     pub transcript: bool,

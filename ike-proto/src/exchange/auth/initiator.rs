@@ -5,7 +5,7 @@ use super::super::child::{self, ChildOffer};
 use super::super::child_create::CreateChild;
 use super::super::{Cx, Draft, InFlight, Inbound, Resume, SaCore, Step, auth_lifetime, configure, notify};
 use super::proof::{self, Claim};
-use super::{agree, common_notifies, credential, establish, from_wire, malformed, ppk, to_wire};
+use super::{agree, common_notifies, credential, establish, from_wire, malformed, ppk, rounds, to_wire};
 use crate::ask::Halt;
 use crate::eap::{Client, ClientVerdict};
 use crate::error::Reason;
@@ -34,6 +34,8 @@ pub struct Auth {
     ppk: Option<ppk::Own>,
     /// We are to prove ourselves once more (RFC 4739), as this entry has it.
     second: Option<Box<Peer>>,
+    /// The responder is to prove itself once more, and has not yet.
+    owed: bool,
     /// Who we say that we are, in the round under way.
     id: Identity,
     stage: Stage,
@@ -50,7 +52,7 @@ enum Stage {
     Eap(Box<Client>, Box<Identification>),
     /// AUTH by the key that EAP made, or by SK_pr without one.
     EapProof(Option<Secret>, Box<Identification>),
-    /// The answer to our second proof; the responder was proved before.
+    /// The answer to our second proof, or to an empty request for the responder's.
     Second,
 }
 
@@ -78,9 +80,11 @@ impl Auth {
         } else {
             draft.extend(ppk::prove(cx, core, &peer, ppk.as_ref())?);
         }
-        let second = second(core, &peer)?;
-        if second.is_some() {
+        let (second, owed) = (rounds::ours(core, &peer)?, peer.second.remote.is_some());
+        if peer.second.is_wanted() {
             draft.push(notify(NotifyType::MULTIPLE_AUTH_SUPPORTED, Vec::new()));
+        }
+        if second.is_some() {
             draft.push(notify(NotifyType::ANOTHER_AUTH_FOLLOWS, Vec::new()));
         }
         draft.extend(credential::certificate_request(cx, &peer));
@@ -103,7 +107,8 @@ impl Auth {
             None => None,
         };
         core.answers.clear();
-        Ok((InFlight::Auth(Box::new(Self { child, later, ppk, second, id: peer.local_id.clone(), stage })), draft))
+        let id = peer.local_id.clone();
+        Ok((InFlight::Auth(Box::new(Self { child, later, ppk, second, owed, id, stage })), draft))
     }
 
     /// The second proof, or the beginning of EAP; and what is awaited then.
@@ -161,13 +166,11 @@ impl Auth {
                 let keys = ppk::taken(self.ppk.as_ref(), core, msg)?;
                 let in_force = keys.as_ref().unwrap_or(&core.keys);
                 verify_responder(cx, core, in_force, idr, msg)?;
-                if msg.notify(NotifyType::ANOTHER_AUTH_FOLLOWS).is_some() {
-                    let detail = "the responder wants to prove itself twice (RFC 4739), which is not supported";
-                    return Err(Reason::Configuration { detail: detail.to_string() }.into());
-                }
+                rounds::as_wanted(self.owed, msg)?;
                 let next = match &self.second {
                     Some(peer) => Some(Self::prove_again(cx, core, in_force, peer, idr)?),
-                    None => None,
+                    // Nothing is left to say for us; the responder goes on in its answer.
+                    None => self.owed.then(|| (Stage::Second, Draft::new())),
                 };
                 core.remote_id = Some(from_wire(idr));
                 self.use_ppk(core, keys);
@@ -179,9 +182,17 @@ impl Auth {
                 core.answers.clear();
                 Ok(Some(draft))
             }
-            Stage::Second => match (p.error(), p.eap(), p.auth(), p.id_responder()) {
-                (Some(n), ..) if !of_child(n.kind) => Err(refused(msg, "").into()),
-                (_, None, None, None) => Ok(None),
+            Stage::Second if p.error().is_some_and(|n| !of_child(n.kind)) => Err(refused(msg, "").into()),
+            Stage::Second if self.owed => {
+                rounds::verify(cx, core, msg)?;
+                self.owed = false;
+                if p.eap().is_some() {
+                    return Err(malformed("EAP after the second authentication of the responder").into());
+                }
+                Ok(None)
+            }
+            Stage::Second => match (p.eap(), p.auth(), p.id_responder()) {
+                (None, None, None) => Ok(None),
                 _ => Err(refused(msg, "expected the end of the second authentication (RFC 4739)").into()),
             },
             Stage::EapFirst(client) => {
@@ -203,9 +214,15 @@ impl Auth {
                 self.eap_step(core, verdict, idr)
             }
             Stage::Eap(client, idr) => {
-                let (Some(packet), None, None) = (p.eap(), p.id_responder(), p.auth()) else {
+                if self.owed {
+                    // As our second authentication begins by EAP, the responder gives its own (RFC 4739 §2.2).
+                    let second = rounds::verify(cx, core, msg)?;
+                    self.owed = false;
+                    **idr = second;
+                } else if p.id_responder().is_some() || p.auth().is_some() {
                     return Err(refused(msg, "expected EAP").into());
-                };
+                }
+                let Some(packet) = p.eap() else { return Err(refused(msg, "expected EAP").into()) };
                 let (verdict, idr) = (client.take(packet, cx.rng), idr.clone());
                 self.eap_step(core, verdict, idr)
             }
@@ -216,7 +233,8 @@ impl Auth {
                 let keys = ppk::taken(self.ppk.as_ref(), core, msg)?;
                 let in_force = keys.as_ref().unwrap_or(&core.keys);
                 proof::verify_key(core, in_force, Role::Responder, idr, auth, msk.as_ref())?;
-                core.remote_id = Some(from_wire(idr));
+                // With two authentications it is who the first one proved.
+                core.remote_id.get_or_insert_with(|| from_wire(idr));
                 self.use_ppk(core, keys);
                 Ok(None)
             }
@@ -314,22 +332,6 @@ fn of_child(kind: NotifyType) -> bool {
     )
 }
 
-/// The entry as it holds for our second authentication, when it wants one (RFC 4739).
-fn second(core: &SaCore, peer: &Peer) -> Result<Option<Box<Peer>>, Reason> {
-    let Some((id, method)) = &peer.second.local else { return Ok(None) };
-    let refuse = |why: &str| {
-        let detail = format!("peer {}: two authentications are configured (RFC 4739), but {why}", peer.name);
-        Err(Reason::Configuration { detail })
-    };
-    if peer.local_auth == AuthMethod::Eap {
-        return refuse("the first is EAP; expected another method first");
-    }
-    if !core.agreed.multiple_auth {
-        return refuse("the peer does not say MULTIPLE_AUTH_SUPPORTED");
-    }
-    Ok(Some(Box::new(Peer { local_id: id.clone(), local_auth: *method, ..peer.clone() })))
-}
-
 /// A policy, and the packet that called for it.
 type First = Option<(PolicyId, Option<PacketKey>)>;
 
@@ -373,7 +375,7 @@ fn eap_client(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Client, Reason>
 
 /// A response that this stage does not wait for: an error notify, or nonsense. It came under SK keys, so it is the
 /// peer's own word.
-fn refused(msg: &Inbound<'_>, expected: &str) -> Reason {
+pub(super) fn refused(msg: &Inbound<'_>, expected: &str) -> Reason {
     match msg.payloads.error() {
         Some(n) => Reason::PeerRefused { notify: n.kind, authenticated: true, during: "IKE_AUTH" },
         None => malformed(&format!("IKE_AUTH response: {expected}")),
