@@ -30,6 +30,8 @@ pub struct Auth {
     child: Option<ChildOffer>,
     /// The Child SA that is asked for afterwards (RFC 6023).
     later: First,
+    /// The packet that called for the Child SA.
+    packet: Option<PacketKey>,
     /// Our PPK_ID, and the keys with our PPK in them (RFC 8784), for the case that the responder has it too.
     ppk: Option<ppk::Own>,
     /// We are to prove ourselves once more (RFC 4739), as this entry has it.
@@ -97,6 +99,7 @@ impl Auth {
         if core.peer.is_some_and(|p| cx.initial_contact(p)) {
             draft.push(notify(NotifyType::INITIAL_CONTACT, Vec::new()));
         }
+        let packet = first.and_then(|(_, packet)| packet);
         let (first, later) = childless(core, first)?;
         let child = match first {
             Some((policy, packet)) => {
@@ -108,7 +111,7 @@ impl Auth {
         };
         core.answers.clear();
         let id = peer.local_id.clone();
-        Ok((InFlight::Auth(Box::new(Self { child, later, ppk, second, owed, id, stage })), draft))
+        Ok((InFlight::Auth(Box::new(Self { child, later, packet, ppk, second, owed, id, stage })), draft))
     }
 
     /// The second proof, or the beginning of EAP; and what is awaited then.
@@ -273,21 +276,32 @@ impl Auth {
         establish(cx, core, false);
         configure::take(cx, core, msg);
         auth_lifetime::read(cx, core, msg);
+        let mut pair = None;
         if let Some(offer) = self.child {
             let (ni, nr) = (core.opening.ni.clone(), core.opening.nr.clone());
             let policy = offer.policy();
-            if let Err(failure) = child::accept(cx, core, offer, msg, &ni, &nr) {
-                let tell = failure.must_delete;
-                cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason: failure.reason.clone() });
-                if tell {
-                    return Step::FailAndTell(failure.reason, None);
+            match child::accept(cx, core, offer, msg, &ni, &nr) {
+                Ok(_) => {}
+                Err(f) if f.notify == NotifyType::SINGLE_PAIR_REQUIRED && !f.must_delete => pair = Some(policy),
+                Err(failure) => {
+                    let (tell, reason) = (failure.must_delete, failure.reason);
+                    let told = reason.clone();
+                    cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason: told });
+                    if tell {
+                        return Step::FailAndTell(reason, None);
+                    }
                 }
             }
         }
         core.forget_opening();
-        let Some((policy, packet)) = self.later else { return Step::Done };
         // A PPK, where one is agreed on, has just come into the keys.
-        match CreateChild::request(cx, core, policy, packet, None) {
+        let (policy, next) = match (pair, self.later) {
+            // At once with one pair of addresses (RFC 7296 §2.9).
+            (Some(policy), _) => (policy, CreateChild::request_pair(cx, core, policy, self.packet, None)),
+            (None, Some((policy, packet))) => (policy, CreateChild::request(cx, core, policy, packet, None)),
+            (None, None) => return Step::Done,
+        };
+        match next {
             Ok((inflight, draft)) => Step::Next(inflight, draft),
             Err(reason) => {
                 cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason });

@@ -7,7 +7,7 @@ use super::{ChildFailure, configuration, is_full, mode_notifies, protecting, tfc
 use crate::error::Reason;
 use crate::exchange::nat_transport::{self, Ends};
 use crate::exchange::sa_init::{SecretHalf, key_pair};
-use crate::exchange::{Cx, Draft, Inbound, SaCore, configure, notify};
+use crate::exchange::{Cx, Draft, Inbound, SaCore, configure, notify, pairs};
 use crate::negotiate::{self, Chosen, Narrowed, Offered, selectors};
 use crate::registry::NotifyType;
 use crate::wire::payload::{KeyExchange, Payload};
@@ -129,6 +129,26 @@ pub fn offer(
     let mode = policy.protect().map_or(Mode::Tunnel, |p| p.mode);
     let proposals = offered(cx, core, &policy, with_ke);
     make_offer(cx, core, policy, proposals, (local_ts, remote_ts), mode, None)
+}
+
+/// Offers a Child SA for one pair of addresses, as SINGLE_PAIR_REQUIRED asks for (RFC 7296 §2.9).
+///
+/// # Errors
+/// As for [`offer`], and when the policy has no such pair.
+pub fn offer_pair(
+    cx: &mut Cx<'_>,
+    core: &SaCore,
+    policy: PolicyId,
+    packet: Option<PacketKey>,
+) -> Result<(ChildOffer, Draft), Reason> {
+    let policy = protecting(cx, policy)?;
+    let (local, remote) = configure::sides(core, &policy);
+    let sides = pairs::single((&local, &remote), packet).ok_or_else(|| {
+        configuration("the peer wants one pair of addresses (RFC 7296 section 2.9); the policy has none")
+    })?;
+    let mode = policy.protect().map_or(Mode::Tunnel, |p| p.mode);
+    let proposals = offered(cx, core, &policy, true);
+    make_offer(cx, core, policy, proposals, sides, mode, None)
 }
 
 /// Offers the same again: selectors and mode that are in use, by the policy as it is now (RFC 7296 §1.3.3, §2.9.2).
