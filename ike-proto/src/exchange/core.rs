@@ -165,6 +165,8 @@ pub struct Child {
     pub expire_at: Instant,
     /// The pair that takes its place.
     pub successor: Option<Successor>,
+    /// In transport mode: the path has other addresses now, and it ends.
+    pub stranded: bool,
 }
 
 /// What takes the place of a Child SA (RFC 7296 §1.3.3).

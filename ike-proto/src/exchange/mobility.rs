@@ -117,9 +117,9 @@ fn move_children(cx: &mut Cx<'_>, core: &mut SaCore, before: (Path, ravelin_sa_d
         return false;
     }
     for child in &mut core.children {
-        if nat_transport::stays_behind(child, &path) {
+        if nat_transport::stays_behind(child, &before.0, &path) {
             // Its selectors are the old addresses, and nobody has judged the new ones (RFC 7296 §2.23.1).
-            child.expire_at = child.expire_at.min(cx.now.mono);
+            (child.stranded, child.expire_at) = (true, child.expire_at.min(cx.now.mono));
             continue;
         }
         child.encapsulation = encapsulation;

@@ -21,7 +21,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use ravelin_sa_db::pad::Identity;
-use ravelin_sa_db::{AddrRange, ChildId, Encapsulation, Mode, TrafficSelector};
+use ravelin_sa_db::{AddrRange, ChildId, Encapsulation, Mode, Path, TrafficSelector};
 
 /// Two addresses: ours, the peer's.
 pub type Ends = (IpAddr, IpAddr);
@@ -85,10 +85,14 @@ fn are_others(seen: Ends, local: &[TrafficSelector], remote: &[TrafficSelector])
     matches!((host(local), host(remote)), (Some(l), Some(r)) if (l, r) != seen)
 }
 
-/// True for a Child SA of transport mode that cannot go along when the path gets other addresses: they are its selectors.
+/// True for a Child SA of transport mode between the addresses of a path: it cannot go along when that path gets others,
+/// which are not its selectors.
 #[must_use]
-pub fn stays_behind(child: &Child, path: &ravelin_sa_db::Path) -> bool {
-    child.mode == Mode::Transport && are_others((path.local.ip(), path.remote.ip()), &child.local_ts, &child.remote_ts)
+pub fn stays_behind(child: &Child, from: &Path, to: &Path) -> bool {
+    let ends = |p: &Path| (p.local.ip(), p.remote.ip());
+    let between = |ends| !are_others(ends, &child.local_ts, &child.remote_ts);
+    let single = host(&child.local_ts).is_some() && host(&child.remote_ts).is_some();
+    child.mode == Mode::Transport && single && between(ends(from)) && !between(ends(to))
 }
 
 /// Why such a one ends.

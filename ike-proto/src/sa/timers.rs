@@ -143,12 +143,11 @@ impl IkeSa {
                 self.shut(cx, Reason::LifetimeExpired);
             }
             _ => {
-                let path = self.core.child_path();
                 for child in self.core.children.iter_mut().filter(|c| c.expire_at <= now) {
                     child.expire_at = Instant::NEVER;
                     let reason = match child.state {
                         ChildState::Replaced => Reason::Replaced,
-                        _ if nat_transport::stays_behind(child, &path) => nat_transport::left_behind(),
+                        _ if child.stranded => nat_transport::left_behind(),
                         _ => Reason::LifetimeExpired,
                     };
                     self.queue.push(Intent::DeleteChild(child.id, reason));

@@ -249,3 +249,31 @@ fn another_port_is_followed() {
     both_ways(&mut sim, (a, b), (A, B), (B, A_SEEN));
     assert_eq!(sim.count_events(b, |e| matches!(e, Event::Moved { .. })), 1);
 }
+
+/// Nobody has judged other addresses for a Child SA in transport mode: it ends, and the next one is for them.
+#[test]
+fn a_move_to_another_address_ends_it() {
+    let mut sim = Sim::new(11);
+    let (a, b) = Pair::new().both(transport).both(|s| s.peer.local = None).build(&mut sim);
+    sim.bring_up(a, b);
+    talks(&mut sim, a, "192.0.2.1", B);
+    let new = "198.51.100.1";
+    sim.add_address(a, ip(new));
+    sim.remove_address(a, ip("192.0.2.1"));
+    sim.with_node(a, |node, now| node.set_addresses(now, vec![ip(new)]));
+    sim.run_for(secs(5));
+    let why = |sim: &Sim, host| {
+        let closed = sim.events(host).iter().rev().find_map(|(_, e)| match e {
+            Event::ChildClosed { reason, .. } => Some(reason.to_string()),
+            _ => None,
+        });
+        closed.unwrap_or_default()
+    };
+    assert!(why(&sim, a).contains("the path has other addresses now"), "{}", why(&sim, a));
+    assert_eq!((sim.children(a).len(), sim.children(b).len(), sim.established(a).len()), (0, 0, 1));
+    sim.add_inner(a, ip(new));
+    sim.initiate(a, b);
+    sim.run_for(secs(2));
+    talks(&mut sim, a, new, B);
+    talks(&mut sim, b, B, new);
+}

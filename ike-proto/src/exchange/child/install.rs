@@ -141,6 +141,7 @@ fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'
         rekey_at: cx.due(times.rekey, times.jitter),
         expire_at: cx.due(times.hard, ::core::time::Duration::ZERO),
         successor: None,
+        stranded: false,
     };
     cx.out.event(Event::ChildEstablished(Arc::new(ChildEstablished {
         sa: core.id,
