@@ -44,10 +44,13 @@ pub(super) fn read(s: &Section<'_>, folder: &Path, provider: &Provider, peer: &m
     }
     let has = |m| speaks_eap && peer.eap.methods.contains(&m);
     let (tls, ttls) = (has(EapMethod::Tls), has(EapMethod::Ttls));
-    if peer.local_auth == AuthMethod::Pubkey || tls {
+    let second = |p: &Peer| matches!(&p.second.local, Some((_, AuthMethod::Pubkey)));
+    if peer.local_auth == AuthMethod::Pubkey || tls || second(peer) {
         own(s, folder, provider, peer, db)?;
     }
-    let judges = peer.remote_auth.contains(&AuthMethod::Pubkey) || tls || (ttls && peer.local_auth == AuthMethod::Eap);
+    let second = peer.second.remote.as_ref().is_some_and(|(_, m)| m.contains(&AuthMethod::Pubkey));
+    let judges =
+        peer.remote_auth.contains(&AuthMethod::Pubkey) || second || tls || (ttls && peer.local_auth == AuthMethod::Eap);
     if judges {
         trust(s, folder, peer, db)?;
     }

@@ -43,7 +43,7 @@ use ravelin::crypto::{Provider, Secret};
 use ravelin::db::pad::{EapMethod, PpkMethod, TranscriptAuth};
 use ravelin::db::proposal::{Proposal, ProposalProtocol};
 use ravelin::db::spd::StartAction;
-use ravelin::db::{AddrRange, Db, IdPattern, Identity, Peer, PeerId, Policy, Protect, TrafficSelector};
+use ravelin::db::{AddrRange, Db, IdPattern, Identity, Mode, Peer, PeerId, Policy, Protect, TrafficSelector};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
@@ -61,6 +61,7 @@ pub struct Config {
 const ADDRESS: &str = "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"";
 const NAME: &str = "a name of letters, digits, '-', '_' and '.'";
 const IDENTITY: &str = "an identity such as \"vpn.example.org\"";
+const MODE: &str = "\"tunnel\" or \"transport\"";
 const SELECTOR: &str = "a traffic selector such as \"10.1.0.0/16\", or \"dynamic\" for a leased address";
 
 impl Config {
@@ -237,6 +238,7 @@ fn child(s: Section<'_>, id: PeerId, peer: &Peer, provider: &Provider, db: &mut 
     let full = name.parse(NAME, |t| is_name(t).then(|| format!("{}/{t}", peer.name)))?;
     let mut protect = Protect::new(id);
     protect.proposals = proposals(&s, "esp", ProposalProtocol::Esp, &Proposal::default_esp(), provider)?;
+    protect.mode = s.parsed("mode", MODE, Mode::Tunnel, mode)?;
     protect.replay_window = s.integer("replay_window", 0..=65_536, 1024)?;
     life::of_child(&s, &mut protect)?;
     let (local, remote) = (selectors(&s, "local_ts")?, selectors(&s, "remote_ts")?);
@@ -255,6 +257,14 @@ fn child(s: Section<'_>, id: PeerId, peer: &Peer, provider: &Provider, db: &mut 
     let policy = Policy::new(full, local, remote, protect.into());
     s.finish()?;
     db.spd.add(policy).map(drop).map_err(|e| name.error(e.to_string()))
+}
+
+fn mode(text: &str) -> Option<Mode> {
+    match text {
+        "tunnel" => Some(Mode::Tunnel),
+        "transport" => Some(Mode::Transport),
+        _ => None,
+    }
 }
 
 /// The selectors of one side; empty for "dynamic", the address that the side is known or leased to have.

@@ -40,6 +40,17 @@ fn parse(text: &str) -> Result<Config> {
     Config::parse(Path::new("/etc/g.toml"), text, &ravelin::crypto::rustcrypto::provider())
 }
 
+#[test]
+fn a_child_may_be_in_transport_mode() {
+    use ravelin::db::Mode;
+    let read = |mode: &str| parse(&GOOD.replace("esp = \"aes128-sha256\"", mode));
+    let modes = |c: Config| c.db.spd.iter().map(|p| p.protect().unwrap().mode).collect::<Vec<_>>();
+    assert_eq!(modes(read("mode = \"transport\"").unwrap()), [Mode::Transport, Mode::Tunnel]);
+    assert_eq!(modes(read("mode = \"tunnel\"").unwrap()), [Mode::Tunnel, Mode::Tunnel]);
+    let why = read("mode = \"beet\"").unwrap_err().to_string();
+    assert!(why.contains("expected \"tunnel\" or \"transport\""), "{why}");
+}
+
 /// Keys and certificates in one file, with the password beside it or in a file of its own.
 #[test]
 fn pkcs12() {

@@ -4,7 +4,7 @@
 
 mod endpoints;
 
-use endpoints::{Side, run, run_with, side_with};
+use endpoints::{Side, run, run_with, side_with, sleep};
 use ravelin_crypto::{AuthHashId, Provider, Secret};
 use ravelin_ike_proto::{Answer, ApiError, Ask, Event, Output, Ticket};
 use ravelin_sa_db::Now;
@@ -325,6 +325,84 @@ fn two_rounds() {
     let mut b = eap(2, |p| p.second.remote = Some((IdPattern::Any, vec![AuthMethod::Psk])));
     let why = fails(&mut eap(1, |_| {}), &mut b);
     assert!(why.contains("expected another method first"), "{why}");
+}
+
+/// What each side of [`rounds_of_both_sides`] is told: that it proves itself twice, how, and that its peer must.
+#[derive(Clone, Copy)]
+struct Rounds {
+    gives: Option<AuthMethod>,
+    wants: Option<AuthMethod>,
+    secret: &'static [u8],
+}
+
+fn twice(me: u8, rounds: Rounds) -> Side {
+    side_with(me, u64::from(me), |peer, _, _, db| {
+        let second = |n: u8| -> Identity { format!("second@node{n}.test").parse().unwrap() };
+        db.pad.secrets.add_eap(b"carol".to_vec(), Secret::new(rounds.secret.to_vec()));
+        for n in [1, 2] {
+            db.pad.secrets.add_psk(None, Some(&second(n)), Secret::new(rounds.secret.to_vec()));
+            db.pad.secrets.add_psk(Some(&second(n)), None, Secret::new(rounds.secret.to_vec()));
+        }
+        peer.eap.identity = Some("carol".into());
+        peer.second.local = rounds.gives.map(|m| (second(me), m));
+        peer.second.remote = rounds.wants.map(|m| (IdPattern::Exact(second(3 - me)), vec![m]));
+    })
+}
+
+/// The responder proves itself twice (RFC 4739), alone or as well as the initiator; and what stands for neither.
+#[test]
+fn rounds_of_both_sides() {
+    use AuthMethod::{Eap, Psk};
+    let side = |gives, wants| Rounds { gives, wants, secret: b"password" };
+    let one_more = |of_a: Option<AuthMethod>, of_b: Option<AuthMethod>| (side(of_a, of_b), side(of_b, of_a));
+    for (of_a, of_b) in [(None, Some(Psk)), (Some(Psk), Some(Psk)), (Some(Eap), Some(Psk)), (Some(Psk), None)] {
+        let (a, b) = one_more(of_a, of_b);
+        let (mut a_side, mut b_side) = (twice(1, a), twice(2, b));
+        assert!(meet(&mut a_side, &mut b_side), "{}\n{}", a_side.story(), b_side.story());
+        let who = |s: &Side| s.endpoint.snapshot(Now::at(0).mono)[0].remote_id.clone().unwrap();
+        let first = |n: u8| -> Identity { format!("node{n}.test").parse().unwrap() };
+        assert_eq!((who(&a_side), who(&b_side)), (first(2), first(1)), "the first identity names the peer");
+        // A wrong second proof: of the responder, or of the initiator, whoever comes first.
+        let wrong = Rounds { secret: b"guess", ..b };
+        fails(&mut twice(1, a), &mut twice(2, wrong));
+    }
+    // The second proof is missing.
+    let why = fails(&mut twice(1, side(None, Some(Psk))), &mut twice(2, side(None, None)));
+    assert!(why.contains("does not say MULTIPLE_AUTH_SUPPORTED"), "{why}");
+    // A responder that waits for more does not answer the INFORMATIONAL that tells it.
+    let late = |mut a: Side, mut b: Side| {
+        fails(&mut a, &mut b);
+        sleep(&mut a, &mut b, 2_000_000, 300);
+        assert!(!a.is_up() && !b.is_up() && a.endpoint.is_empty() && b.endpoint.is_empty());
+        format!("{} / {}", a.why_closed(), b.why_closed())
+    };
+    let why = late(twice(1, side(Some(Psk), Some(Psk))), twice(2, side(None, Some(Psk))));
+    assert!(why.contains("expected two authentications (RFC 4739), came one"), "{why}");
+    // It is not wanted.
+    let why = late(twice(1, side(Some(Psk), None)), twice(2, side(Some(Psk), Some(Psk))));
+    assert!(why.contains("expected one authentication, came two"), "{why}");
+    let why = fails(&mut twice(1, side(None, None)), &mut twice(2, side(Some(Psk), None)));
+    assert!(why.contains("does not say MULTIPLE_AUTH_SUPPORTED"), "{why}");
+    // Another method than is wanted, and one that a responder has not.
+    let why = fails(&mut twice(1, side(None, Some(AuthMethod::Pubkey))), &mut twice(2, side(Some(Psk), None)));
+    assert!(why.contains("expected pubkey"), "{why}");
+    let why = fails(&mut twice(1, side(None, Some(Eap))), &mut twice(2, side(Some(Eap), None)));
+    assert!(why.contains("EAP proves initiators"), "{why}");
+}
+
+/// The second proof is about who the entry says, and by nobody else.
+#[test]
+fn a_second_identity_of_the_responder_is_the_one_wanted() {
+    let a = Rounds { gives: None, wants: Some(AuthMethod::Psk), secret: b"password" };
+    let b = Rounds { gives: Some(AuthMethod::Psk), wants: None, secret: b"password" };
+    let mut other = side_with(2, 2, |peer, _, _, db| {
+        let mallory: Identity = "mallory@node2.test".parse().unwrap();
+        db.pad.secrets.add_psk(Some(&mallory), None, Secret::new(b"password".to_vec()));
+        peer.second.local = Some((mallory, AuthMethod::Psk));
+    });
+    let why = fails(&mut twice(1, a), &mut other);
+    assert!(why.contains("expected second@node2.test, the peer is mallory@node2.test"), "{why}");
+    assert!(meet(&mut twice(1, a), &mut twice(2, b)));
 }
 
 /// No Child SA is stronger than its IKE SA, where the entry says so.

@@ -114,9 +114,10 @@ pub struct SaParams {
     pub esn: bool,
     /// Replay window in packets; 0 turns replay protection off. Inbound only.
     pub replay_window: u32,
-    /// Negotiated selectors, our side. Never empty.
+    /// Negotiated selectors, our side. Never empty. In transport mode behind a NAT with the address that the peer named,
+    /// which checksums were made with (RFC 3948 §3.1.2); packets show the addresses of `path`.
     pub local_ts: Arc<[TrafficSelector]>,
-    /// Negotiated selectors, the peer's side. Never empty.
+    /// Negotiated selectors, the peer's side; otherwise as `local_ts`.
     pub remote_ts: Arc<[TrafficSelector]>,
     /// The policy that called for it.
     pub policy: PolicyId,

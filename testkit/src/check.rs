@@ -2,7 +2,7 @@
 
 use crate::host::Host;
 use crate::sim::Sim;
-use ravelin::db::CipherSuite;
+use ravelin::db::{CipherSuite, Encapsulation, Mode};
 use ravelin::ike::endpoint::{ChildSnapshot, SaSnapshot};
 use ravelin::ike::ids::IkeSaId;
 use ravelin::ike::sa::{Lifecycle, Why};
@@ -131,7 +131,9 @@ impl Sim {
                 out.push(format!("{} ({} in, {} out) has no counterpart", c.id, c.spi_in, c.spi_out));
                 continue;
             };
-            if (&c.local_ts, &c.remote_ts) != (&d.remote_ts, &d.local_ts) {
+            // Each side of transport mode behind a NAT has the addresses that it sees (RFC 7296 section 2.23.1).
+            let translated = c.mode == Mode::Transport && c.encapsulation == Encapsulation::Udp;
+            if !translated && (&c.local_ts, &c.remote_ts) != (&d.remote_ts, &d.local_ts) {
                 out.push(format!("{} and {} have other selectors", c.id, d.id));
             }
             if (c.mode, c.encapsulation) != (d.mode, d.encapsulation) {

@@ -48,16 +48,14 @@ pub fn echo(from: IpAddr, to: IpAddr, reply: bool, data: &[u8]) -> Vec<u8> {
     ip(from, to, protocol, &icmp)
 }
 
-/// A UDP datagram. IPv4 without UDP checksum.
+/// A UDP datagram, with checksum.
 #[must_use]
 pub fn udp(from: (IpAddr, u16), to: (IpAddr, u16), data: &[u8]) -> Vec<u8> {
     let len = u16::try_from(data.len() + 8).unwrap_or(u16::MAX);
     let mut udp: Vec<u8> = [from.1, to.1, len, 0].iter().flat_map(|n| n.to_be_bytes()).collect();
     udp.extend(data);
-    if from.0.is_ipv6() {
-        let sum = checksum(&pseudo_v6(from.0, to.0, UDP, &udp));
-        udp[6..8].copy_from_slice(&sum.to_be_bytes());
-    }
+    let sum = checksum(&pseudo(from.0, to.0, UDP, &udp));
+    udp[6..8].copy_from_slice(&if sum == 0 { 0xffff } else { sum }.to_be_bytes());
     ip(from.0, to.0, UDP, &udp)
 }
 
@@ -115,6 +113,28 @@ pub fn ip(from: IpAddr, to: IpAddr, protocol: u8, upper: &[u8]) -> Vec<u8> {
         }
         _ => panic!("{from} and {to} are of different families"),
     }
+}
+
+/// What a checksum over IPv4 or IPv6 is computed of.
+fn pseudo(from: IpAddr, to: IpAddr, protocol: u8, upper: &[u8]) -> Vec<u8> {
+    let (IpAddr::V4(f), IpAddr::V4(t)) = (from, to) else { return pseudo_v6(from, to, protocol, upper) };
+    let mut p = [f.octets(), t.octets()].concat();
+    p.extend([0, protocol]);
+    p.extend(u16::try_from(upper.len()).unwrap_or(0).to_be_bytes());
+    p.extend(upper);
+    p
+}
+
+/// True when `got` is `sent` as transport mode behind a NAT delivers it (RFC 3948 §3.1.2): other addresses, the same upper
+/// layer, with a checksum that fits them.
+#[must_use]
+pub fn is_translation(sent: &[u8], got: &[u8]) -> bool {
+    let (Some((.., sent_protocol, sent)), Some((from, to, protocol, upper))) = (parse(sent), parse(got)) else {
+        return false;
+    };
+    let fits = protocol != UDP || checksum(&pseudo(from, to, protocol, upper)) == 0;
+    let rest = |u: &[u8]| if protocol == UDP { [&u[..6], &u[8..]].concat() } else { u.to_vec() };
+    fits && sent_protocol == protocol && upper.len() >= 8 && sent.len() >= 8 && rest(sent) == rest(upper)
 }
 
 fn pseudo_v6(from: IpAddr, to: IpAddr, protocol: u8, upper: &[u8]) -> Vec<u8> {

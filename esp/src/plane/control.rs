@@ -275,7 +275,7 @@ impl Plane {
     }
 }
 
-/// Takes the newest standby SA with the selectors of `old`, if there is one.
+/// Takes the newest standby SA for the packets of `old`, if there is one.
 fn promote(
     standby: &mut Vec<ChildId>,
     children: &BTreeMap<ChildId, ChildRecord>,
@@ -283,7 +283,7 @@ fn promote(
 ) -> Option<Arc<Outbound>> {
     let fits = |c: &ChildId| {
         let sa = children.get(c)?.outbound.as_ref()?;
-        (sa.facts.same_selectors(&old.facts) && sa.core().usage.is_usable()).then(|| Arc::clone(sa))
+        (sa.same_traffic(old) && sa.core().usage.is_usable()).then(|| Arc::clone(sa))
     };
     let (at, sa) = standby.iter().enumerate().rev().find_map(|(i, c)| fits(c).map(|sa| (i, sa)))?;
     standby.remove(at);

@@ -207,14 +207,36 @@ impl<S, F: Lane> Entry<S, F> {
         }
     }
 
-    /// Is the packet inside the SA's selectors? Behind a NAT, transport mode shows other addresses than were
-    /// negotiated; there the SA itself stands for them, where each is one address (RFC 7296 §2.23.1).
+    /// Is the packet inside the SA's selectors? Behind a NAT, transport mode shows other addresses than the peer named,
+    /// where each is one address: then a packet must have those of the SA's path, and no others (RFC 7296 §2.23.1).
     #[inline]
     pub(crate) fn holds(&self, ip: &IpPacket, direction: Direction) -> bool {
+        if self.mode == Mode::Transport && self.encapsulation == Encapsulation::Udp {
+            return self.translated_hold(ip, direction);
+        }
         self.facts.selectors.hold(ip, direction)
-            || (self.mode == Mode::Transport
-                && self.encapsulation == Encapsulation::Udp
-                && translated_hold(&self.facts, &ip.key(direction)))
+    }
+
+    #[cold]
+    fn translated_hold(&self, ip: &IpPacket, direction: Direction) -> bool {
+        let (Some(local), Some(remote)) = self.facts.hosts() else { return self.facts.selectors.hold(ip, direction) };
+        let (key, path) = (ip.key(direction), self.path());
+        (key.local, key.remote) == (path.local.ip(), path.remote.ip())
+            && PacketKey { local, remote, ..key }.matches_any(&self.facts.local_ts, &self.facts.remote_ts)
+    }
+
+    /// The addresses that packets of this SA have are those of its path, not those of its selectors.
+    #[inline]
+    pub(crate) fn is_translated(&self) -> bool {
+        self.mode == Mode::Transport
+            && self.encapsulation == Encapsulation::Udp
+            && matches!(self.facts.hosts(), (Some(_), Some(_)))
+    }
+
+    /// Both carry the same packets. Clients behind several NATs may name the same private address.
+    pub(crate) fn same_traffic(&self, other: &Self) -> bool {
+        let seen = |e: &Self| e.is_translated().then(|| (e.path().local.ip(), e.path().remote.ip()));
+        self.facts.same_selectors(&other.facts) && seen(self) == seen(other)
     }
 
     /// The table has another entry, or none, in its place.
@@ -306,11 +328,6 @@ impl Outbound {
             reports.push(Report::SequenceLow(self.child()));
         }
     }
-}
-
-fn translated_hold(facts: &Facts, key: &PacketKey) -> bool {
-    let (Some(local), Some(remote)) = facts.hosts() else { return false };
-    PacketKey { local, remote, ..*key }.matches_any(&facts.local_ts, &facts.remote_ts)
 }
 
 fn hash_path(path: &Path) -> u64 {

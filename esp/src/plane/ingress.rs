@@ -230,11 +230,14 @@ impl Plane {
         Ok(range)
     }
 
-    /// A drop on an SA. A dummy packet was authentic: it proves the peer alive and counts as traffic.
+    /// A drop on an SA. A dummy packet was authentic: it proves the peer alive and counts as traffic. So was one of
+    /// transport mode that shows another address than the SA is for: IKE hears where it came from, and decides.
     #[cold]
     pub(crate) fn refuse_after(&self, entry: &Inbound, now: Instant, path: Path, reason: DropReason) -> Ingress {
         if reason == DropReason::Dummy {
             entry.account(1, 0, now, &self.reports);
+            entry.note_path(path, now, &self.reports);
+        } else if reason == DropReason::Selectors && entry.is_translated() {
             entry.note_path(path, now, &self.reports);
         }
         self.refuse(Some(entry), reason)

@@ -185,6 +185,8 @@ fn checksums_behind_a_nat() {
     );
     let ip = udp("10.0.0.5", "198.51.100.7", 33);
     let seen = at("198.51.100.7", "203.0.113.9");
+    let moved = Change::Move { child: p.out.child, path: seen, encapsulation: Encapsulation::Udp };
+    p.b.apply(NOW, &moved).unwrap();
     let mut sink = Collect::default();
     assert_eq!(p.a.egress(NOW, p.out.policy, &ip, &mut sink), Egress::Sent);
     let mut buf = vec![0; 24];
@@ -204,6 +206,38 @@ fn checksums_behind_a_nat() {
     .unwrap();
     assert_eq!(u.checksum(), want.checksum);
     assert_eq!(IpPacket::parse(got).unwrap().source().to_string(), "203.0.113.9");
+    // From an address that the SA is not for it is not delivered; where it came from is told.
+    p.a.egress(NOW, p.out.policy, &ip, &mut sink);
+    let mut buf = vec![0; 24];
+    buf.extend(&sink.sent[1].1);
+    let other = at("198.51.100.7", "203.0.113.10");
+    assert_eq!(p.b.ingress_at(NOW, other, OuterInfo::default(), &mut buf, 24), Ingress::Drop(DropReason::Selectors));
+    assert!(matches!(p.b.poll_report(), Some(ravelin_sa_db::Report::PathSeen { path, .. }) if path == other));
+}
+
+/// Two clients behind two NATs, with the same private address: each gets its own packets, and a host of that address
+/// beside us is none of theirs.
+#[test]
+fn clients_behind_nats_are_told_apart_by_what_is_seen() {
+    let plane = Plane::new(provider());
+    let server = "198.51.100.7";
+    for (n, nat) in [(1, "203.0.113.1"), (2, "203.0.113.2")] {
+        let mut out = params(n, Direction::Outbound, gcm());
+        out.child = ChildId(n);
+        out.suite.encr_key.expose_mut()[0] = n as u8;
+        (out.mode, out.path) = (Mode::Transport, at(server, nat));
+        (out.local_ts, out.remote_ts) = (host(server), host("192.168.1.2"));
+        plane.apply(NOW, &Change::InstallOutbound(Arc::new(out))).unwrap();
+    }
+    let policy = params(1, Direction::Outbound, gcm()).policy;
+    for (to, child) in
+        [("203.0.113.1", Some(1)), ("203.0.113.2", Some(2)), ("192.168.1.2", None), ("203.0.113.3", None)]
+    {
+        let mut sink = Collect::default();
+        let result = plane.egress(NOW, policy, &udp(server, to, 10), &mut sink);
+        assert_eq!(result == Egress::Sent, child.is_some(), "{to}: {result:?}");
+        assert_eq!(sink.sent.first().map(|(meta, _)| meta.child.0), child, "{to}");
+    }
 }
 use std::string::ToString;
 

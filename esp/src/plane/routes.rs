@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use ravelin_sa_db::{AddrRange, Direction, Encapsulation, Mode, PolicyId};
+use ravelin_sa_db::{AddrRange, Direction, PolicyId};
 
 /// Up to this many sending SAs of one policy are kept as a list.
 const SMALL: usize = 4;
@@ -110,7 +110,7 @@ fn covers(sa: &Outbound, ip: &IpPacket) -> bool {
 fn keys_of(sa: &Outbound) -> Vec<RouteKey> {
     let policy = sa.facts.policy;
     let mut keys: Vec<_> = sa.facts.remote_ts.iter().map(|t| route_key(policy, &t.addrs)).collect();
-    if sa.mode == Mode::Transport && sa.encapsulation == Encapsulation::Udp {
+    if sa.is_translated() {
         keys.push(route_key(policy, &AddrRange::host(sa.path().remote.ip())));
     }
     keys.sort_unstable();
@@ -159,11 +159,11 @@ impl Routes {
 }
 
 impl PolicyRecord {
-    /// True when an SA with the same selectors is sending.
+    /// True when an SA for the same packets is sending.
     pub(crate) fn has_equal(sa: &Outbound, routes: &Routes) -> bool {
         let Some(first) = sa.facts.remote_ts.first() else { return false };
         let bucket = routes.buckets.get(&route_key(sa.facts.policy, &first.addrs));
-        bucket.is_some_and(|b| b.iter().any(|o| o.facts.same_selectors(&sa.facts)))
+        bucket.is_some_and(|b| b.iter().any(|o| o.same_traffic(sa)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

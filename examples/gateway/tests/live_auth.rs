@@ -205,6 +205,56 @@ fn they_two_rounds_eap() {
     two("eap-mschapv2", false);
 }
 
+/// Both sides prove themselves twice (RFC 4739): certificate, then pre-shared key.
+fn both_two(we_start: bool) {
+    let Some(lab) = Lab::up(if we_start { "both2_we" } else { "both2_they" }, "direct") else { return };
+    let folder = pki(&lab, "ecdsa");
+    let (me, it) = if we_start { ("a", "b") } else { ("b", "a") };
+    let keys = format!(
+        "auth = \"pubkey\"\ncert = \"{folder}/{me}.pem\"\nkey = \"{folder}/{me}.key\"\nca = \"{folder}/ca.pem\"\n\
+         auth2 = \"psk\"\nlocal_id2 = \"{me}@lab.test\"\nremote_auth2 = \"psk\"\nremote_id2 = \"{it}@lab.test\"\n{PSK}"
+    );
+    let text = with(me, we_start, &keys);
+    let env = [&GCM.env()[..], &[("LAB_CERT", "ecdsa")]].concat();
+    let gateway = if we_start {
+        lab.strongswan("multiauth", it, &env);
+        lab.gateway(me, &text, &[])
+    } else {
+        let gateway = lab.gateway(me, &text, &[]);
+        lab.strongswan("multiauth", it, &env);
+        lab.ok("strongswan-peer.sh", &["initiate", it], &[]);
+        gateway
+    };
+    gateway.wait("Child SA up");
+    lab.ping("a");
+    lab.ping("b");
+    lab.wait_charon_log(it, &format!("authentication of '{me}@lab.test' with pre-shared key successful"));
+}
+
+#[test]
+fn we_start_and_both_prove_themselves_twice() {
+    both_two(true);
+}
+
+#[test]
+fn they_start_and_both_prove_themselves_twice() {
+    both_two(false);
+}
+
+/// The responder proves itself once where two are demanded.
+#[test]
+fn we_refuse_one_round_of_two() {
+    let Some(lab) = Lab::up("two_short", "direct") else { return };
+    let folder = pki(&lab, "ecdsa");
+    let keys = format!(
+        "auth = \"pubkey\"\ncert = \"{folder}/a.pem\"\nkey = \"{folder}/a.key\"\nca = \"{folder}/ca.pem\"\nremote_auth2 = \"psk\"\n{PSK}"
+    );
+    lab.strongswan("cert", "b", &[&GCM.env()[..], &[("LAB_CERT", "ecdsa")]].concat());
+    let gateway = lab.gateway("a", &with("a", true, &keys), &[]);
+    gateway.wait("expected two authentications (RFC 4739), came one authentication");
+    assert!(!gateway.log().contains("IKE SA up"));
+}
+
 /// One authentication is not enough where two are demanded.
 #[test]
 fn they_one_round_of_two() {

@@ -1,5 +1,6 @@
 //! Live: libreswan and OpenIKED, with the ESP of the Linux kernel, in a user-mode-linux guest (`lab/uml.sh`): tunnels started
-//! by either side, with traffic, and rekeying. Wants `lab/packages.sh guest libreswan`.
+//! by either side, with traffic, and rekeying; and strongSwan there in transport mode, which its libipsec has not. Wants
+//! `lab/packages.sh guest libreswan`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panic")]
 
 mod live;
@@ -10,8 +11,12 @@ use std::time::Duration;
 const LONG: Duration = Duration::from_secs(120);
 
 fn lab(test: &str, group: &str) -> Option<Lab> {
-    let lab = Lab::up(test, "direct")?;
-    let missing = lab.run("packages.sh", &["missing", "guest", group], &[]);
+    lab_of(test, "direct", &["guest", group])
+}
+
+fn lab_of(test: &str, topology: &str, groups: &[&str]) -> Option<Lab> {
+    let lab = Lab::up(test, topology)?;
+    let missing = lab.run("packages.sh", &[&["missing"], groups].concat(), &[]);
     if !missing.status.success() {
         live::skip(test, &format!("packages are missing: {}", live::text(&missing).trim()));
         return None;
@@ -145,4 +150,68 @@ fn libreswan_gives_us_an_address_and_follows() {
     lab.ping_addresses("a", "10.10.3.10", "10.10.2.1");
     assert!(gateway.ask(&["show"]).contains("10.9.0.11:4500"), "{}", pluto());
     assert_eq!(gateway.count("IKE SA up"), 1, "{}", gateway.log());
+}
+
+/// In transport mode between the hosts themselves.
+fn transport(side: &str, remote: &str, start: &str) -> String {
+    config(side, remote, &GCM, start)
+        .replace("\"10.10.1.0/24\"", "\"dynamic\"")
+        .replace("\"10.10.2.0/24\"", "\"dynamic\"")
+        .replace("[[peer.child]]", "[[peer.child]]\nmode = \"transport\"")
+}
+
+const GUEST: (&str, &str) = ("LAB_KERNEL", "uml");
+
+/// From a host of ours: pings, then octets over TCP and back, whose checksums were made with other addresses.
+#[track_caller]
+fn talks(lab: &Lab, side: &str, own: &str, peer: &str, in_guest: &str) {
+    lab.ping_until(side, own, peer);
+    lab.ping_addresses(side, own, peer);
+    let echo =
+        "import socket; s = socket.create_server(('', 7777)); c = s.accept()[0]; c.sendall(c.recv(99)); c.close()";
+    lab.ok("uml.sh", &["exec", in_guest, &format!("timeout 60 python3 -c \"{echo}\" & sleep 1")], &[]);
+    let ask = format!(
+        "import socket; s = socket.create_connection(('{peer}', 7777), 20, ('{own}', 0)); s.sendall(b'hello'); print(s.recv(99))"
+    );
+    let out = lab.inside(side, &["python3", "-c", &ask]).output().unwrap();
+    assert!(live::text(&out).contains("hello"), "{}", live::text(&out));
+}
+
+/// RFC 7296 section 2.23.1: we start from behind a NAT, strongSwan and its kernel judge us by the address of the box. Then
+/// either side rekeys.
+#[test]
+fn strongswan_transport_we_behind_a_nat() {
+    let Some(lab) = guest("sw_tr_we") else { return };
+    lab.strongswan("transport", "b", &[&GCM.env()[..], &[GUEST]].concat());
+    let gateway = lab.gateway("a", &transport("a", "10.9.0.2", "start"), &[]);
+    gateway.wait_for("Child SA up", LONG);
+    let show = gateway.ask(&["show"]);
+    assert!(show.contains("192.168.77.2/32 === 10.9.0.2/32") && show.contains("transport, "), "{show}");
+    talks(&lab, "a", "192.168.77.2", "10.9.0.2", "b");
+    gateway.ask(&["rekey", "net"]);
+    gateway.wait_count("Child SA rekeyed", 1, LONG);
+    talks(&lab, "a", "192.168.77.2", "10.9.0.2", "b");
+    lab.ok("strongswan-peer.sh", &["ctl", "b", "--rekey", "--child", "net"], &[]);
+    gateway.wait_count("Child SA rekeyed", 2, LONG);
+    talks(&lab, "a", "192.168.77.2", "10.9.0.2", "b");
+}
+
+/// The same the other way round: strongSwan starts from behind the NAT.
+#[test]
+fn strongswan_transport_they_behind_a_nat() {
+    let Some(lab) = guest("sw_tr_they") else { return };
+    let gateway = lab.gateway("b", &transport("b", "any", "none"), &[]);
+    lab.strongswan("transport", "a", &[&GCM.env()[..], &[GUEST]].concat());
+    lab.ok("strongswan-peer.sh", &["initiate", "a"], &[]);
+    gateway.wait_for("Child SA up", LONG);
+    let show = gateway.ask(&["show"]);
+    assert!(show.contains("10.9.0.2/32 === 10.9.0.254/32") && show.contains("transport, "), "{show}");
+    talks(&lab, "b", "10.9.0.2", "10.9.0.254", "a");
+    gateway.ask(&["rekey", "net"]);
+    gateway.wait_count("Child SA rekeyed", 1, LONG);
+    talks(&lab, "b", "10.9.0.2", "10.9.0.254", "a");
+}
+
+fn guest(test: &str) -> Option<Lab> {
+    lab_of(test, "nat", &["guest"])
 }

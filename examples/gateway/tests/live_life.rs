@@ -3,7 +3,6 @@
 
 mod live;
 use live::{GCM, Lab, SOON, config, wait};
-use std::time::Duration;
 
 fn tunnel(lab: &Lab, scenario: &str) -> live::Gateway {
     lab.strongswan(scenario, "b", &GCM.env());

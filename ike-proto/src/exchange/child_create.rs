@@ -125,7 +125,7 @@ impl Making {
     fn accept(mut self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Made, ChildFailure> {
         let p = &msg.payloads;
         let nr = p.nonce().map(|n| n.data.clone()).unwrap_or_default();
-        let plan = child::agree(&self.offer, msg)?;
+        let plan = child::agree(cx, core, &self.offer, msg)?;
         self.ppk = create_ppk::confirmed(core, self.ppk.take(), msg).map_err(ChildFailure::broken)?;
         let shared = match (self.offer.take_secret(), p.ke()) {
             (Some((group, secret)), Some(ke)) if ke.method == group => {
@@ -214,6 +214,8 @@ pub(super) fn answer(
 pub struct CreateChild {
     making: Making,
     packet: Option<PacketKey>,
+    /// It asks for one pair of addresses, since the peer said so.
+    single: bool,
 }
 
 impl CreateChild {
@@ -230,7 +232,23 @@ impl CreateChild {
     ) -> Result<(InFlight, Draft), Reason> {
         let (offer, draft) = child::offer(cx, core, policy, packet, true)?;
         let (making, draft) = Making::begin(cx, core, offer, draft, ppk);
-        Ok((InFlight::CreateChild(Box::new(Self { making, packet })), draft))
+        Ok((InFlight::CreateChild(Box::new(Self { making, packet, single: false })), draft))
+    }
+
+    /// Asks for a Child SA for one pair of addresses of `policy`, after SINGLE_PAIR_REQUIRED (RFC 7296 §2.9).
+    ///
+    /// # Errors
+    /// When the policy is gone, not usable, or has no such pair.
+    pub fn request_pair(
+        cx: &mut Cx<'_>,
+        core: &SaCore,
+        policy: PolicyId,
+        packet: Option<PacketKey>,
+        ppk: Option<Ppk>,
+    ) -> Result<(InFlight, Draft), Reason> {
+        let (offer, draft) = child::offer_pair(cx, core, policy, packet)?;
+        let (making, draft) = Making::begin(cx, core, offer, draft, ppk);
+        Ok((InFlight::CreateChild(Box::new(Self { making, packet, single: true })), draft))
     }
 
     /// The policy that it is for.
@@ -258,14 +276,22 @@ impl CreateChild {
 
     /// Takes the answer.
     pub fn response(self, cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Step {
-        let (policy, packet) = (self.policy(), self.packet);
-        let failure = match self.making.finish(cx, core, msg) {
+        let (policy, packet, single) = (self.policy(), self.packet, self.single);
+        let ppk = self.making.ppk.clone();
+        let mut failure = match self.making.finish(cx, core, msg) {
             Made::Child(..) => return Step::Done,
             Made::Again(making, draft) | Made::More(making, draft, _) => {
-                return Step::Next(InFlight::CreateChild(Box::new(Self { making, packet })), draft);
+                return Step::Next(InFlight::CreateChild(Box::new(Self { making, packet, single })), draft);
             }
             Made::Failed(failure) => failure,
         };
+        // Once: who is asked for one pair and wants one pair all the same is not asked again (RFC 7296 §2.9).
+        if failure.notify == NotifyType::SINGLE_PAIR_REQUIRED && !failure.must_delete && !single {
+            match Self::request_pair(cx, core, policy, packet, ppk) {
+                Ok((inflight, draft)) => return Step::Next(inflight, draft),
+                Err(reason) => failure.reason = reason,
+            }
+        }
         // A busy or forgetful peer is asked again (RFC 7296 §2.25, RFC 9370 §2.2.4); that is no refusal yet.
         if !matches!(failure.notify, NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND) {
             cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason: failure.reason.clone() });

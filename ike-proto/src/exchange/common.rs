@@ -5,6 +5,7 @@
 //! method here, and an `Arc` where it is kept.
 
 use super::IkeSuite;
+use super::nat_transport::Translated;
 use crate::negotiate::{ChildAlgorithms, Chosen};
 use alloc::collections::VecDeque;
 use alloc::string::ToString;
@@ -21,6 +22,8 @@ pub struct Common {
     suites: VecDeque<(Arc<IkeSuite>, Arc<str>)>,
     children: VecDeque<(ChildAlgorithms, Arc<str>)>,
     sides: VecDeque<Arc<[TrafficSelector]>>,
+    /// Child SAs whose peers look the same behind one NAT (RFC 7296 §2.23.1); as many as there are.
+    pub(super) translated: Translated,
 }
 
 fn share<T: Clone>(list: &mut VecDeque<T>, same: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> T {

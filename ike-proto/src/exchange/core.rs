@@ -51,7 +51,7 @@ pub struct Agreed {
     pub ppk: PpkUse,
     /// RFC 4806: the peer asked for an OCSP response about our certificate.
     pub ocsp: bool,
-    /// RFC 4739: the responder sent MULTIPLE_AUTH_SUPPORTED.
+    /// As initiator, RFC 4739: the responder sent MULTIPLE_AUTH_SUPPORTED.
     pub multiple_auth: bool,
     /// Downgrade prevention: both sent IKE_SA_INIT_FULL_TRANSCRIPT_AUTH.
     pub transcript: bool,
@@ -165,6 +165,8 @@ pub struct Child {
     pub expire_at: Instant,
     /// The pair that takes its place.
     pub successor: Option<Successor>,
+    /// In transport mode: the path has other addresses now, and it ends.
+    pub stranded: bool,
 }
 
 /// What takes the place of a Child SA (RFC 7296 §1.3.3).

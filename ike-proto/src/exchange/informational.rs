@@ -125,6 +125,7 @@ pub fn remove_child(cx: &mut Cx<'_>, core: &mut SaCore, id: ChildId, reason: Rea
     let path = core.child_path();
     cx.out.change(Change::Remove(SaRef { child: id, direction: Direction::Inbound, spi: child.spi_in, path }));
     configure::unbind(cx, core, &child);
+    cx.common.translated.remove(&child);
     cx.db.spis.release(child.spi_in);
     cx.effects.push(Effect::ChildDown(id));
     cx.out.event(Event::ChildClosed { sa: core.id, child: id, reason });

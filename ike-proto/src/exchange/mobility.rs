@@ -4,6 +4,7 @@
 //! The initiator alone decides about the path. The responder says which addresses it has, takes what an
 //! UPDATE_SA_ADDRESSES came on, and makes sure that the peer is there before it sends traffic.
 
+use super::nat_transport;
 use super::rare::{Blank, Rare};
 use super::{Cx, Draft, InFlight, Inbound, SaCore, Step, notify};
 use crate::error::Reason;
@@ -116,6 +117,11 @@ fn move_children(cx: &mut Cx<'_>, core: &mut SaCore, before: (Path, ravelin_sa_d
         return false;
     }
     for child in &mut core.children {
+        if nat_transport::stays_behind(child, &before.0, &path) {
+            // Its selectors are the old addresses, and nobody has judged the new ones (RFC 7296 §2.23.1).
+            (child.stranded, child.expire_at) = (true, child.expire_at.min(cx.now.mono));
+            continue;
+        }
         child.encapsulation = encapsulation;
         cx.out.change(Change::Move { child: child.id, path, encapsulation });
     }

@@ -17,6 +17,7 @@ pub mod ike_rekey;
 pub mod informational;
 pub mod intermediate;
 pub mod mobility;
+pub mod nat_transport;
 mod pairs;
 pub mod ppk;
 pub mod rare;

@@ -1,14 +1,16 @@
-//! Narrowing beyond the intersection (RFC 7296 §2.9): policies that want one SA per pair of addresses, and what is said
-//! when more would have been possible in another SA.
+//! Narrowing beyond the intersection (RFC 7296 §2.9): policies that want one SA per pair of addresses, what a peer is asked
+//! for that wants so, and what is said when more would have been possible in another SA.
 
 use super::child::ChildFailure;
 use super::{SaCore, configure};
 use crate::error::Reason;
 use crate::negotiate::{self, Narrowed, selectors};
 use crate::registry::NotifyType;
+use ::core::net::IpAddr;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use ravelin_sa_db::spd::Policy;
-use ravelin_sa_db::{Db, TrafficSelector};
+use ravelin_sa_db::{AddrRange, Db, PacketKey, TrafficSelector};
 
 fn is_host(ts: &TrafficSelector) -> bool {
     ts.addrs.first() == ts.addrs.last()
@@ -49,6 +51,24 @@ pub(super) fn by_packet(
     })
 }
 
+/// What a responder that said SINGLE_PAIR_REQUIRED is asked for: the part of both sides that is the packet's pair of
+/// addresses, or the first pair of one family where no packet is known.
+pub(super) fn single(
+    (local, remote): (&[TrafficSelector], &[TrafficSelector]),
+    packet: Option<PacketKey>,
+) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
+    let first = |side: &[TrafficSelector]| side.iter().map(|ts| ts.addrs.first()).collect::<Vec<_>>();
+    let (ours, theirs) = (first(local), first(remote));
+    let family = |a: &&IpAddr| theirs.iter().find(|b| a.is_ipv4() == b.is_ipv4()).map(|b| (**a, *b));
+    let pair = packet.map(|p| (p.local, p.remote)).or_else(|| ours.iter().find_map(|a| family(&a)))?;
+    let only = |side: &[TrafficSelector], addr: IpAddr| -> Vec<TrafficSelector> {
+        let host = TrafficSelector::any(AddrRange::host(addr));
+        side.iter().filter_map(|ts| ts.intersect(&host)).collect()
+    };
+    let (local, remote) = (only(local, pair.0), only(remote, pair.1));
+    (!local.is_empty() && !remote.is_empty()).then_some((local, remote))
+}
+
 /// True when another policy of the peer would have taken a part of what was cut off: ADDITIONAL_TS_POSSIBLE.
 pub(super) fn more_possible(
     db: &Db,
@@ -65,4 +85,32 @@ pub(super) fn more_possible(
         let (ours, theirs) = configure::sides(core, p);
         negotiate::narrow(&ours, &theirs, offer.0, offer.1).is_some()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(list: &[&str]) -> Vec<TrafficSelector> {
+        list.iter().map(|s| s.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_packets_pair_or_the_first() {
+        let (local, remote) = (side(&["fd00::/64", "10.0.1.0/24"]), side(&["10.0.2.0/24[tcp/80]", "10.0.0.0/8[udp]"]));
+        let first = single((&local, &remote), None).unwrap();
+        assert_eq!(first, (side(&["10.0.1.0/32"]), side(&["10.0.2.0/32[tcp/80]", "10.0.2.0/32[udp]"])));
+        let mut packet = PacketKey {
+            local: "10.0.1.5".parse().unwrap(),
+            remote: "10.9.9.9".parse().unwrap(),
+            protocol: 17,
+            local_port: Some(1),
+            remote_port: Some(2),
+        };
+        let own = single((&local, &remote), Some(packet)).unwrap();
+        assert_eq!(own, (side(&["10.0.1.5/32"]), side(&["10.9.9.9/32[udp]"])));
+        packet.remote = "192.0.2.1".parse().unwrap();
+        assert_eq!(single((&local, &remote), Some(packet)), None);
+        assert_eq!(single((&side(&["fd00::/64"]), &side(&["10.0.2.0/24"])), None), None);
+    }
 }

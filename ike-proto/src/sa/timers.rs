@@ -4,7 +4,7 @@
 use super::codec;
 use super::{IkeSa, Intent, Lifecycle};
 use crate::error::Reason;
-use crate::exchange::{ChildState, Cx, Effect, InFlight, followup_ke};
+use crate::exchange::{ChildState, Cx, Effect, InFlight, followup_ke, nat_transport};
 use core::time::Duration;
 use ravelin_crypto::CryptoRng;
 use ravelin_sa_db::Instant;
@@ -145,8 +145,11 @@ impl IkeSa {
             _ => {
                 for child in self.core.children.iter_mut().filter(|c| c.expire_at <= now) {
                     child.expire_at = Instant::NEVER;
-                    let replaced = child.state == ChildState::Replaced;
-                    let reason = if replaced { Reason::Replaced } else { Reason::LifetimeExpired };
+                    let reason = match child.state {
+                        ChildState::Replaced => Reason::Replaced,
+                        _ if child.stranded => nat_transport::left_behind(),
+                        _ => Reason::LifetimeExpired,
+                    };
                     self.queue.push(Intent::DeleteChild(child.id, reason));
                 }
             }

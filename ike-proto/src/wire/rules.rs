@@ -88,7 +88,8 @@ const AUTH_REQUEST: &[Form] = &[
     },
     form(Some(P::EAP), &[one(P::EAP)], "RFC 7296 appendix C.3"),
     form(Some(P::GSPM), &[one(P::GSPM), opt(P::AUTH)], "RFC 6467 section 3"),
-    form(None, &[one(P::AUTH)], "RFC 7296 appendix C.3"),
+    // Empty, it lets a responder go on that proves itself a second time (RFC 4739 section 2.2).
+    form(None, &[opt(P::AUTH)], "RFC 7296 appendix C.3"),
 ];
 
 const AUTH_RESPONSE: &[Form] = &[

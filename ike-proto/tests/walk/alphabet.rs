@@ -226,12 +226,22 @@ impl Puppet {
             if !(victim.eap_alone && self.one_in(2)) {
                 payloads.extend(self.proof(victim, &id));
             }
+            // Or it would like to be done with one.
+            if victim.two && !self.one_in(4) {
+                payloads.push(Payload::Notify(Notify::new(NotifyType::ANOTHER_AUTH_FOLLOWS, vec![])));
+            }
             if victim.eap {
                 let (server, packet) = Server::new(&victim.methods, false, &mut self.rng)?;
                 talk.server = Some(server);
                 payloads.push(Payload::Eap(packet));
             }
             return Some(payloads);
+        }
+        if victim.two {
+            let again = fqdn("again.test");
+            let later = Victim { proof: AuthMethod::Pubkey, ..victim.clone() };
+            let proof = self.proof(&later, &again);
+            return Some([vec![Payload::IdResponder(again)], proof].concat());
         }
         if let Some(msk) = talk.msk.clone().filter(|_| self.heard.payloads.auth().is_some()) {
             return Some(vec![self.after_eap(&id, msk.as_ref())]);

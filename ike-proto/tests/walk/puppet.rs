@@ -162,6 +162,7 @@ impl Puppet {
             Payload::Nonce(Nonce { data: nr.clone() }),
         ];
         draft.extend(extensions(&mut rng));
+        draft.push(notify(NotifyType::MULTIPLE_AUTH_SUPPORTED, vec![]));
         draft.extend(more);
         let header = Header::new(IkeSpi(spi_i), IkeSpi(spi_r), ExchangeType::IKE_SA_INIT, Flags::new(false, true), 0);
         let message2 = encode_clear(&header, &draft).unwrap();

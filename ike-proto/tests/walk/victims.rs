@@ -4,7 +4,7 @@ use crate::endpoints::{Side, side_with};
 use crate::puppet::proposals;
 use ravelin_crypto::{Provider, Secret};
 use ravelin_ike_proto::Config;
-use ravelin_sa_db::pad::{AuthMethod, Credential, EapMethod, IdPattern, Peer, Secrets};
+use ravelin_sa_db::pad::{AuthMethod, Credential, EapMethod, IdKind, IdPattern, Identity, Peer, Secrets};
 use std::sync::Arc;
 
 pub(crate) const KEYS: [&[u8]; 2] = [include_bytes!("../certs/node1.p8"), include_bytes!("../certs/node2.p8")];
@@ -20,7 +20,7 @@ pub(crate) struct Victim {
     /// Client (the puppet, or the victim when it initiates) by EAP.
     pub(crate) eap: bool,
     pub(crate) eap_alone: bool,
-    /// It wants EAP as a second authentication (RFC 4739).
+    /// It wants a second authentication (RFC 4739): EAP as responder, by a raw key as initiator.
     pub(crate) two: bool,
     pub(crate) methods: Vec<EapMethod>,
     /// What the puppet believes.
@@ -90,6 +90,12 @@ impl Victim {
             p.eap.identity = Some("carol".into());
         };
         all.push(Self { two: true, methods: vec![MsChapV2], psk: PSK, more, ..two });
+        let late = Self::new("a responder's first authentication of two, without the second", true, Psk, &[]);
+        let more: fn(&mut Peer, &mut Config) = |p, _| {
+            let id = Identity::new(IdKind::FQDN, b"again.test".to_vec());
+            p.second.remote = Some((IdPattern::Exact(id), vec![AuthMethod::Pubkey]));
+        };
+        all.push(Self { two: true, psk: PSK, more, ..late });
         all.push(Self { more: |_, c| c.asks = true, ..Self::new("psk with questions", false, Psk, &[]) });
         all
     }

@@ -116,14 +116,23 @@ impl Default for Eap {
     }
 }
 
-/// Second authentications (RFC 4739): after the first, and with identities of their own. The first must not be EAP.
+/// Second authentications (RFC 4739): after the first, and with identities of their own, whoever initiates. The first must
+/// not be EAP.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Second {
-    /// As initiator we prove ourselves once more: as whom, and how.
+    /// We prove ourselves once more: as whom, and how. As responder not by EAP, which proves initiators.
     pub local: Option<(Identity, AuthMethod)>,
-    /// As responder we demand that the initiator does: as whom, and how it may.
+    /// The peer must: as whom, and how it may. A responder not by EAP.
     pub remote: Option<(IdPattern, Vec<AuthMethod>)>,
+}
+
+impl Second {
+    /// True when either side proves itself twice.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.local.is_some() || self.remote.is_some()
+    }
 }
 
 /// What to do when the same identities come again (RFC 7296 §2.4, INITIAL_CONTACT).

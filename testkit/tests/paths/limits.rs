@@ -60,17 +60,34 @@ fn a_pair_of_addresses_per_sa() {
     let mut sim = Sim::new(5);
     let pfp = Pfp { local_addr: true, remote_addr: true, ..Pfp::NONE };
     let (a, b) = Pair::new().b(|s| s.protect.pfp = pfp).build(&mut sim);
-    // Without a packet no pair stands first.
+    // Without a packet no pair stands first: it is asked again with one.
     sim.initiate(a, b);
     sim.run_for(secs(1));
-    let why = sim.child_refused_because(a).unwrap().to_string();
-    assert!(why.contains("SINGLE_PAIR_REQUIRED"), "{why}");
+    let pair = |sim: &Sim, n: usize| {
+        let child = &sim.children(b)[n];
+        (child.local_ts[0].to_string(), child.remote_ts[0].to_string())
+    };
+    assert_eq!(pair(&sim, 0), ("10.0.2.0/32".into(), "10.0.1.0/32".into()));
+    assert_eq!((sim.children(a).len(), sim.child_refused_because(a)), (1, None));
     sim.expect_ping(a, b);
-    let child = &sim.children(b)[0];
-    assert_eq!(
-        (child.local_ts[0].to_string(), child.remote_ts[0].to_string()),
-        ("10.0.2.1/32[icmp/2048]".into(), "10.0.1.1/32[icmp/2048]".into())
-    );
+    assert_eq!(pair(&sim, 1), ("10.0.2.1/32[icmp/2048]".into(), "10.0.1.1/32[icmp/2048]".into()));
+}
+
+/// It is asked for once: whoever then refuses the pair itself is not asked a third time.
+#[test]
+fn a_pair_is_asked_for_once() {
+    let mut sim = Sim::new(11);
+    sim.record();
+    let pfp = Pfp { local_addr: true, remote_addr: true, ..Pfp::NONE };
+    // b has nothing for the first address of a's network.
+    let few = vec!["10.0.1.64/26".parse().unwrap()];
+    let (a, b) = Pair::new().b(|s| (s.remote_ts, s.protect.pfp) = (few, pfp)).build(&mut sim);
+    sim.initiate(a, b);
+    sim.run_for(secs(30));
+    let creates = sim.trace().filter(|e| e.message.is_request(ExchangeType::CREATE_CHILD_SA)).count();
+    assert_eq!((creates, sim.children(b).len(), sim.established(a).len()), (1, 0, 1));
+    let why = sim.child_refused_because(a).unwrap().to_string();
+    assert!(why.contains("TS_UNACCEPTABLE"), "{why}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod config;
 mod limits;
 mod mobike;
 mod nat;
+mod nat_transport;
 
 use std::net::IpAddr;
 

@@ -160,7 +160,8 @@ fn verified(
 
 /// True when an entry takes signatures of the peer.
 fn wants_signatures(peer: &Peer) -> bool {
-    peer.remote_auth.contains(&AuthMethod::Pubkey) || peer.local_auth == AuthMethod::Eap
+    let second = peer.second.remote.as_ref().is_some_and(|(_, methods)| methods.contains(&AuthMethod::Pubkey));
+    second || peer.remote_auth.contains(&AuthMethod::Pubkey) || peer.local_auth == AuthMethod::Eap
 }
 
 /// Our CERTREQ payloads: the CAs that we trust, by key hash, an OCSP response where revocation must be known (RFC 4806;
@@ -201,7 +202,8 @@ pub fn announcements(cx: &Cx<'_>, peer: &Peer) -> Option<Payload> {
     let plain = |method, data: &mut Vec<u8>| {
         SupportedAuthMethods { methods: alloc::vec![Announcement::plain(method)] }.emit(data);
     };
-    for method in &peer.remote_auth {
+    let second = peer.second.remote.iter().flat_map(|(_, methods)| methods).filter(|m| !peer.remote_auth.contains(m));
+    for method in peer.remote_auth.iter().chain(second) {
         match method {
             AuthMethod::Psk => plain(WireMethod::SHARED_KEY, &mut data),
             AuthMethod::Null => plain(WireMethod::NULL, &mut data),

@@ -3,8 +3,8 @@
 
 use super::super::{Cx, Draft, Inbound, SaCore, notify};
 use super::initiator::alone;
-use super::responder::Round;
-use super::{from_wire, malformed, ppk, proof, responder, to_wire};
+use super::rounds::Round;
+use super::{from_wire, malformed, ppk, proof, responder, rounds, to_wire};
 use crate::ask::{Answer, Ask, Granted, Halt};
 use crate::eap::{Server, ServerVerdict};
 use crate::error::Reason;
@@ -29,6 +29,8 @@ pub struct EapServer {
     payloads: Payloads,
     path: Path,
     idi: Identification,
+    /// Who we said last that we are.
+    idr: Identity,
     /// Who the client then is: `idi`, or with two authentications who it proved to be before.
     remote: Identity,
     id: PeerId,
@@ -66,9 +68,8 @@ pub(super) fn begin(
     if !peer.remote_auth.contains(&AuthMethod::Eap) {
         return Err(responder::no_eap(&peer).into());
     }
-    if peer.second.remote.is_some() {
-        let detail = "two authentications (RFC 4739) of which the first is EAP; expected another method first";
-        return Err(Reason::Configuration { detail: detail.to_string() }.into());
+    if peer.second.is_wanted() {
+        return Err(rounds::unfit(&peer, "the first is EAP; expected another method first").into());
     }
     // RFC 8784's comes with the last AUTH; RFC 9867's has come.
     ppk::satisfied(core.ppk_used || core.agreed.ppk == PpkUse::Auth, &peer)?;
@@ -80,6 +81,7 @@ pub(super) fn begin(
     let (stage, packet) = start(cx, core, &peer, idi, only)?;
     let last_identifier = packet.identifier();
     draft.push(Payload::Eap(packet));
+    let idr = peer.local_id.clone();
     core.path = msg.path;
     core.eap = Some(Box::new(EapServer {
         header: msg.header,
@@ -87,6 +89,7 @@ pub(super) fn begin(
         path: msg.path,
         remote: from_wire(idi),
         idi: idi.clone(),
+        idr,
         id,
         peer,
         stage,
@@ -97,8 +100,15 @@ pub(super) fn begin(
     Ok(draft)
 }
 
-/// EAP as the second authentication of two (RFC 4739): we are proved already.
-pub(super) fn again(cx: &mut Cx<'_>, core: &mut SaCore, round: &Round, idi: &Identification) -> Result<Draft, Halt> {
+/// EAP as the second authentication of two (RFC 4739): we are proved already. `draft` is our own second proof, as `idr`.
+pub(super) fn again(
+    cx: &mut Cx<'_>,
+    core: &mut SaCore,
+    round: &Round,
+    idi: &Identification,
+    mut draft: Draft,
+    idr: Identity,
+) -> Result<Draft, Halt> {
     let (stage, packet) = start(cx, core, &round.peer, idi, false)?;
     core.eap = Some(Box::new(EapServer {
         header: round.header,
@@ -106,6 +116,7 @@ pub(super) fn again(cx: &mut Cx<'_>, core: &mut SaCore, round: &Round, idi: &Ide
         path: round.path,
         remote: round.remote.clone(),
         idi: idi.clone(),
+        idr,
         id: round.id,
         peer: Arc::clone(&round.peer),
         stage,
@@ -113,7 +124,8 @@ pub(super) fn again(cx: &mut Cx<'_>, core: &mut SaCore, round: &Round, idi: &Ide
         only: false,
         granted: None,
     }));
-    Ok(alloc::vec![Payload::Eap(packet)])
+    draft.push(Payload::Eap(packet));
+    Ok(draft)
 }
 
 /// The first packet of a server of ours, or of another one.
@@ -196,7 +208,7 @@ impl EapServer {
                 let (auth, keys) = (plain.as_ref().unwrap_or(auth), mixed.as_ref().unwrap_or(&core.keys));
                 proof::verify_key(core, keys, Role::Initiator, &self.idi, auth, msk.as_ref())?;
                 ppk::satisfied(core.ppk_used || mixed.is_some(), &self.peer)?;
-                let idr = to_wire(&self.peer.local_id);
+                let idr = to_wire(&self.idr);
                 let own = proof::make_key(core, keys, Role::Responder, &idr, msk.as_ref())?;
                 let mut draft = alloc::vec![Payload::Auth(own)];
                 if let Some(keys) = mixed {

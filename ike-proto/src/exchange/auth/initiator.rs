@@ -5,7 +5,7 @@ use super::super::child::{self, ChildOffer};
 use super::super::child_create::CreateChild;
 use super::super::{Cx, Draft, InFlight, Inbound, Resume, SaCore, Step, auth_lifetime, configure, notify};
 use super::proof::{self, Claim};
-use super::{agree, common_notifies, credential, establish, from_wire, malformed, ppk, to_wire};
+use super::{agree, common_notifies, credential, establish, from_wire, malformed, ppk, rounds, to_wire};
 use crate::ask::Halt;
 use crate::eap::{Client, ClientVerdict};
 use crate::error::Reason;
@@ -30,10 +30,14 @@ pub struct Auth {
     child: Option<ChildOffer>,
     /// The Child SA that is asked for afterwards (RFC 6023).
     later: First,
+    /// The packet that called for the Child SA.
+    packet: Option<PacketKey>,
     /// Our PPK_ID, and the keys with our PPK in them (RFC 8784), for the case that the responder has it too.
     ppk: Option<ppk::Own>,
     /// We are to prove ourselves once more (RFC 4739), as this entry has it.
     second: Option<Box<Peer>>,
+    /// The responder is to prove itself once more, and has not yet.
+    owed: bool,
     /// Who we say that we are, in the round under way.
     id: Identity,
     stage: Stage,
@@ -50,7 +54,7 @@ enum Stage {
     Eap(Box<Client>, Box<Identification>),
     /// AUTH by the key that EAP made, or by SK_pr without one.
     EapProof(Option<Secret>, Box<Identification>),
-    /// The answer to our second proof; the responder was proved before.
+    /// The answer to our second proof, or to an empty request for the responder's.
     Second,
 }
 
@@ -78,9 +82,11 @@ impl Auth {
         } else {
             draft.extend(ppk::prove(cx, core, &peer, ppk.as_ref())?);
         }
-        let second = second(core, &peer)?;
-        if second.is_some() {
+        let (second, owed) = (rounds::ours(core, &peer)?, peer.second.remote.is_some());
+        if peer.second.is_wanted() {
             draft.push(notify(NotifyType::MULTIPLE_AUTH_SUPPORTED, Vec::new()));
+        }
+        if second.is_some() {
             draft.push(notify(NotifyType::ANOTHER_AUTH_FOLLOWS, Vec::new()));
         }
         draft.extend(credential::certificate_request(cx, &peer));
@@ -93,6 +99,7 @@ impl Auth {
         if core.peer.is_some_and(|p| cx.initial_contact(p)) {
             draft.push(notify(NotifyType::INITIAL_CONTACT, Vec::new()));
         }
+        let packet = first.and_then(|(_, packet)| packet);
         let (first, later) = childless(core, first)?;
         let child = match first {
             Some((policy, packet)) => {
@@ -103,7 +110,8 @@ impl Auth {
             None => None,
         };
         core.answers.clear();
-        Ok((InFlight::Auth(Box::new(Self { child, later, ppk, second, id: peer.local_id.clone(), stage })), draft))
+        let id = peer.local_id.clone();
+        Ok((InFlight::Auth(Box::new(Self { child, later, packet, ppk, second, owed, id, stage })), draft))
     }
 
     /// The second proof, or the beginning of EAP; and what is awaited then.
@@ -161,13 +169,11 @@ impl Auth {
                 let keys = ppk::taken(self.ppk.as_ref(), core, msg)?;
                 let in_force = keys.as_ref().unwrap_or(&core.keys);
                 verify_responder(cx, core, in_force, idr, msg)?;
-                if msg.notify(NotifyType::ANOTHER_AUTH_FOLLOWS).is_some() {
-                    let detail = "the responder wants to prove itself twice (RFC 4739), which is not supported";
-                    return Err(Reason::Configuration { detail: detail.to_string() }.into());
-                }
+                rounds::as_wanted(self.owed, msg)?;
                 let next = match &self.second {
                     Some(peer) => Some(Self::prove_again(cx, core, in_force, peer, idr)?),
-                    None => None,
+                    // Nothing is left to say for us; the responder goes on in its answer.
+                    None => self.owed.then(|| (Stage::Second, Draft::new())),
                 };
                 core.remote_id = Some(from_wire(idr));
                 self.use_ppk(core, keys);
@@ -179,9 +185,17 @@ impl Auth {
                 core.answers.clear();
                 Ok(Some(draft))
             }
-            Stage::Second => match (p.error(), p.eap(), p.auth(), p.id_responder()) {
-                (Some(n), ..) if !of_child(n.kind) => Err(refused(msg, "").into()),
-                (_, None, None, None) => Ok(None),
+            Stage::Second if p.error().is_some_and(|n| !of_child(n.kind)) => Err(refused(msg, "").into()),
+            Stage::Second if self.owed => {
+                rounds::verify(cx, core, msg)?;
+                self.owed = false;
+                if p.eap().is_some() {
+                    return Err(malformed("EAP after the second authentication of the responder").into());
+                }
+                Ok(None)
+            }
+            Stage::Second => match (p.eap(), p.auth(), p.id_responder()) {
+                (None, None, None) => Ok(None),
                 _ => Err(refused(msg, "expected the end of the second authentication (RFC 4739)").into()),
             },
             Stage::EapFirst(client) => {
@@ -203,9 +217,15 @@ impl Auth {
                 self.eap_step(core, verdict, idr)
             }
             Stage::Eap(client, idr) => {
-                let (Some(packet), None, None) = (p.eap(), p.id_responder(), p.auth()) else {
+                if self.owed {
+                    // As our second authentication begins by EAP, the responder gives its own (RFC 4739 §2.2).
+                    let second = rounds::verify(cx, core, msg)?;
+                    self.owed = false;
+                    **idr = second;
+                } else if p.id_responder().is_some() || p.auth().is_some() {
                     return Err(refused(msg, "expected EAP").into());
-                };
+                }
+                let Some(packet) = p.eap() else { return Err(refused(msg, "expected EAP").into()) };
                 let (verdict, idr) = (client.take(packet, cx.rng), idr.clone());
                 self.eap_step(core, verdict, idr)
             }
@@ -216,7 +236,8 @@ impl Auth {
                 let keys = ppk::taken(self.ppk.as_ref(), core, msg)?;
                 let in_force = keys.as_ref().unwrap_or(&core.keys);
                 proof::verify_key(core, in_force, Role::Responder, idr, auth, msk.as_ref())?;
-                core.remote_id = Some(from_wire(idr));
+                // With two authentications it is who the first one proved.
+                core.remote_id.get_or_insert_with(|| from_wire(idr));
                 self.use_ppk(core, keys);
                 Ok(None)
             }
@@ -255,21 +276,32 @@ impl Auth {
         establish(cx, core, false);
         configure::take(cx, core, msg);
         auth_lifetime::read(cx, core, msg);
+        let mut pair = None;
         if let Some(offer) = self.child {
             let (ni, nr) = (core.opening.ni.clone(), core.opening.nr.clone());
             let policy = offer.policy();
-            if let Err(failure) = child::accept(cx, core, offer, msg, &ni, &nr) {
-                let tell = failure.must_delete;
-                cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason: failure.reason.clone() });
-                if tell {
-                    return Step::FailAndTell(failure.reason, None);
+            match child::accept(cx, core, offer, msg, &ni, &nr) {
+                Ok(_) => {}
+                Err(f) if f.notify == NotifyType::SINGLE_PAIR_REQUIRED && !f.must_delete => pair = Some(policy),
+                Err(failure) => {
+                    let (tell, reason) = (failure.must_delete, failure.reason);
+                    let told = reason.clone();
+                    cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason: told });
+                    if tell {
+                        return Step::FailAndTell(reason, None);
+                    }
                 }
             }
         }
         core.forget_opening();
-        let Some((policy, packet)) = self.later else { return Step::Done };
         // A PPK, where one is agreed on, has just come into the keys.
-        match CreateChild::request(cx, core, policy, packet, None) {
+        let (policy, next) = match (pair, self.later) {
+            // At once with one pair of addresses (RFC 7296 §2.9).
+            (Some(policy), _) => (policy, CreateChild::request_pair(cx, core, policy, self.packet, None)),
+            (None, Some((policy, packet))) => (policy, CreateChild::request(cx, core, policy, packet, None)),
+            (None, None) => return Step::Done,
+        };
+        match next {
             Ok((inflight, draft)) => Step::Next(inflight, draft),
             Err(reason) => {
                 cx.out.event(Event::ChildRefused { sa: core.id, policy: Some(policy), reason });
@@ -312,22 +344,6 @@ fn of_child(kind: NotifyType) -> bool {
             | NotifyType::FAILED_CP_REQUIRED
             | NotifyType::NO_ADDITIONAL_SAS
     )
-}
-
-/// The entry as it holds for our second authentication, when it wants one (RFC 4739).
-fn second(core: &SaCore, peer: &Peer) -> Result<Option<Box<Peer>>, Reason> {
-    let Some((id, method)) = &peer.second.local else { return Ok(None) };
-    let refuse = |why: &str| {
-        let detail = format!("peer {}: two authentications are configured (RFC 4739), but {why}", peer.name);
-        Err(Reason::Configuration { detail })
-    };
-    if peer.local_auth == AuthMethod::Eap {
-        return refuse("the first is EAP; expected another method first");
-    }
-    if !core.agreed.multiple_auth {
-        return refuse("the peer does not say MULTIPLE_AUTH_SUPPORTED");
-    }
-    Ok(Some(Box::new(Peer { local_id: id.clone(), local_auth: *method, ..peer.clone() })))
 }
 
 /// A policy, and the packet that called for it.
@@ -373,7 +389,7 @@ fn eap_client(cx: &Cx<'_>, core: &SaCore, peer: &Peer) -> Result<Client, Reason>
 
 /// A response that this stage does not wait for: an error notify, or nonsense. It came under SK keys, so it is the
 /// peer's own word.
-fn refused(msg: &Inbound<'_>, expected: &str) -> Reason {
+pub(super) fn refused(msg: &Inbound<'_>, expected: &str) -> Reason {
     match msg.payloads.error() {
         Some(n) => Reason::PeerRefused { notify: n.kind, authenticated: true, during: "IKE_AUTH" },
         None => malformed(&format!("IKE_AUTH response: {expected}")),

@@ -10,10 +10,12 @@ mod initiator;
 mod ppk;
 mod proof;
 mod responder;
+mod rounds;
 
 pub use credential::{announced, announcements, certificate_request, requested};
 pub use initiator::Auth;
-pub use responder::{Round, respond};
+pub use responder::respond;
+pub use rounds::Round;
 
 use super::{Cx, Draft, Effect, IkeSuite, Inbound, SaCore, mobility};
 use crate::error::Reason;

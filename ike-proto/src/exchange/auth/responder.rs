@@ -6,7 +6,7 @@ use super::super::child::{self, ChildFailure};
 use super::super::{After, Cx, Draft, Inbound, Reply, SaCore, auth_lifetime, configure, mobility, notify};
 use super::initiator::certificates;
 use super::proof::{self, Claim};
-use super::{agree, check_suite, common_notifies, credential, eap, establish, from_wire, malformed, ppk};
+use super::{agree, check_suite, common_notifies, credential, eap, establish, from_wire, malformed, ppk, rounds};
 use crate::ask::Halt;
 use crate::error::Reason;
 use crate::event::Event;
@@ -15,18 +15,17 @@ use crate::ids::Role;
 use crate::keys::SkKeys;
 use crate::registry::NotifyType;
 use crate::wire::payload::{Authentication, Identification, Payload};
-use crate::wire::{Header, Payloads};
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ravelin_sa_db::pad::{AuthMethod, Childless, Identity, Peer, TranscriptAuth};
-use ravelin_sa_db::{Path, PeerId};
+use ravelin_sa_db::PeerId;
+use ravelin_sa_db::pad::{AuthMethod, Childless, Peer, TranscriptAuth};
 
 /// Answers the peer's IKE_AUTH request.
 pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Reply {
     let result = match core.eap.take() {
-        None if core.round.is_some() => second(cx, core, msg),
+        None if core.round.is_some() => rounds::second(cx, core, msg),
         None => first(cx, core, msg),
         Some(mut server) => {
             let result = server.round(cx, core, msg);
@@ -78,8 +77,11 @@ fn first(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Draft,
     let remote = from_wire(idi);
     let follows = msg.notify(NotifyType::ANOTHER_AUTH_FOLLOWS).is_some();
     if follows != peer.second.remote.is_some() {
-        let words = |two: bool| if two { "two authentications (RFC 4739)" } else { "one authentication" }.to_string();
-        return Err(Reason::WrongAuthMethod { expected: words(!follows), came: words(follows) }.into());
+        return Err(rounds::other_rounds(!follows).into());
+    }
+    let ours = peer.second.local.is_some();
+    if ours && msg.notify(NotifyType::MULTIPLE_AUTH_SUPPORTED).is_none() {
+        return Err(rounds::unfit(&peer, "the peer does not say MULTIPLE_AUTH_SUPPORTED").into());
     }
     let mut draft = Draft::with_capacity(16);
     draft.push(Payload::IdResponder(super::to_wire(&peer.local_id)));
@@ -94,59 +96,18 @@ fn first(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Draft,
         core.ppk_used = true;
     }
     core.path = msg.path;
-    if follows {
+    if ours {
+        draft.push(notify(NotifyType::ANOTHER_AUTH_FOLLOWS, Vec::new()));
+    }
+    if follows || ours {
         let payloads = msg.payloads.clone();
-        core.round = Some(Box::new(Round { header: msg.header, payloads, path: msg.path, remote, id, peer }));
+        core.round = Some(Box::new(rounds::Round { header: msg.header, payloads, path: msg.path, remote, id, peer }));
         return Ok(draft);
     }
     core.peer = Some(id);
     core.profile = peer;
     core.remote_id = Some(remote);
     finish(cx, core, msg, draft)
-}
-
-/// The first authentication of two: its request is answered when the second is done (RFC 4739 §2.2).
-#[derive(Clone, Debug)]
-pub struct Round {
-    pub(super) header: Header,
-    pub(super) payloads: Payloads,
-    pub(super) path: Path,
-    /// Who the initiator proved to be.
-    pub(super) remote: Identity,
-    pub(super) id: PeerId,
-    pub(super) peer: Arc<Peer>,
-}
-
-/// The second authentication: another identity with a proof, or with EAP.
-fn second(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<Draft, Halt> {
-    let Some(round) = core.round.clone() else { return Err(malformed("no second authentication is awaited").into()) };
-    let Some((pattern, allowed)) = &round.peer.second.remote else {
-        return Err(malformed("no second authentication is wanted").into());
-    };
-    let idi = msg.payloads.id_initiator().ok_or_else(|| malformed("the second authentication has no IDi"))?;
-    if msg.notify(NotifyType::ANOTHER_AUTH_FOLLOWS).is_some() {
-        return Err(malformed("a third authentication").into());
-    }
-    let identity = from_wire(idi);
-    if !pattern.matches(&identity) {
-        return Err(Reason::WrongIdentity { expected: pattern.to_string(), came: identity.to_string() }.into());
-    }
-    let Some(auth) = msg.payloads.auth() else {
-        if !allowed.contains(&AuthMethod::Eap) {
-            return Err(no_eap(&round.peer).into());
-        }
-        return eap::again(cx, core, &round, idi);
-    };
-    let certs = certificates(msg);
-    let methods: Vec<AuthMethod> = allowed.iter().copied().filter(|m| *m != AuthMethod::Eap).collect();
-    let claim = Claim { role: Role::Initiator, id: idi, auth, certs: &certs, allowed: &methods };
-    proof::verify(cx, core, &core.keys, &round.peer, claim)?;
-    core.round = None;
-    core.peer = Some(round.id);
-    core.profile = Arc::clone(&round.peer);
-    core.remote_id = Some(round.remote.clone());
-    let request = Inbound { header: round.header, payloads: round.payloads, raw: &[], path: round.path };
-    finish(cx, core, &request, Draft::new())
 }
 
 /// The initiator is proved and `draft` proves us: the IKE SA is up, and the Child SA of `request` if we agree.

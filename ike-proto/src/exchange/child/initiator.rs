@@ -5,8 +5,9 @@ use super::proposals::{configured, offered};
 use super::selectors::{carries_fragments, from_wire, to_wire};
 use super::{ChildFailure, configuration, is_full, mode_notifies, protecting, tfc_allowed};
 use crate::error::Reason;
+use crate::exchange::nat_transport::{self, Ends};
 use crate::exchange::sa_init::{SecretHalf, key_pair};
-use crate::exchange::{Cx, Draft, Inbound, SaCore, configure, notify};
+use crate::exchange::{Cx, Draft, Inbound, SaCore, configure, notify, pairs};
 use crate::negotiate::{self, Chosen, Narrowed, Offered, selectors};
 use crate::registry::NotifyType;
 use crate::wire::payload::{KeyExchange, Payload};
@@ -127,7 +128,27 @@ pub fn offer(
     }
     let mode = policy.protect().map_or(Mode::Tunnel, |p| p.mode);
     let proposals = offered(cx, core, &policy, with_ke);
-    make_offer(cx, policy, proposals, (local_ts, remote_ts), mode, None)
+    make_offer(cx, core, policy, proposals, (local_ts, remote_ts), mode, None)
+}
+
+/// Offers a Child SA for one pair of addresses, as SINGLE_PAIR_REQUIRED asks for (RFC 7296 §2.9).
+///
+/// # Errors
+/// As for [`offer`], and when the policy has no such pair.
+pub fn offer_pair(
+    cx: &mut Cx<'_>,
+    core: &SaCore,
+    policy: PolicyId,
+    packet: Option<PacketKey>,
+) -> Result<(ChildOffer, Draft), Reason> {
+    let policy = protecting(cx, policy)?;
+    let (local, remote) = configure::sides(core, &policy);
+    let sides = pairs::single((&local, &remote), packet).ok_or_else(|| {
+        configuration("the peer wants one pair of addresses (RFC 7296 section 2.9); the policy has none")
+    })?;
+    let mode = policy.protect().map_or(Mode::Tunnel, |p| p.mode);
+    let proposals = offered(cx, core, &policy, true);
+    make_offer(cx, core, policy, proposals, sides, mode, None)
 }
 
 /// Offers the same again: selectors and mode that are in use, by the policy as it is now (RFC 7296 §1.3.3, §2.9.2).
@@ -138,11 +159,13 @@ pub fn offer_again(cx: &mut Cx<'_>, core: &SaCore, old: ChildId) -> Result<(Chil
     let child = core.child(old).ok_or_else(|| configuration("the Child SA is gone"))?;
     let policy = protecting(cx, child.policy)?;
     let proposals = offered(cx, core, &policy, true);
-    make_offer(cx, policy, proposals, (child.local_ts.to_vec(), child.remote_ts.to_vec()), child.mode, Some(old))
+    let sides = (child.local_ts.to_vec(), child.remote_ts.to_vec());
+    make_offer(cx, core, policy, proposals, sides, child.mode, Some(old))
 }
 
 fn make_offer(
     cx: &mut Cx<'_>,
+    core: &SaCore,
     policy: Arc<Policy>,
     proposals: Offered,
     (local_ts, remote_ts): (Vec<TrafficSelector>, Vec<TrafficSelector>),
@@ -160,6 +183,8 @@ fn make_offer(
         Some((g, secret, public)) => (Some((g, secret)), Some(KeyExchange::new(g, public))),
         None => (None, None),
     };
+    let foreign = mode == Mode::Transport && nat_transport::is_foreign(core, &local_ts, &remote_ts);
+    let mode = if foreign { Mode::Tunnel } else { mode };
     let offer = ChildOffer { policy, spi_in, proposals, local_ts, remote_ts, mode, ke, replaces };
     let draft = offer.draft(public);
     Ok((offer, draft))
@@ -186,7 +211,7 @@ pub fn accept(
     ni: &[u8],
     nr: &[u8],
 ) -> Result<ChildId, ChildFailure> {
-    match agree(&offer, msg) {
+    match agree(cx, core, &offer, msg) {
         Ok(plan) => conclude(cx, core, plan, &Material { ni, nr, shared: &[], ppk: None }),
         Err(failure) => {
             offer.give_back(cx);
@@ -199,14 +224,20 @@ pub fn accept(
 ///
 /// # Errors
 /// A [`ChildFailure`]; the SPI is still reserved.
-pub fn agree(offer: &ChildOffer, msg: &Inbound<'_>) -> Result<Plan, ChildFailure> {
-    let (chosen, narrowed, mode) = check_answer(offer, msg)?;
+pub fn agree(cx: &Cx<'_>, core: &SaCore, offer: &ChildOffer, msg: &Inbound<'_>) -> Result<Plan, ChildFailure> {
+    let (chosen, narrowed, mode, named) = check_answer(core, offer, msg)?;
+    if let Some(rival) = named.and_then(|_| cx.common.translated.rival(core, &narrowed.local, &narrowed.remote)) {
+        return Err(ChildFailure::broken(rival));
+    }
     let policy = Arc::clone(&offer.policy);
     let (spi_in, tfc) = (offer.spi_in, tfc_allowed(msg));
-    Ok(Plan { policy, spi_in, chosen, narrowed, mode, initiator: true, tfc })
+    Ok(Plan { policy, spi_in, chosen, narrowed, mode, named, initiator: true, tfc })
 }
 
-fn check_answer(offer: &ChildOffer, msg: &Inbound<'_>) -> Result<(Chosen, Narrowed, Mode), ChildFailure> {
+/// What was chosen, for which selectors, in which mode; in transport mode behind a NAT with what the peer named.
+type Answered = (Chosen, Narrowed, Mode, Option<Ends>);
+
+fn check_answer(core: &SaCore, offer: &ChildOffer, msg: &Inbound<'_>) -> Result<Answered, ChildFailure> {
     let p = &msg.payloads;
     let (Some(sa), Some(tsi), Some(tsr)) = (p.sa(), p.ts_initiator(), p.ts_responder()) else {
         let notify = p.error().map_or(NotifyType::NO_PROPOSAL_CHOSEN, |n| n.kind);
@@ -220,14 +251,22 @@ fn check_answer(offer: &ChildOffer, msg: &Inbound<'_>) -> Result<(Chosen, Narrow
         let detail = "additional key exchanges without a first one (RFC 9370 section 2.2.4)".to_string();
         return Err(ChildFailure::broken(Reason::BadKeyExchange { detail }));
     }
-    let (local, remote) = (from_wire(tsi), from_wire(tsr));
-    if !selectors::is_subset(&local, &offer.local_ts) || !selectors::is_subset(&remote, &offer.remote_ts) {
-        let ours = selectors::describe(&offer.local_ts, &offer.remote_ts);
-        return Err(ChildFailure::broken(Reason::NoSelectors { ours, theirs: selectors::describe(&local, &remote) }));
-    }
     // Asked for transport mode and not granted: the peer made a tunnel SA (RFC 7296 §1.3.1).
     let granted = p.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
     let mode = if offer.mode == Mode::Transport && !granted { Mode::Tunnel } else { offer.mode };
+    let (mut local, mut remote) = (from_wire(tsi), from_wire(tsr));
+    let mut named = None;
+    if mode == Mode::Transport
+        && let Some(seen) = nat_transport::as_seen(core, &local, &remote)
+    {
+        // The peer answers with the addresses that it sees (RFC 7296 §2.23.1).
+        (local, remote, named) = (seen.local, seen.remote, Some(seen.named));
+    }
+    let foreign = mode == Mode::Transport && nat_transport::is_foreign(core, &local, &remote);
+    if foreign || !selectors::is_subset(&local, &offer.local_ts) || !selectors::is_subset(&remote, &offer.remote_ts) {
+        let ours = selectors::describe(&offer.local_ts, &offer.remote_ts);
+        return Err(ChildFailure::broken(Reason::NoSelectors { ours, theirs: selectors::describe(&local, &remote) }));
+    }
     let cut = *local != *offer.local_ts || *remote != *offer.remote_ts;
-    Ok((chosen, Narrowed { local, remote, cut }, mode))
+    Ok((chosen, Narrowed { local, remote, cut }, mode, named))
 }

@@ -3,6 +3,7 @@
 use super::{ChildFailure, configuration};
 use crate::error::Reason;
 use crate::event::{ChildEstablished, Event};
+use crate::exchange::nat_transport::{self, Ends};
 use crate::exchange::{Child, ChildState, Cx, Effect, SaCore, configure};
 use crate::ext::ppk::mix_root;
 use crate::keys::{ChildKeyLengths, ChildKeys, child_keys};
@@ -24,6 +25,8 @@ pub struct Plan {
     pub(super) chosen: Chosen,
     pub(super) narrowed: Narrowed,
     pub(super) mode: Mode,
+    /// In transport mode behind a NAT: the addresses that the peer named (RFC 7296 §2.23.1).
+    pub(super) named: Option<Ends>,
     /// We initiated the exchange that makes it.
     pub(super) initiator: bool,
     pub(super) tfc: bool,
@@ -105,7 +108,14 @@ fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'
     let id = cx.child_id();
     // Everybody who speaks of this pair shares them; our side is that of all peers of the policy.
     let (local_ts, remote_ts) = (cx.common.side(&plan.narrowed.local), Arc::from(&*plan.narrowed.remote));
-    let (inbound, outbound) = both_directions(core, &plan, id, spi_out, keys, (&local_ts, &remote_ts));
+    let sides = match plan.named {
+        None => (Arc::clone(&local_ts), Arc::clone(&remote_ts)),
+        Some((l, r)) => {
+            let (local, remote) = (nat_transport::with_host(&local_ts, l), nat_transport::with_host(&remote_ts, r));
+            (cx.common.side(&local), Arc::from(&*remote))
+        }
+    };
+    let (inbound, outbound) = both_directions(core, &plan, id, spi_out, keys, (&sides.0, &sides.1));
     let (inbound, outbound) = (Arc::new(inbound), Arc::new(outbound));
     configure::bind(cx, core, &plan.policy, &plan.narrowed.local, &plan.narrowed.remote);
     cx.out.change(Change::InstallInbound(Arc::clone(&inbound)));
@@ -131,6 +141,7 @@ fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'
         rekey_at: cx.due(times.rekey, times.jitter),
         expire_at: cx.due(times.hard, ::core::time::Duration::ZERO),
         successor: None,
+        stranded: false,
     };
     cx.out.event(Event::ChildEstablished(Arc::new(ChildEstablished {
         sa: core.id,
@@ -143,6 +154,9 @@ fn install(cx: &mut Cx<'_>, core: &mut SaCore, plan: Plan, material: &Material<'
         local_ts: Arc::clone(&child.local_ts),
         remote_ts: Arc::clone(&child.remote_ts),
     })));
+    if plan.named.is_some() {
+        cx.common.translated.add(core, &child);
+    }
     core.children.reserve_exact(1);
     core.children.push(child);
     cx.effects.push(Effect::ChildUp(id));

@@ -8,7 +8,7 @@ mod proposals;
 mod responder;
 mod selectors;
 
-pub use initiator::{ChildOffer, accept, agree, offer, offer_again};
+pub use initiator::{ChildOffer, accept, agree, offer, offer_again, offer_pair};
 pub use install::{Material, Plan, conclude};
 pub use responder::{Prepared, answer, prepare};
 

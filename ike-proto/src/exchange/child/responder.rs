@@ -5,6 +5,7 @@ use super::proposals::accepted;
 use super::selectors::{carries_fragments, from_wire, to_wire};
 use super::{ChildFailure, configuration, is_full, mode_notifies, protecting, tfc_allowed};
 use crate::error::Reason;
+use crate::exchange::nat_transport::{self, Ends};
 use crate::exchange::{Cx, Draft, Inbound, SaCore, configure, notify, pairs};
 use crate::negotiate::{self, Chosen, Narrowed, selectors};
 use crate::registry::NotifyType;
@@ -65,16 +66,8 @@ pub fn prepare(
         return Err(ChildFailure::new(NotifyType::INVALID_SYNTAX, Reason::Malformed { detail }));
     };
     let (local, claimed) = (from_wire(tsr), from_wire(tsi));
-    let remote = core.profile.constrain(&claimed);
-    let (policy, narrowed) = match old.and_then(|old| same_policy(cx, core, old, &local, &remote)) {
-        Some(found) => found,
-        None => {
-            let (policy, narrowed) = find_policy(cx, core, &local, &remote)?;
-            let narrowed = pairs::by_packet(core, &policy, narrowed, (&local, &remote))?;
-            (policy, narrowed)
-        }
-    };
-    let more = pairs::more_possible(cx.db, core, &policy, &narrowed, (&local, &remote));
+    let wants_transport = p.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
+    let (Selected { policy, narrowed, more }, named) = select(cx, core, (&local, &claimed), old, wants_transport)?;
     let protect = policy
         .protect()
         .ok_or_else(|| ChildFailure::new(NotifyType::TS_UNACCEPTABLE, configuration("the policy does not protect")))?;
@@ -83,9 +76,10 @@ pub fn prepare(
     let mut chosen = negotiate::choose(ours.get(&protect.proposals), sa, group, cx.config.prefer_own)
         .map_err(|r| ChildFailure::new(NotifyType::NO_PROPOSAL_CHOSEN, r))?;
     let (public, shared) = respond_ke(cx, &chosen, p.ke(), with_ke)?;
-    let wants_transport = p.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
+    // What packets of transport mode do not show behind a NAT passes a tunnel.
+    let hidden = named.is_none() && nat_transport::is_foreign(core, &narrowed.local, &narrowed.remote);
     let mode = match protect.mode {
-        Mode::Transport if !wants_transport => Mode::Tunnel,
+        Mode::Transport if !wants_transport || hidden => Mode::Tunnel,
         mode => mode,
     };
     let spi_in = cx
@@ -111,8 +105,8 @@ pub fn prepare(
     {
         draft.push(notify(NotifyType::NON_FIRST_FRAGMENTS_ALSO, Vec::new()));
     }
-    let plan =
-        Plan { policy: Arc::clone(&policy), spi_in, chosen, narrowed, mode, initiator: false, tfc: tfc_allowed(msg) };
+    let (policy, tfc) = (Arc::clone(&policy), tfc_allowed(msg));
+    let plan = Plan { policy, spi_in, chosen, narrowed, mode, named, initiator: false, tfc };
     Ok(Prepared { draft, plan, shared })
 }
 
@@ -149,6 +143,66 @@ fn respond_ke(
     Ok((Some(Payload::Ke(KeyExchange::new(group, public))), alloc::vec![shared]))
 }
 
+/// What serves a request.
+struct Selected {
+    policy: Arc<Policy>,
+    narrowed: Narrowed,
+    more: bool,
+}
+
+/// Both sides of a request, ours first.
+type Sides<'a> = (&'a [TrafficSelector], &'a [TrafficSelector]);
+
+/// Finds what serves a request. Transport mode behind a NAT is judged by the addresses that are seen here, for policies in
+/// transport mode; without one of these the request is judged as it came, for a tunnel (RFC 7296 §2.23.1).
+fn select(
+    cx: &Cx<'_>,
+    core: &SaCore,
+    sides: Sides<'_>,
+    old: Option<ChildId>,
+    wants_transport: bool,
+) -> Result<(Selected, Option<Ends>), ChildFailure> {
+    let seen = if wants_transport { nat_transport::as_seen(core, sides.0, sides.1) } else { None };
+    if let Some(t) = &seen {
+        let transport = |p: &Policy| p.protect().is_some_and(|p| p.mode == Mode::Transport);
+        if let Ok(found) = select_among(cx, core, (&t.local, &t.remote), old, &transport) {
+            let narrowed = &found.narrowed;
+            return match cx.common.translated.rival(core, &narrowed.local, &narrowed.remote) {
+                Some(rival) => Err(ChildFailure::new(NotifyType::TS_UNACCEPTABLE, rival)),
+                None => Ok((found, Some(t.named))),
+            };
+        }
+    }
+    match select_among(cx, core, sides, old, &|_| true) {
+        Ok(found) => Ok((found, None)),
+        Err(failure) => {
+            let reason = nat_transport::explained(failure.reason, seen.as_ref());
+            Err(ChildFailure { reason, ..failure })
+        }
+    }
+}
+
+fn select_among(
+    cx: &Cx<'_>,
+    core: &SaCore,
+    (local, claimed): Sides<'_>,
+    old: Option<ChildId>,
+    fits: &dyn Fn(&Policy) -> bool,
+) -> Result<Selected, ChildFailure> {
+    let remote = core.profile.constrain(claimed);
+    let same = old.and_then(|old| same_policy(cx, core, old, local, &remote)).filter(|(policy, _)| fits(policy));
+    let (policy, narrowed) = match same {
+        Some(found) => found,
+        None => {
+            let (policy, narrowed) = find_policy(cx, core, local, &remote, fits)?;
+            let narrowed = pairs::by_packet(core, &policy, narrowed, (local, &remote))?;
+            (policy, narrowed)
+        }
+    };
+    let more = pairs::more_possible(cx.db, core, &policy, &narrowed, (local, &remote));
+    Ok(Selected { policy, narrowed, more })
+}
+
 /// The policy that a pair serves, when it still serves what is asked for in its place.
 fn same_policy(
     cx: &Cx<'_>,
@@ -169,11 +223,12 @@ fn find_policy(
     core: &SaCore,
     local: &[TrafficSelector],
     remote: &[TrafficSelector],
+    fits: &dyn Fn(&Policy) -> bool,
 ) -> Result<(Arc<Policy>, Narrowed), ChildFailure> {
     let peer = core.peer.ok_or_else(|| ChildFailure::new(NotifyType::TS_UNACCEPTABLE, configuration("no peer")))?;
     let mut part: Option<(Arc<Policy>, Narrowed)> = None;
     for policy in cx.db.spd.policies_of(peer) {
-        if policy.protect().is_none() {
+        if policy.protect().is_none() || !fits(policy) {
             continue;
         }
         let (ours, theirs) = configure::sides(core, policy);

@@ -89,7 +89,7 @@ pub fn respond(cx: &mut Cx<'_>, core: &mut SaCore, msg: &Inbound<'_>) -> Result<
         draft.push(notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED, Vec::new()));
     }
     // Who can be met at this address may be asked for two authentications (RFC 4739 §2.1).
-    if cx.db.pad.candidates(core.path.remote.ip()).take(64).any(|(_, p)| p.second.remote.is_some()) {
+    if cx.db.pad.candidates(core.path.remote.ip()).take(64).any(|(_, p)| p.second.is_wanted()) {
         draft.push(notify(NotifyType::MULTIPLE_AUTH_SUPPORTED, Vec::new()));
     }
     draft.extend(crate::exchange::auth::certificate_request(cx, &core.profile));
