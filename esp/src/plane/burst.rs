@@ -112,6 +112,14 @@ impl Worker {
 
     fn open_group(&mut self, now: Instant, spi: Spi, group: &[usize], jobs: &mut [OpenJob<'_>]) {
         let (plane, memory) = self.parts();
+        if plane.qualified.has(spi) {
+            for i in group {
+                if let Some(job) = jobs.get_mut(*i) {
+                    job.result = plane.ingress_at(now, job.path, job.outer, job.buf, job.start);
+                }
+            }
+            return;
+        }
         let Some(entry) = memory.inbound(plane, spi) else {
             for i in group {
                 if let Some(job) = jobs.get_mut(*i) {

@@ -7,12 +7,13 @@ use super::entry::{Entry, Facts, Inbound, Outbound};
 use super::routes::PolicyRecord;
 use crate::lifetime::flag;
 use crate::mode::transport::single_host;
-use crate::{InboundSa, OutboundSa, PlaneError};
+use crate::{OutboundSa, PlaneError};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use hashbrown::HashSet;
 use ravelin_crypto::PrfId;
+use ravelin_sa_db::sad::InboundKey;
 use ravelin_sa_db::{
     Change, ChildId, Direction, Encapsulation, Instant, Mode, Path, PolicyId, Protocol, SaParams, SaRef, Spi,
 };
@@ -33,6 +34,8 @@ pub(crate) struct Control {
     policies: BTreeMap<PolicyId, PolicyState>,
     /// Outbound SAs by SPI: two peers may have chosen the same.
     pub(crate) by_spi: BTreeMap<(Spi, ChildId), ()>,
+    /// How inbound SAs are addressed that are not by their SPI alone.
+    pub(crate) qualified: BTreeMap<ChildId, InboundKey>,
     used_keys: HashSet<[u8; 16]>,
     used_order: VecDeque<[u8; 16]>,
     /// When to look whether a Child SA is idle, the earliest first; not later than it is.
@@ -101,7 +104,7 @@ impl Plane {
         }
     }
 
-    fn check(&self, params: &SaParams) -> Result<(), PlaneError> {
+    pub(super) fn check(&self, params: &SaParams) -> Result<(), PlaneError> {
         if params.spi.is_reserved() {
             return Err(PlaneError::Spi);
         }
@@ -121,11 +124,7 @@ impl Plane {
     }
 
     fn install_inbound(&self, now: Instant, params: &Arc<SaParams>) -> Result<(), PlaneError> {
-        self.check(params)?;
-        let sa = InboundSa::new(&self.provider, params)?;
-        if !sa.has_integrity() {
-            return Err(PlaneError::NoIntegrity);
-        }
+        let sa = self.keyed_inbound(params)?;
         let mut control = self.control.lock();
         let record = control.children.get(&params.child);
         let taken = record.is_some_and(|c| c.inbound.is_some());
@@ -211,7 +210,10 @@ impl Plane {
         }
         if let Some(old) = &record.inbound {
             let new = Arc::new(old.moved(path, encapsulation, &self.config));
-            self.inbound.insert(Spi(new.spi), Arc::clone(&new));
+            match control.qualified.get(&child) {
+                Some(key) => self.qualified.put(*key, Arc::clone(&new)),
+                None => self.inbound.insert(Spi(new.spi), Arc::clone(&new)),
+            }
             self.retire(old);
             record.inbound = Some(new);
         }
@@ -238,7 +240,10 @@ impl Plane {
             Direction::Inbound => {
                 let old = record.inbound.take_if(|e| e.spi == sa.spi.0).ok_or(PlaneError::UnknownChild)?;
                 old.core().usage.raise(flag::REMOVED);
-                self.inbound.remove(&sa.spi);
+                match control.qualified.remove(&sa.child) {
+                    Some(key) => self.qualified.remove(&key),
+                    None => drop(self.inbound.remove(&sa.spi)),
+                }
                 self.retire(&old);
             }
             Direction::Outbound => {

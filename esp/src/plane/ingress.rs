@@ -117,7 +117,7 @@ impl Plane {
         let Some(spi) = frame.spi(buf) else {
             return self.refuse(None, DropReason::Runt);
         };
-        match self.inbound.get(&spi) {
+        match self.inbound_of(spi, path) {
             Some(entry) => self.ingress_on(&entry, now, path, outer, buf, frame),
             None => self.unknown_spi(now, path, spi),
         }

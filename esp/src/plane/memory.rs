@@ -389,7 +389,8 @@ pub(super) fn recall<'a>(plane: &Plane, memory: &'a mut Memory, spi: Spi) -> Opt
 
 #[cold]
 fn relearn(plane: &Plane, slot: &mut Option<InSlot>, filled: &mut usize, spi: Spi) {
-    let Some(entry) = plane.inbound.get(&spi) else {
+    // Of an SPI that is not enough, nothing is remembered; asked after the entry was read (`qualified.rs`).
+    let Some(entry) = plane.inbound.get(&spi).filter(|_| !plane.qualified.has(spi)) else {
         // A packet for nobody must not push out what another SA uses.
         if let Some(mut s) = slot.take_if(|s| s.spi == spi) {
             s.tally.flush(plane, &s.entry);

@@ -16,6 +16,7 @@ mod ingress;
 mod lane;
 mod memory;
 mod mtu;
+mod qualified;
 mod report;
 mod routes;
 mod sink;
@@ -37,6 +38,7 @@ use control::{ChildRecord, Control};
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use entry::{Inbound, Outbound};
+use qualified::Qualified;
 use ravelin_crypto::{Provider, Secret};
 use ravelin_sa_db::{ChildId, Instant, PolicyId, Report, Spi};
 use report::Reports;
@@ -73,6 +75,8 @@ pub struct Plane {
     provider: Arc<Provider>,
     config: PlaneConfig,
     inbound: Table<Spi, Arc<Inbound>>,
+    /// Those that are addressed by more than their SPI.
+    qualified: Qualified,
     outbound: Table<ChildId, Arc<Outbound>>,
     routes: Routes,
     control: Mutex<Control>,
@@ -100,6 +104,7 @@ impl Plane {
             config,
             groups,
             inbound: Table::new(),
+            qualified: Qualified::new(),
             outbound: Table::new(),
             routes: Routes::new(),
             control: Mutex::new(Control::default()),

@@ -94,6 +94,9 @@ impl Worker {
             return self.plane.refuse(None, DropReason::Runt);
         };
         let plane = &self.plane;
+        if plane.qualified.has(spi) {
+            return plane.ingress_at(now, path, outer, buf, start);
+        }
         let Some((at, slot)) = recall(plane, &mut self.memory, spi) else {
             return plane.unknown_spi(now, path, spi);
         };
