@@ -227,6 +227,7 @@ mod tests {
         let (one, other) = ([ts("203.0.113.2")], [ts("10.0.0.5")]);
         for (nat, local, remote) in [
             (nat(false, false), &one[..], &other[..]),
+            (nat(false, false), &[ts("10.9.9.9")], &[ts("203.0.113.1")]),
             (nat(true, true), &[ts("203.0.113.0/24")], &other),
             (nat(true, true), &one, &[ts("10.0.0.5"), ts("10.0.0.6")]),
             (nat(true, true), &one, &[ts("10.0.0.5"), ts("fd00::1")]),

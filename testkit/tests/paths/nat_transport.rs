@@ -240,6 +240,22 @@ fn clients_behind_one_nat_do_not_get_each_others_packets() {
     talks(&mut sim, b, B, "203.0.113.1");
 }
 
+/// Who comes again under the same identity is no rival of itself.
+#[test]
+fn a_client_authenticates_anew_behind_its_nat() {
+    let Clients { mut sim, b, clients } = clients(12, &["203.0.113.1"]);
+    let client = clients[0];
+    for _ in 0..2 {
+        let sa = sim.sas(client)[0].id;
+        sim.with_node(client, |node, now| node.reauth(now, sa)).unwrap();
+        sim.run_for(secs(5));
+        assert_eq!([client, b].map(|h| (sim.sas(h).len(), sim.children(h).len())), [(1, 1); 2]);
+        assert_ne!(sim.sas(client)[0].id, sa);
+        talks(&mut sim, client, A, B);
+        talks(&mut sim, b, B, "203.0.113.1");
+    }
+}
+
 /// The box gives other ports: followed. Its public address cannot change for an SA that is for that address.
 #[test]
 fn another_port_is_followed() {
