@@ -7,6 +7,7 @@ use super::burst::BURST;
 use super::entry::{Entry, Inbound, Outbound};
 use super::ingress::Ingress;
 use super::lane::Lane;
+use super::lane::open::Held;
 use super::sink::{Egress, Target};
 use crate::DropReason;
 use crate::packet::{self, IpPacket};
@@ -50,8 +51,8 @@ impl Tally {
             return false;
         }
         let first = self.packets == 0;
-        self.packets = self.packets.saturating_add(packets);
-        self.bytes = self.bytes.saturating_add(bytes);
+        self.packets = self.packets.wrapping_add(packets);
+        self.bytes = self.bytes.wrapping_add(bytes);
         self.last = now;
         if self.packets >= TOGETHER {
             self.flush(plane, entry);
@@ -73,6 +74,7 @@ pub(super) struct InSlot {
     spi: Spi,
     pub(super) entry: Arc<Inbound>,
     pub(super) tally: Tally,
+    pub(super) held: Held,
 }
 
 #[repr(align(64))]
@@ -204,22 +206,22 @@ impl Memory {
         way(&self.flows, key.slot(self.flows.len()), |f| f.is(key, ip))
     }
 
-    /// What is remembered of an inbound SA and still holds.
+    /// What is remembered of an inbound SA in its first place and still holds. The others are left to [`recall`].
     #[inline(always)]
     pub(super) fn known_in(&mut self, spi: Spi) -> Option<(usize, &mut InSlot)> {
-        let at = self.way_in(spi);
+        let at = in_slot(spi, self.inbound.len());
         let slot = self.inbound.get_mut(at)?.as_mut()?;
         (slot.spi == spi && !slot.entry.is_stale()).then_some((at, slot))
     }
 
-    /// What is remembered of a flow and still holds.
+    /// The same of a flow, left to [`route`] otherwise.
     #[inline(always)]
     pub(super) fn known_out(&mut self, plane: &Plane, target: Target, ip: &IpPacket) -> Option<(usize, &mut Flow)> {
         let key = FlowKey::new(target, ip);
-        let at = self.way_out(&key, ip);
+        let at = key.slot(self.flows.len());
         let flow = self.flows.get_mut(at)?.as_mut()?;
-        let holds = flow.version == plane.routes.version() && !flow.entry.is_stale();
-        (holds && flow.is(&key, ip)).then_some((at, flow))
+        let holds = flow.is(&key, ip) && flow.version == plane.routes.version() && !flow.entry.is_stale();
+        holds.then_some((at, flow))
     }
 
     #[cold]
@@ -371,7 +373,7 @@ impl InSlot {
         range: Range<usize>,
     ) -> (bool, Ingress) {
         let first = self.tally.add(plane, &self.entry, 1, octets(range.len()), now);
-        self.entry.note_path(path, now, &plane.reports);
+        self.entry.note_path(&path, now, &plane.reports);
         (first, Ingress::Deliver { child: self.entry.child(), range })
     }
 }
@@ -396,7 +398,7 @@ fn relearn(plane: &Plane, slot: &mut Option<InSlot>, filled: &mut usize, spi: Sp
         }
         return;
     };
-    match slot.replace(InSlot { spi, entry, tally: Tally::default() }) {
+    match slot.replace(InSlot { spi, entry, tally: Tally::default(), held: Held::default() }) {
         Some(mut old) => old.tally.flush(plane, &old.entry),
         None => *filled = filled.saturating_add(1),
     }

@@ -31,6 +31,7 @@ pub use worker::Worker;
 
 use crate::lifetime::flag;
 use crate::mode::HeaderPolicy;
+use crate::mode::header::Quick;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{ChildRecord, Control};
@@ -72,6 +73,8 @@ pub struct PlaneConfig {
 pub struct Plane {
     provider: Arc<Provider>,
     config: PlaneConfig,
+    /// The rules for outer headers, where they are simple ones.
+    quick: Option<Quick>,
     inbound: Table<Spi, Arc<Inbound>>,
     outbound: Table<ChildId, Arc<Outbound>>,
     routes: Routes,
@@ -97,6 +100,7 @@ impl Plane {
         let groups = provider.aeads.iter().any(|a| a.gains_from_many());
         Self {
             provider,
+            quick: config.header.quick(),
             config,
             groups,
             inbound: Table::new(),
