@@ -279,6 +279,7 @@ fn the_lane_is_taken() {
             let inner = b.inner_usual(&entry, &mut held, OuterInfo::default(), &opened);
             assert_eq!((inner, opened.next_header), (Some(ip.len()), 4), "{s:?}");
         }
+        opened.accept(&entry).unwrap();
         assert!(matches!(b.open_usual::<true>(&entry, esp, 0), Some(Err(DropReason::Replay))));
     }
 }

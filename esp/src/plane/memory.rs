@@ -214,6 +214,11 @@ impl Memory {
         (slot.spi == spi && !slot.entry.is_stale()).then_some((at, slot))
     }
 
+    /// What [`Memory::known_in`] found, whatever became of it since.
+    pub(super) fn slot_in(&mut self, at: usize) -> Option<&mut InSlot> {
+        self.inbound.get_mut(at)?.as_mut()
+    }
+
     /// The same of a flow, left to [`route`] otherwise.
     #[inline(always)]
     pub(super) fn known_out(&mut self, plane: &Plane, target: Target, ip: &IpPacket) -> Option<(usize, &mut Flow)> {

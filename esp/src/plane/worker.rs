@@ -15,7 +15,7 @@ use crate::packet::{self, IpPacket, protocol};
 use alloc::sync::Arc;
 use core::ops::Range;
 use core::time::Duration;
-use ravelin_sa_db::{Instant, Path, Spi};
+use ravelin_sa_db::{Instant, Path};
 
 /// The longest that counters lag behind while packets flow.
 const LAG: Duration = Duration::from_millis(10);
@@ -81,9 +81,14 @@ impl Worker {
         {
             match opened {
                 Ok(opened) => {
-                    let Some(len) = plane.inner_usual(&slot.entry, &mut slot.held, outer, &opened) else {
+                    let inner = plane.inner_usual(&slot.entry, &mut slot.held, outer, &opened);
+                    if let Err(reason) = opened.accept(&slot.entry) {
+                        *result = plane.refuse_after(&slot.entry, now, *path, reason);
+                        return;
+                    }
+                    let Some(len) = inner else {
                         let (payload, next_header) = (opened.range(), opened.next_header);
-                        return self.deliver_apart(now, spi, path, outer, buf, start, payload, next_header, result);
+                        return self.deliver_apart(now, at, path, outer, buf, start, payload, next_header, result);
                     };
                     let first = slot.tally.add(plane, &slot.entry, 1, octets(len), now);
                     slot.entry.note_path(path, now, &plane.reports);
@@ -106,7 +111,7 @@ impl Worker {
     fn deliver_apart(
         &mut self,
         now: Instant,
-        spi: Spi,
+        at: usize,
         path: &Path,
         outer: OuterInfo,
         buf: &mut [u8],
@@ -116,7 +121,7 @@ impl Worker {
         result: &mut Ingress,
     ) {
         let plane = &self.plane;
-        let Some((at, slot)) = self.memory.known_in(spi) else {
+        let Some(slot) = self.memory.slot_in(at) else {
             *result = plane.refuse(None, DropReason::Removed);
             return;
         };
@@ -150,9 +155,12 @@ impl Worker {
             return plane.unknown_spi(now, path, spi);
         };
         let opened = match plane.open_usual::<false>(&slot.entry, buf, start) {
-            Some(opened) => opened.map(|o| (o.range(), o.next_header)).and_then(|(payload, next_header)| {
-                plane.deliver_rest(&slot.entry, &path, outer, buf, start, payload, next_header)
-            }),
+            Some(opened) => {
+                let accepted = opened.and_then(|o| o.accept(&slot.entry).map(|()| (o.range(), o.next_header)));
+                accepted.and_then(|(payload, next_header)| {
+                    plane.deliver_rest(&slot.entry, &path, outer, buf, start, payload, next_header)
+                })
+            }
             None => plane.open(&slot.entry, path, outer, buf, frame),
         };
         match opened {

@@ -1,10 +1,11 @@
-//! The lane inwards: window, cipher, window, trailer, the inner packet against the selectors.
+//! The lane inwards: window, cipher, trailer, the inner packet against the selectors, window.
 
 use super::super::Plane;
 use super::super::entry::Inbound;
 use super::super::ingress::{Frame, OuterInfo};
 use super::{HEAD, Lane, TAG, aad, image, nonce, twelve};
 use crate::packet::{self, IpPacket, protocol};
+use crate::replay::Begun;
 use crate::{DropReason, InboundSa, inbound, transform};
 use core::ops::Range;
 use ravelin_crypto::aead::AeadKey;
@@ -34,9 +35,24 @@ pub(crate) struct Opened<'b> {
     /// Where that is in the buffer.
     pub(crate) at: usize,
     pub(crate) next_header: u8,
+    /// What the window is to be told: see [`Opened::accept`].
+    begun: Option<Begun<'b>>,
 }
 
 impl Opened<'_> {
+    /// Tells the window, which has the last word. Before this nothing may come of the packet; but it may be looked at,
+    /// and should be: this step waits for all that was stored, and what comes after it for this step.
+    ///
+    /// # Errors
+    /// Another thread was faster.
+    #[inline(always)]
+    pub(crate) fn accept(&self, entry: &Inbound) -> Result<(), DropReason> {
+        match &self.begun {
+            Some(begun) => entry.core().sa.window().finish(begun),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn range(&self) -> Range<usize> {
         self.at..self.at.wrapping_add(self.payload.len())
     }
@@ -48,7 +64,7 @@ impl Plane {
     #[inline(always)]
     pub(crate) fn open_usual<'b, const MOST: bool>(
         &self,
-        entry: &Inbound,
+        entry: &'b Inbound,
         buf: &'b mut [u8],
         start: usize,
     ) -> Option<Result<Opened<'b>, DropReason>> {
@@ -65,12 +81,14 @@ impl Plane {
             return None;
         }
         let at = start.wrapping_add(HEAD);
-        Some(match open_body(sa, key, salt, head, body, tag) {
-            Ok((len, next_header)) => {
-                body.get(..len).map(|payload| Opened { payload, at, next_header }).ok_or(DropReason::Runt)
-            }
-            Err(reason) => Err(reason),
-        })
+        let begun = match open_body(sa, key, salt, head, body, tag) {
+            Ok(begun) => begun,
+            Err(reason) => return Some(Err(reason)),
+        };
+        match inbound::trailer(body).and_then(|(len, next)| Ok((body.get(..len).ok_or(DropReason::Runt)?, next))) {
+            Ok((payload, next_header)) => Some(Ok(Opened { payload, at, next_header, begun: Some(begun) })),
+            Err(reason) => Some(Err(sa.window().finish(&begun).err().unwrap_or(reason))),
+        }
     }
 
     /// The length of a usual packet of IPv4 that the selectors hold; `None` for what has to go the general way.
@@ -132,19 +150,19 @@ fn open_split<'b>(sa: &InboundSa, esp: &'b mut [u8], start: usize) -> Result<Ope
     let opened = sa.open(esp)?;
     let at = opened.payload.start.wrapping_add(start);
     let payload = esp.get(opened.payload).ok_or(DropReason::Runt)?;
-    Ok(Opened { payload, at, next_header: opened.next_header })
+    Ok(Opened { payload, at, next_header: opened.next_header, begun: None })
 }
 
-/// Window, cipher, window, trailer: length of the payload and what it is.
+/// Window and cipher.
 #[inline(always)]
-fn open_body(
-    sa: &InboundSa,
+fn open_body<'a>(
+    sa: &'a InboundSa,
     key: &dyn AeadKey,
     salt: [u8; 4],
     head: &[u8; HEAD],
     body: &mut [u8],
     tag: &[u8; TAG],
-) -> Result<(usize, u8), DropReason> {
+) -> Result<Begun<'a>, DropReason> {
     let head = u128::from_le_bytes(*head);
     let low = |n: u128| u64::try_from(n & u128::from(u64::MAX)).unwrap_or(0);
     let (first, iv) = (low(head), low(head >> 64));
@@ -152,6 +170,5 @@ fn open_body(
     let (aad, aad_len) = aad(first & 0xffff_ffff, image(begun.number), sa.transform().esn());
     let aad = aad.get(..aad_len).ok_or(DropReason::Runt)?;
     key.open(twelve(&nonce(salt, iv)), aad, body, tag).map_err(transform::reason)?;
-    sa.window().finish(&begun)?;
-    inbound::trailer(body)
+    Ok(begun)
 }
