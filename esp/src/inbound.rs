@@ -163,6 +163,9 @@ mod tests {
                     let mut bad = inside.clone();
                     bad[flip] ^= 5;
                     assert_eq!(trailer(&bad), trailer_long(&bad), "{bad:?}");
+                    if (len..len + usize::from(pad_len)).contains(&flip) {
+                        assert_eq!(trailer(&bad), Err(DropReason::Padding), "{bad:?}");
+                    }
                 }
                 for cut in 0..inside.len() {
                     assert_eq!(trailer(&inside[cut..]), trailer_long(&inside[cut..]));

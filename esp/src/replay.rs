@@ -148,7 +148,7 @@ impl<W: Word> ReplayWindow<W> {
             let (word, generation, bit) = self.place(number)?;
             let seen = word.read();
             if seen >> BITS == generation && seen & bit == 0 {
-                return Ok(Begun { number, near, place: Some((word, seen, seen | bit)) });
+                return Ok(Begun { number, near, place: Some((word, seen, bit | seen)) });
             }
         }
         let number = self.begin_apart(near, low)?;
