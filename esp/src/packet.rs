@@ -157,25 +157,34 @@ pub(crate) fn usual(ip: &[u8]) -> Option<IpPacket> {
     usual_v6(ip)
 }
 
+/// [`usual`] of IPv4. Read in words: this is done for each packet, and single octets are instructions.
 #[inline(always)]
-fn usual_v4(ip: &[u8]) -> Option<IpPacket> {
-    let h: &[u8; 24] = ip.first_chunk()?;
-    let [b0, tos, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3, p0, p1, p2, p3] = *h;
-    let len = usize::from(u16::from_be_bytes([l0, l1]));
-    let flags = u16::from_be_bytes([f0, f1]);
-    if b0 != 0x45 || len < 24 || len > ip.len() || flags & 0x3fff != 0 || !has_ports(protocol) {
+pub(crate) fn usual_v4(ip: &[u8]) -> Option<IpPacket> {
+    let head: &[u8; 24] = ip.first_chunk()?;
+    let (first, rest) = head.split_first_chunk::<8>()?;
+    let (second, rest) = rest.split_first_chunk::<4>()?;
+    let (source, rest) = rest.split_first_chunk::<4>()?;
+    let (destination, rest) = rest.split_first_chunk::<4>()?;
+    let ports = rest.first_chunk::<4>()?;
+    // Version, header length, traffic class; length; identification; flags and offset.
+    let first = u64::from_be_bytes(*first);
+    let [ttl, protocol, _, _] = *second;
+    let len = usize::try_from(first >> 32 & 0xffff).unwrap_or(0);
+    // Five words of header, and no fragment.
+    let plain = first & 0xff00_0000_0000_3fff == 0x45 << 56;
+    if !plain || len < 24 || len > ip.len() || !has_ports(protocol) {
         return None;
     }
     Some(IpPacket {
-        source: u128::from(u32::from_be_bytes([s0, s1, s2, s3])),
-        destination: u128::from(u32::from_be_bytes([d0, d1, d2, d3])),
-        ports: u32::from_be_bytes([p0, p1, p2, p3]),
+        source: u128::from(u32::from_be_bytes(*source)),
+        destination: u128::from(u32::from_be_bytes(*destination)),
+        ports: u32::from_be_bytes(*ports),
         has_ports: true,
         v6: false,
         protocol,
-        traffic_class: tos,
+        traffic_class: u8::try_from(first >> 48 & 0xff).unwrap_or(0),
         hop_limit: ttl,
-        dont_fragment: flags & 0x4000 != 0,
+        dont_fragment: first & 0x4000 != 0,
         fragment: Fragment::Whole,
         len,
         upper: 20,
@@ -184,7 +193,7 @@ fn usual_v4(ip: &[u8]) -> Option<IpPacket> {
 
 /// An IPv6 packet without extension headers that has ports.
 #[inline(always)]
-fn usual_v6(ip: &[u8]) -> Option<IpPacket> {
+pub(crate) fn usual_v6(ip: &[u8]) -> Option<IpPacket> {
     let h: &[u8; 44] = ip.first_chunk()?;
     let [b0, b1, _, _, l0, l1, protocol, hop_limit, ..] = *h;
     let len = usize::from(u16::from_be_bytes([l0, l1])).wrapping_add(40);
@@ -332,7 +341,12 @@ fn extensions(ip: &[u8], mut next: u8) -> Result<Chain, DropReason> {
 
 #[inline(always)]
 fn has_ports(p: u8) -> bool {
-    matches!(p, protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDP_LITE)
+    p == protocol::UDP || p == protocol::TCP || has_ports_too(p)
+}
+
+#[inline(never)]
+fn has_ports_too(p: u8) -> bool {
+    matches!(p, protocol::SCTP | protocol::DCCP | protocol::UDP_LITE)
 }
 
 /// Both ports, source above destination.

@@ -65,6 +65,15 @@ pub struct ReplayWindow<W = AtomicU64> {
     esn: bool,
 }
 
+/// A number that was new before the ICV was computed.
+pub(crate) struct Begun<'a, W = AtomicU64> {
+    /// The full number.
+    pub(crate) number: u64,
+    near: u64,
+    /// Its word with what was there and what is to be, when it is that of `near`.
+    place: Option<(&'a W, u64, u64)>,
+}
+
 /// The largest window.
 const MAX: u32 = 1 << 20;
 
@@ -132,17 +141,46 @@ impl<W: Word> ReplayWindow<W> {
     /// # Errors
     /// Theirs.
     #[inline(always)]
-    pub(crate) fn begin(&self, low: u32) -> Result<u64, DropReason> {
+    pub(crate) fn begin(&self, low: u32) -> Result<Begun<'_, W>, DropReason> {
         let near = self.near.read();
         let number = (near & !0xffff_ffff) | u64::from(low);
         if self.beside(near, number) {
-            self.unseen(number)?;
-            return Ok(number);
+            let (word, generation, bit) = self.place(number)?;
+            let seen = word.read();
+            if seen >> BITS == generation && seen & bit == 0 {
+                return Ok(Begun { number, near, place: Some((word, seen, bit | seen)) });
+            }
         }
+        let number = self.begin_apart(near, low)?;
+        Ok(Begun { number, near, place: None })
+    }
+
+    #[inline(never)]
+    fn begin_apart(&self, near: u64, low: u32) -> Result<u64, DropReason> {
         let top = self.top_from(near);
         let number = self.infer_from(top, low)?;
         self.check_from(top, number)?;
         Ok(number)
+    }
+
+    /// [`ReplayWindow::commit`] of what was begun: when nothing happened to its word since, what was found out holds.
+    ///
+    /// # Errors
+    /// Those of [`ReplayWindow::commit`].
+    #[inline(always)]
+    pub(crate) fn finish(&self, begun: &Begun<'_, W>) -> Result<(), DropReason> {
+        if let Some((word, seen, new)) = begun.place
+            && self.near.read() == begun.near
+            && word.swap(seen, new).is_ok()
+        {
+            return Ok(());
+        }
+        self.commit_apart(begun.number)
+    }
+
+    #[inline(never)]
+    fn commit_apart(&self, number: u64) -> Result<(), DropReason> {
+        self.commit(number)
     }
 
     /// True when `number` lies in the word of `near`, and therefore of `top`: less than a word away from it, so inside

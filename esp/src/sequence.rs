@@ -5,6 +5,11 @@
 use crate::DropReason;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+/// From here on a rekey is due without ESN.
+const LOW: u64 = 0xf000_0000;
+/// More numbers than anyone takes at once.
+const MANY: u64 = 0x1_0000;
+
 /// The counter of one outbound SA. It is not `Clone`: a copy would repeat nonces.
 // Not on a cache line of its own: hundreds of thousands of SAs cost lines, and threads that share one SA hand that of
 // `Usage` to each other anyway. As small as it can be for the same reason.
@@ -37,7 +42,7 @@ impl Sequence {
     ///
     /// # Errors
     /// [`DropReason::SequenceExhausted`] when it would wrap.
-    #[inline]
+    #[inline(always)]
     pub fn take(&self) -> Result<u64, DropReason> {
         self.take_many(1)
     }
@@ -46,9 +51,13 @@ impl Sequence {
     ///
     /// # Errors
     /// [`DropReason::SequenceExhausted`] when the last of them would wrap; none is used then.
-    #[inline]
+    #[inline(always)]
     pub fn take_many(&self, count: u32) -> Result<u64, DropReason> {
         let first = self.next.fetch_add(u64::from(count), Ordering::Relaxed);
+        // Far from the end of 32 bits, which is one comparison for nearly all packets.
+        if first < LOW.wrapping_sub(MANY) && u64::from(count) <= MANY {
+            return Ok(first);
+        }
         // The counter itself cannot wrap: refused callers put it back below.
         match first.checked_add(u64::from(count)) {
             Some(end) if end.wrapping_sub(1) <= self.last() => Ok(first),
@@ -61,10 +70,10 @@ impl Sequence {
 
     /// True when `number` is so far that a rekey is due.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn is_low(&self, number: u64) -> bool {
-        // Half a billion numbers before the end (a sixteenth of the 32-bit space in every case) is long before it.
-        number >= if self.esn { u64::MAX >> 2 } else { 0xf000_0000 }
+        // A sixteenth of the 32-bit space, and half of the 63 bits, is long before the end.
+        number >= LOW && (!self.esn || number >= u64::MAX >> 2)
     }
 
     /// The last number taken; 0 before the first.
@@ -88,6 +97,25 @@ mod tests {
         let s = Sequence::starting_after(true, 0xffff_ffff);
         assert_eq!(s.take(), Ok(0x1_0000_0000));
         assert!(Sequence::new(false).is_low(0xf000_0000) && !Sequence::new(false).is_low(0xefff_ffff));
+    }
+
+    #[test]
+    fn the_short_way_ends_before_the_end() {
+        for esn in [false, true] {
+            for used in [0, LOW - MANY - 2, LOW - MANY, LOW - 1, u64::from(u32::MAX) - 40_000] {
+                for count in [1, 7, 40_000, 0x1_0001, u32::MAX] {
+                    let s = Sequence::starting_after(esn, used);
+                    let last = used + u64::from(count);
+                    let fits = esn || last <= u64::from(u32::MAX);
+                    assert_eq!(
+                        s.take_many(count),
+                        if fits { Ok(used + 1) } else { Err(DropReason::SequenceExhausted) }
+                    );
+                    assert_eq!(s.used(), if fits { last } else { u64::from(u32::MAX) });
+                    assert_eq!(s.is_low(last), last >= if esn { u64::MAX >> 2 } else { 0xf000_0000 });
+                }
+            }
+        }
     }
 
     #[test]

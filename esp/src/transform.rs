@@ -25,6 +25,8 @@ pub(crate) struct Transform {
     icv_len: u8,
     align: u8,
     esn: bool,
+    /// See [`Transform::usual`].
+    usual: bool,
 }
 
 /// Lengths of IVs, ICVs and blocks, which are small.
@@ -75,7 +77,7 @@ impl Transform {
                 return Err(PlaneError::NoProtection);
             }
             let kind = Kind::Split(Box::new(Split { cipher: None, cbc_iv: None, integ }));
-            return Ok(Self { kind, iv_len: 0, icv_len: small(icv_len)?, align: 4, esn });
+            return Ok(Self { kind, iv_len: 0, icv_len: small(icv_len)?, align: 4, esn, usual: false });
         }
         let cipher = provider.cipher(suite.encr, suite.key_bits).ok_or(PlaneError::UnsupportedTransform)?;
         let key = cipher.key(suite.encr_key.expose()).map_err(|_| PlaneError::KeyLength)?;
@@ -86,7 +88,7 @@ impl Transform {
         };
         let kind = Kind::Split(Box::new(Split { cipher: Some(key), cbc_iv, integ }));
         let (iv_len, align) = (small(cipher.iv_len())?, small(cipher.block_len().max(4))?);
-        Ok(Self { kind, iv_len, icv_len: small(icv_len)?, align, esn })
+        Ok(Self { kind, iv_len, icv_len: small(icv_len)?, align, esn, usual: false })
     }
 
     fn combined(provider: &Provider, suite: &CipherSuite, esn: bool) -> Result<Self, PlaneError> {
@@ -111,7 +113,9 @@ impl Transform {
         } else {
             Kind::Aead { key, salt, salt_len: small(salt_len)? }
         };
-        Ok(Self { kind, iv_len, icv_len: small(aead.tag_len())?, align: 4, esn })
+        let icv_len = small(aead.tag_len())?;
+        let usual = matches!(kind, Kind::Aead { salt_len: 4, .. }) && (iv_len, icv_len) == (8, 16);
+        Ok(Self { kind, iv_len, icv_len, align: 4, esn, usual })
     }
 
     #[allow(clippy::type_complexity, reason = "used once")]
@@ -170,11 +174,9 @@ impl Transform {
 
     /// Key and salt of a combined mode of the usual shape: IV of 8 octets, ICV of 16, nonce of 12 (see `plane/lane.rs`).
     #[inline(always)]
-    pub(crate) fn usual(&self) -> Option<(&dyn AeadKey, u32)> {
+    pub(crate) fn usual(&self) -> Option<(&dyn AeadKey, [u8; 4])> {
         match &self.kind {
-            Kind::Aead { key, salt, salt_len: 4 } if self.iv_len == 8 && self.icv_len == 16 => {
-                Some((key.as_ref(), u32::from_be_bytes(*salt)))
-            }
+            Kind::Aead { key, salt, .. } if self.usual => Some((key.as_ref(), *salt)),
             _ => None,
         }
     }

@@ -85,6 +85,23 @@ pub struct OuterHeader {
 }
 
 impl HeaderPolicy {
+    /// The rules as masks, where they can be that.
+    pub(crate) fn quick(&self) -> Option<Quick> {
+        let (and, or) = match self.dscp {
+            DscpPolicy::Copy => (0xfc, 0),
+            DscpPolicy::Set(v) => (0, (v & 63) << 2),
+            DscpPolicy::Map(_) => return None,
+        };
+        let (df_and, df_or) = match self.dont_fragment {
+            DfPolicy::Copy => (true, false),
+            DfPolicy::Set => (false, true),
+            DfPolicy::Clear => (false, false),
+        };
+        let and = if self.ecn { and | 3 } else { and };
+        let hop_limit = self.hop_limit.max(1);
+        (self.flow_label == FlowLabelPolicy::Zero).then_some(Quick { and, or, df_and, df_or, hop_limit })
+    }
+
     /// The outer header for one inner packet. `ip` is that packet, `inner` its headers.
     #[must_use]
     #[inline(always)]
@@ -111,6 +128,28 @@ impl HeaderPolicy {
             FlowLabelPolicy::PerSa => (spi ^ (spi >> 12)) & 0xf_ffff,
         };
         OuterHeader { traffic_class: (dscp << 2) | ecn, dont_fragment, hop_limit: self.hop_limit.max(1), flow_label }
+    }
+}
+
+/// Rules that need no more than masks: no table of DSCPs, no flow label.
+pub(crate) struct Quick {
+    and: u8,
+    or: u8,
+    df_and: bool,
+    df_or: bool,
+    hop_limit: u8,
+}
+
+impl Quick {
+    /// What [`HeaderPolicy::outer`] says.
+    #[inline(always)]
+    pub(crate) fn outer(&self, inner: &IpPacket) -> OuterHeader {
+        OuterHeader {
+            traffic_class: inner.traffic_class & self.and | self.or,
+            dont_fragment: inner.dont_fragment & self.df_and | self.df_or,
+            hop_limit: self.hop_limit,
+            flow_label: 0,
+        }
     }
 }
 
@@ -221,6 +260,28 @@ mod tests {
         h[10] = c[0];
         h[11] = c[1];
         h
+    }
+
+    #[test]
+    fn masks_are_the_rules() {
+        use FlowLabelPolicy as Label;
+        let labels = [Label::Zero, Label::Copy, Label::PerSa];
+        for n in 0..54usize {
+            let dscp = [DscpPolicy::Copy, DscpPolicy::Set(45), DscpPolicy::Map([9; 64])][n % 3].clone();
+            let dont_fragment = [DfPolicy::Copy, DfPolicy::Set, DfPolicy::Clear][n / 3 % 3];
+            let (flow_label, ecn) = (labels[n / 9 % 3], n < 27);
+            let rules = HeaderPolicy { dscp, ecn, dont_fragment, hop_limit: 0, flow_label };
+            let simple = flow_label == Label::Zero && !matches!(rules.dscp, DscpPolicy::Map(_));
+            let quick = rules.quick();
+            assert_eq!(quick.is_some(), simple);
+            let Some(quick) = quick else { continue };
+            for (tos, df) in [(0xb9, 0x40), (0xb9, 0), (0x02, 0), (0xff, 0x40)] {
+                let mut ip = v4(tos);
+                ip[6] = df;
+                let inner = IpPacket::parse(&ip).unwrap();
+                assert_eq!(quick.outer(&inner), rules.outer(&inner, &ip, 7));
+            }
+        }
     }
 
     #[test]

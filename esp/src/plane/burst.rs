@@ -86,8 +86,8 @@ impl Worker {
             self.parts().1.warm_in(&spis);
         }
         if !self.plane().groups {
-            for job in jobs {
-                job.result = self.ingress(now, job.path, job.outer, job.buf, job.start);
+            for OpenJob { path, outer, buf, start, result } in jobs {
+                self.ingress_into(now, path, *outer, buf, *start, result);
             }
             return;
         }
@@ -206,8 +206,8 @@ impl Worker {
             self.parts().1.warm_out(packets);
         }
         if !self.plane().groups {
-            for job in jobs {
-                job.result = self.seal_in_place(now, job.target, job.buf, job.packet.clone());
+            for SealJob { target, buf, packet, result } in jobs {
+                self.seal_into(now, *target, buf, packet.clone(), result);
             }
             return;
         }

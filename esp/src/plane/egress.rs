@@ -9,6 +9,7 @@ use crate::mode::{OuterHeader, beet, header, transport, tunnel};
 use crate::packet::{IpPacket, protocol};
 use crate::{DropReason, ah, fragment, mss};
 use alloc::sync::Arc;
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 use ravelin_sa_db::{ChildId, Direction, Encapsulation, Instant, Mode, Protocol};
 
@@ -240,6 +241,23 @@ impl Plane {
     pub(crate) fn meta(&self, entry: &Outbound, len: usize, protocol: u8, outer: OuterHeader) -> TransmitMeta {
         let (child, path, encapsulation) = (entry.child(), entry.path(), entry.encapsulation);
         TransmitMeta { child, path, encapsulation, protocol, len, outer }
+    }
+
+    /// As [`Plane::meta`], to be written where it is to be: addresses of IPv4 go there straight.
+    #[inline(always)]
+    pub(crate) fn sealed_usual(
+        &self,
+        entry: &Outbound,
+        range: Range<usize>,
+        outer: OuterHeader,
+        result: &mut Result<(Range<usize>, TransmitMeta), Egress>,
+    ) {
+        let (child, encapsulation, protocol) = (entry.child(), entry.encapsulation, protocol::ESP);
+        let len = range.end.wrapping_sub(range.start);
+        match entry.path_v4() {
+            Some(path) => *result = Ok((range, TransmitMeta { child, path, encapsulation, protocol, len, outer })),
+            None => *result = Ok((range, self.meta(entry, len, protocol, outer))),
+        }
     }
 
     /// AH covers the IP header, so only whole packets can be made.

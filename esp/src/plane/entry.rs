@@ -57,6 +57,18 @@ impl From<Path> for Ends {
     }
 }
 
+impl Ends {
+    /// Is it this path?
+    #[inline(always)]
+    fn are(&self, path: &Path) -> bool {
+        match (self, path.local, path.remote) {
+            (Self::V4([l, r]), SocketAddr::V4(local), SocketAddr::V4(remote)) => *l == local && *r == remote,
+            (Self::V4(_), ..) => false,
+            (Self::Any(own), ..) => own.as_ref() == path,
+        }
+    }
+}
+
 /// What both directions of a Child SA have in common.
 #[repr(C)]
 pub(crate) struct Facts {
@@ -207,6 +219,13 @@ impl<S, F: Lane> Entry<S, F> {
         }
     }
 
+    /// Outer addresses now, when they are of IPv4.
+    #[inline(always)]
+    pub(crate) fn path_v4(&self) -> Option<Path> {
+        let Ends::V4([local, remote]) = &self.ends else { return None };
+        Some(Path { local: SocketAddr::V4(*local), remote: SocketAddr::V4(*remote) })
+    }
+
     /// Is the packet inside the SA's selectors? Behind a NAT, transport mode shows other addresses than the peer named,
     /// where each is one address: then a packet must have those of the SA's path, and no others (RFC 7296 §2.23.1).
     #[inline]
@@ -283,9 +302,9 @@ impl<S, F: Lane> Entry<S, F> {
     /// An authenticated packet came on this path; another one than the SA's is news (RFC 7296 §2.23). Only SAs behind a
     /// NAT follow.
     #[inline(always)]
-    pub(crate) fn note_path(&self, path: Path, now: Instant, reports: &Reports) {
-        if self.encapsulation == Encapsulation::Udp && path != self.path() {
-            self.path_seen(path, now, reports);
+    pub(crate) fn note_path(&self, path: &Path, now: Instant, reports: &Reports) {
+        if self.encapsulation == Encapsulation::Udp && !self.ends.are(path) {
+            self.path_seen(*path, now, reports);
         }
     }
 
@@ -322,9 +341,17 @@ impl<S, F: Lane> Entry<S, F> {
 
 impl Outbound {
     /// A sequence number that was just taken, for the early warning (RFC 4303 §3.3.3).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn note_number(&self, number: u64, reports: &Reports) {
-        if self.core().sa.sequence().is_low(number) && self.core().usage.raise(flag::SEQUENCE) {
+        if self.core().sa.sequence().is_low(number) {
+            self.report_low(reports);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report_low(&self, reports: &Reports) {
+        if self.core().usage.raise(flag::SEQUENCE) {
             reports.push(Report::SequenceLow(self.child()));
         }
     }

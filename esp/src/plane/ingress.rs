@@ -136,7 +136,7 @@ impl Plane {
         match self.open(entry, path, outer, buf, frame) {
             Ok(range) => {
                 entry.account(1, range.len() as u64, now, &self.reports);
-                entry.note_path(path, now, &self.reports);
+                entry.note_path(&path, now, &self.reports);
                 Ingress::Deliver { child: entry.child(), range }
             }
             Err(reason) => self.refuse_after(entry, now, path, reason),
@@ -236,9 +236,9 @@ impl Plane {
     pub(crate) fn refuse_after(&self, entry: &Inbound, now: Instant, path: Path, reason: DropReason) -> Ingress {
         if reason == DropReason::Dummy {
             entry.account(1, 0, now, &self.reports);
-            entry.note_path(path, now, &self.reports);
+            entry.note_path(&path, now, &self.reports);
         } else if reason == DropReason::Selectors && entry.is_translated() {
-            entry.note_path(path, now, &self.reports);
+            entry.note_path(&path, now, &self.reports);
         }
         self.refuse(Some(entry), reason)
     }

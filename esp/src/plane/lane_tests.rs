@@ -265,15 +265,21 @@ fn the_lane_is_taken() {
         let (mut buf, at) = buffer(&a, &ip);
         let parsed = IpPacket::parse(&ip).unwrap();
         let out = a.outbound.get(&ChildId(1)).unwrap();
-        let sealed = a.seal_usual(&out, &parsed, &mut buf, at.start);
-        assert_eq!(sealed.is_some(), want, "{s:?}");
-        let Some(Ok(sealed)) = sealed else { continue };
-        let front = sealed.range.len() - out.core().sa.sealed_len(ip.len());
+        let shape = a.shape::<true>(&out, out.core(), &parsed, &ip, Some(at.start), buf.len());
+        assert_eq!(shape.is_some(), want, "{s:?}");
+        let Some(shape) = shape else { continue };
+        let sealed = &mut buf[shape.start..shape.end];
+        a.seal_shaped::<true>(&out, out.core(), &shape, sealed).unwrap();
+        let front = sealed.len() - out.core().sa.sealed_len(ip.len());
         let entry = b.inbound.get(&inb.spi).unwrap();
-        let esp = &mut buf[sealed.range][front..];
-        let opened = b.open_usual(&entry, inb.path, OuterInfo::default(), esp, 0);
-        assert_eq!(opened, Some(Ok(16..16 + ip.len())), "{s:?}");
-        let again = b.open_usual(&entry, inb.path, OuterInfo::default(), esp, 0);
-        assert_eq!(again, Some(Err(DropReason::Replay)));
+        let esp = &mut sealed[front..];
+        let opened = b.open_usual::<true>(&entry, esp, 0).unwrap().unwrap();
+        let mut held = lane::open::Held::default();
+        for _ in 0..2 {
+            let inner = b.inner_usual(&entry, &mut held, OuterInfo::default(), &opened);
+            assert_eq!((inner, opened.next_header), (Some(ip.len()), 4), "{s:?}");
+        }
+        opened.accept(&entry).unwrap();
+        assert!(matches!(b.open_usual::<true>(&entry, esp, 0), Some(Err(DropReason::Replay))));
     }
 }

@@ -7,11 +7,13 @@ use super::burst::BURST;
 use super::entry::{Entry, Inbound, Outbound};
 use super::ingress::Ingress;
 use super::lane::Lane;
+use super::lane::open::Held;
 use super::sink::{Egress, Target};
 use crate::DropReason;
 use crate::packet::{self, IpPacket};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 use core::ops::Range;
 use ravelin_sa_db::{Instant, Path, Spi};
@@ -50,8 +52,8 @@ impl Tally {
             return false;
         }
         let first = self.packets == 0;
-        self.packets = self.packets.saturating_add(packets);
-        self.bytes = self.bytes.saturating_add(bytes);
+        self.packets = self.packets.wrapping_add(packets);
+        self.bytes = self.bytes.wrapping_add(bytes);
         self.last = now;
         if self.packets >= TOGETHER {
             self.flush(plane, entry);
@@ -73,6 +75,7 @@ pub(super) struct InSlot {
     spi: Spi,
     pub(super) entry: Arc<Inbound>,
     pub(super) tally: Tally,
+    pub(super) held: Held,
 }
 
 #[repr(align(64))]
@@ -88,9 +91,9 @@ pub(super) struct Flow {
 pub(super) struct Memory {
     inbound: Box<[Option<InSlot>]>,
     flows: Box<[Option<Flow>]>,
-    /// Slots with counts that the plane does not know of yet.
-    dirty_in: ArrayVec<u32, DIRTY>,
-    dirty_out: ArrayVec<u32, DIRTY>,
+    /// Slots with counts that the plane does not know of yet, [`DIRTY`] at most.
+    dirty_in: Vec<u32>,
+    dirty_out: Vec<u32>,
     /// Slots filled so far: with many, what a burst needs is not in the cache.
     filled: usize,
 }
@@ -98,8 +101,9 @@ pub(super) struct Memory {
 /// From so many slots on, bursts ask the memory for what they need before they start.
 const MANY: usize = 256;
 
-/// Slots whose counts may wait at once.
-const DIRTY: usize = 64;
+/// Slots whose counts may wait at once. With fewer, a thousand SAs in turns would be counted packet by packet, two locked
+/// steps each.
+const DIRTY: usize = 1024;
 
 /// Places that one key may have, one after the other.
 const WAYS: usize = 4;
@@ -178,8 +182,8 @@ impl Memory {
         Self {
             inbound: (0..slots).map(|_| None).collect(),
             flows: (0..slots).map(|_| None).collect(),
-            dirty_in: ArrayVec::new(),
-            dirty_out: ArrayVec::new(),
+            dirty_in: Vec::with_capacity(DIRTY),
+            dirty_out: Vec::with_capacity(DIRTY),
             filled: 0,
         }
     }
@@ -207,19 +211,47 @@ impl Memory {
     /// What is remembered of an inbound SA and still holds.
     #[inline(always)]
     pub(super) fn known_in(&mut self, spi: Spi) -> Option<(usize, &mut InSlot)> {
-        let at = self.way_in(spi);
+        let first = in_slot(spi, self.inbound.len());
+        let at = match self.inbound.get(first) {
+            Some(Some(s)) if s.spi == spi => first,
+            _ => self.other_place_in(first, spi)?,
+        };
         let slot = self.inbound.get_mut(at)?.as_mut()?;
-        (slot.spi == spi && !slot.entry.is_stale()).then_some((at, slot))
+        (!slot.entry.is_stale()).then_some((at, slot))
+    }
+
+    #[inline(never)]
+    fn other_place_in(&self, first: usize, spi: Spi) -> Option<usize> {
+        let at = way(&self.inbound, first, |s| s.spi == spi);
+        matches!(self.inbound.get(at), Some(Some(s)) if s.spi == spi).then_some(at)
+    }
+
+    /// What [`Memory::known_in`] found, whatever became of it since.
+    pub(super) fn slot_in(&mut self, at: usize) -> Option<&mut InSlot> {
+        self.inbound.get_mut(at)?.as_mut()
     }
 
     /// What is remembered of a flow and still holds.
     #[inline(always)]
     pub(super) fn known_out(&mut self, plane: &Plane, target: Target, ip: &IpPacket) -> Option<(usize, &mut Flow)> {
         let key = FlowKey::new(target, ip);
-        let at = self.way_out(&key, ip);
+        let first = key.slot(self.flows.len());
+        let at = match self.flows.get(first) {
+            Some(Some(f)) if f.is(&key, ip) => first,
+            _ if ip.v6 => self.way_out(&key, ip),
+            _ => self.other_place_out(first, key.addresses, key.ports, key.target)?,
+        };
         let flow = self.flows.get_mut(at)?.as_mut()?;
         let holds = flow.version == plane.routes.version() && !flow.entry.is_stale();
-        (holds && flow.is(&key, ip)).then_some((at, flow))
+        (holds && (!ip.v6 || flow.is(&key, ip))).then_some((at, flow))
+    }
+
+    /// Of IPv4. Not the key itself, which were in memory for every packet then.
+    #[inline(never)]
+    fn other_place_out(&self, first: usize, addresses: u64, ports: u64, target: u64) -> Option<usize> {
+        let key = FlowKey { addresses, ports, target };
+        let at = way(&self.flows, first, |f| f.key == key);
+        matches!(self.flows.get(at), Some(Some(f)) if f.key == key).then_some(at)
     }
 
     #[cold]
@@ -245,20 +277,20 @@ impl Memory {
     #[inline]
     pub(super) fn mark_in(&mut self, plane: &Plane, at: usize) {
         let at = u32::try_from(at).unwrap_or(0);
-        if self.dirty_in.is_full() {
+        if self.dirty_in.len() >= DIRTY {
             self.flush_in(plane);
             // The newest one is not in the list yet.
         }
-        let _ = self.dirty_in.try_push(at);
+        self.dirty_in.push(at);
     }
 
     #[inline]
     pub(super) fn mark_out(&mut self, plane: &Plane, at: usize) {
         let at = u32::try_from(at).unwrap_or(0);
-        if self.dirty_out.is_full() {
+        if self.dirty_out.len() >= DIRTY {
             self.flush_out(plane);
         }
-        let _ = self.dirty_out.try_push(at);
+        self.dirty_out.push(at);
     }
 
     /// True when a burst should be preceded by [`Memory::warm_in`] or [`Memory::warm_out`].
@@ -277,12 +309,16 @@ impl Memory {
             seen ^= slot.map_or(0, |s| u64::from(s.is_some()));
         }
         let at: ArrayVec<usize, BURST> = spis.iter().take(BURST).map(|spi| self.way_in(*spi)).collect();
-        let entries = || at.iter().filter_map(|at| self.inbound.get(*at)?.as_ref()).map(|s| &*s.entry);
-        for e in entries() {
+        let slots = || at.iter().filter_map(|at| self.inbound.get(*at)?.as_ref());
+        for e in slots().map(|s| &*s.entry) {
             seen ^= e.touch() ^ u64::from(e.core().sa.window().size());
         }
-        for e in entries() {
-            seen ^= e.core().sa.window().touch() ^ e.facts.selectors.touch();
+        for s in slots() {
+            let e = &*s.entry;
+            seen ^= e.core().sa.window().touch();
+            if s.held == Held::default() {
+                seen ^= e.facts.selectors.touch();
+            }
             e.core().sa.transform().warm();
         }
         core::hint::black_box(seen);
@@ -371,7 +407,7 @@ impl InSlot {
         range: Range<usize>,
     ) -> (bool, Ingress) {
         let first = self.tally.add(plane, &self.entry, 1, octets(range.len()), now);
-        self.entry.note_path(path, now, &plane.reports);
+        self.entry.note_path(&path, now, &plane.reports);
         (first, Ingress::Deliver { child: self.entry.child(), range })
     }
 }
@@ -397,7 +433,7 @@ fn relearn(plane: &Plane, slot: &mut Option<InSlot>, filled: &mut usize, spi: Sp
         }
         return;
     };
-    match slot.replace(InSlot { spi, entry, tally: Tally::default() }) {
+    match slot.replace(InSlot { spi, entry, tally: Tally::default(), held: Held::default() }) {
         Some(mut old) => old.tally.flush(plane, &old.entry),
         None => *filled = filled.saturating_add(1),
     }

@@ -32,6 +32,7 @@ pub use worker::Worker;
 
 use crate::lifetime::flag;
 use crate::mode::HeaderPolicy;
+use crate::mode::header::Quick;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{ChildRecord, Control};
@@ -74,6 +75,8 @@ pub struct PlaneConfig {
 pub struct Plane {
     provider: Arc<Provider>,
     config: PlaneConfig,
+    /// The rules for outer headers, where they are simple ones.
+    quick: Option<Quick>,
     inbound: Table<Spi, Arc<Inbound>>,
     /// Those that are addressed by more than their SPI.
     qualified: Qualified,
@@ -101,6 +104,7 @@ impl Plane {
         let groups = provider.aeads.iter().any(|a| a.gains_from_many());
         Self {
             provider,
+            quick: config.header.quick(),
             config,
             groups,
             inbound: Table::new(),

@@ -8,7 +8,6 @@
 
 use super::Plane;
 use super::ingress::{Frame, Ingress, OuterInfo};
-use super::lane::Sealed;
 use super::memory::{Memory, octets, recall, route};
 use super::sink::{Egress, PacketSink, Target, TransmitMeta};
 use crate::DropReason;
@@ -58,25 +57,83 @@ impl Worker {
     /// As [`Plane::ingress_at`].
     #[inline]
     pub fn ingress(&mut self, now: Instant, path: Path, outer: OuterInfo, buf: &mut [u8], start: usize) -> Ingress {
+        let mut result = Ingress::Drop(DropReason::Runt);
         self.tick(now);
+        self.ingress_into(now, &path, outer, buf, start, &mut result);
+        result
+    }
+
+    /// As [`Worker::ingress`], with the result where it is to be: in registers or in the job, not copied from one to the other.
+    #[inline(always)]
+    pub(super) fn ingress_into(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        outer: OuterInfo,
+        buf: &mut [u8],
+        start: usize,
+        result: &mut Ingress,
+    ) {
         let plane = &self.plane;
         if let Some(spi) = Frame::esp(start).spi(buf)
             && let Some((at, slot)) = self.memory.known_in(spi)
-            && let Some(opened) = plane.open_usual(&slot.entry, path, outer, buf, start)
+            && let Some(opened) = plane.open_usual::<true>(&slot.entry, buf, start)
         {
-            let range = match opened {
-                Ok(range) => range,
-                Err(reason) => return plane.refuse_after(&slot.entry, now, path, reason),
-            };
-            let first = slot.tally.add(plane, &slot.entry, 1, octets(range.len()), now);
-            slot.entry.note_path(path, now, &plane.reports);
-            let child = slot.entry.child();
-            if first {
-                self.memory.mark_in(plane, at);
+            match opened {
+                Ok(opened) => {
+                    let inner = plane.inner_usual(&slot.entry, &mut slot.held, outer, &opened);
+                    if let Err(reason) = opened.accept(&slot.entry) {
+                        *result = plane.refuse_after(&slot.entry, now, *path, reason);
+                        return;
+                    }
+                    let Some(len) = inner else {
+                        let (payload, next_header) = (opened.range(), opened.next_header);
+                        return self.deliver_apart(now, at, path, outer, buf, start, payload, next_header, result);
+                    };
+                    let first = slot.tally.add(plane, &slot.entry, 1, octets(len), now);
+                    slot.entry.note_path(path, now, &plane.reports);
+                    let range = opened.at..opened.at.wrapping_add(len);
+                    *result = Ingress::Deliver { child: slot.entry.child(), range };
+                    if first {
+                        self.memory.mark_in(plane, at);
+                    }
+                }
+                Err(reason) => *result = plane.refuse_after(&slot.entry, now, *path, reason),
             }
-            return Ingress::Deliver { child, range };
+            return;
         }
-        self.ingress_otherwise(now, path, outer, buf, start)
+        *result = self.ingress_otherwise(now, *path, outer, buf, start);
+    }
+
+    /// An inner packet that is not the usual one.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments, reason = "all of it describes one packet")]
+    fn deliver_apart(
+        &mut self,
+        now: Instant,
+        at: usize,
+        path: &Path,
+        outer: OuterInfo,
+        buf: &mut [u8],
+        start: usize,
+        payload: Range<usize>,
+        next_header: u8,
+        result: &mut Ingress,
+    ) {
+        let plane = &self.plane;
+        let Some(slot) = self.memory.slot_in(at) else {
+            *result = plane.refuse(None, DropReason::Removed);
+            return;
+        };
+        let entry = &slot.entry;
+        let (first, delivered) = match plane.deliver_rest(entry, path, outer, buf, start, payload, next_header) {
+            Ok(range) => slot.delivered(plane, now, *path, range),
+            Err(reason) => (false, plane.refuse_after(entry, now, *path, reason)),
+        };
+        *result = delivered;
+        if first {
+            self.memory.mark_in(plane, at);
+        }
     }
 
     /// The general way, out of the usual packet's code.
@@ -100,7 +157,16 @@ impl Worker {
         let Some((at, slot)) = recall(plane, &mut self.memory, spi) else {
             return plane.unknown_spi(now, path, spi);
         };
-        match plane.open(&slot.entry, path, outer, buf, frame) {
+        let opened = match plane.open_usual::<false>(&slot.entry, buf, start) {
+            Some(opened) => {
+                let accepted = opened.and_then(|o| o.accept(&slot.entry).map(|()| (o.range(), o.next_header)));
+                accepted.and_then(|(payload, next_header)| {
+                    plane.deliver_rest(&slot.entry, &path, outer, buf, start, payload, next_header)
+                })
+            }
+            None => plane.open(&slot.entry, path, outer, buf, frame),
+        };
+        match opened {
             Ok(range) => {
                 let (first, delivered) = slot.delivered(plane, now, path, range);
                 if first {
@@ -117,26 +183,45 @@ impl Worker {
     pub fn egress(&mut self, now: Instant, target: impl Into<Target>, ip: &[u8], sink: &mut dyn PacketSink) -> Egress {
         self.tick(now);
         let target = target.into();
-        let plane = &self.plane;
-        if let Some(inner) = packet::usual(ip)
-            && let Some((at, flow)) = self.memory.known_out(plane, target, &inner)
-            && let Some(sealed) = plane.copy_usual(&flow.entry, &inner, ip, |len| sink.reserve(len))
+        if let Some(inner) = packet::usual_v4(ip)
+            && let Some(done) = self.egress_flow::<true>(now, target, &inner, ip, sink)
         {
-            let Sealed { range, outer } = match sealed {
-                Ok(sealed) => sealed,
-                Err(reason) => return plane.discard(Some(&flow.entry), reason),
-            };
-            sink.commit(plane.meta(&flow.entry, range.len(), protocol::ESP, outer));
-            if flow.tally.add(plane, &flow.entry, 1, octets(inner.len), now) {
-                self.memory.mark_out(plane, at);
-            }
-            return Egress::Sent;
+            return done;
         }
         self.egress_otherwise(now, target, ip, sink)
     }
 
+    /// A packet of a flow that is remembered and may take the lane; inlined where its version is known.
+    #[inline(always)]
+    fn egress_flow<const MOST: bool>(
+        &mut self,
+        now: Instant,
+        target: Target,
+        inner: &IpPacket,
+        ip: &[u8],
+        sink: &mut dyn PacketSink,
+    ) -> Option<Egress> {
+        let plane = &self.plane;
+        let (at, flow) = self.memory.known_out(plane, target, inner)?;
+        let (entry, core) = (&*flow.entry, flow.entry.core());
+        let shape = plane.shape::<MOST>(entry, core, inner, ip, None, usize::MAX)?;
+        if let Err(reason) = plane.copy_shaped::<MOST>(entry, core, &shape, ip, |len| sink.reserve(len)) {
+            return Some(plane.discard(Some(entry), reason));
+        }
+        sink.commit(plane.meta(entry, shape.end, protocol::ESP, shape.outer));
+        if flow.tally.add(plane, &flow.entry, 1, octets(inner.len), now) {
+            self.memory.mark_out(plane, at);
+        }
+        Some(Egress::Sent)
+    }
+
     #[inline(never)]
     fn egress_otherwise(&mut self, now: Instant, target: Target, ip: &[u8], sink: &mut dyn PacketSink) -> Egress {
+        if let Some(inner) = packet::usual(ip)
+            && let Some(done) = self.egress_flow::<false>(now, target, &inner, ip, sink)
+        {
+            return done;
+        }
         let plane = &self.plane;
         let Ok(inner) = IpPacket::parse(ip) else {
             return plane.discard(None, DropReason::NotIp);
@@ -168,26 +253,56 @@ impl Worker {
         buf: &mut [u8],
         packet: Range<usize>,
     ) -> Result<(Range<usize>, TransmitMeta), Egress> {
+        let mut result = Err(Egress::NoSa);
         self.tick(now);
-        let target = target.into();
-        let plane = &self.plane;
-        if let Some(ip) = buf.get(packet.clone())
-            && let Some(inner) = packet::usual(ip)
-            && let Some((at, flow)) = self.memory.known_out(plane, target, &inner)
-            && let Some(sealed) = plane.seal_usual(&flow.entry, &inner, buf, packet.start)
+        self.seal_into(now, target.into(), buf, packet, &mut result);
+        result
+    }
+
+    /// As [`Worker::seal_in_place`], with the result where it is to be.
+    #[inline(always)]
+    pub(super) fn seal_into(
+        &mut self,
+        now: Instant,
+        target: Target,
+        buf: &mut [u8],
+        packet: Range<usize>,
+        result: &mut Result<(Range<usize>, TransmitMeta), Egress>,
+    ) {
+        if let Some(inner) = buf.get(packet.clone()).and_then(packet::usual_v4)
+            && self.seal_flow::<true>(now, target, &inner, buf, packet.start, result)
         {
-            let Sealed { range, outer } = match sealed {
-                Ok(sealed) => sealed,
-                Err(reason) => return Err(plane.discard(Some(&flow.entry), reason)),
-            };
-            let first = flow.tally.add(plane, &flow.entry, 1, octets(inner.len), now);
-            let meta = plane.meta(&flow.entry, range.len(), protocol::ESP, outer);
-            if first {
-                self.memory.mark_out(plane, at);
-            }
-            return Ok((range, meta));
+            return;
         }
-        self.seal_otherwise(now, target, buf, packet)
+        *result = self.seal_otherwise(now, target, buf, packet);
+    }
+
+    /// As [`Worker::egress_flow`]; false when the packet has to go another way.
+    #[inline(always)]
+    fn seal_flow<const MOST: bool>(
+        &mut self,
+        now: Instant,
+        target: Target,
+        inner: &IpPacket,
+        buf: &mut [u8],
+        start: usize,
+        result: &mut Result<(Range<usize>, TransmitMeta), Egress>,
+    ) -> bool {
+        let plane = &self.plane;
+        let Some((at, flow)) = self.memory.known_out(plane, target, inner) else { return false };
+        let (entry, core) = (&*flow.entry, flow.entry.core());
+        let ip = buf.get(start..).unwrap_or(&[]);
+        let Some(shape) = plane.shape::<MOST>(entry, core, inner, ip, Some(start), buf.len()) else { return false };
+        let Some(packet) = buf.get_mut(shape.start..shape.end) else { return false };
+        if let Err(reason) = plane.seal_shaped::<MOST>(entry, core, &shape, packet) {
+            *result = Err(plane.discard(Some(entry), reason));
+            return true;
+        }
+        plane.sealed_usual(entry, shape.start..shape.end, shape.outer, result);
+        if flow.tally.add(plane, &flow.entry, 1, octets(inner.len), now) {
+            self.memory.mark_out(plane, at);
+        }
+        true
     }
 
     #[inline(never)]
@@ -198,6 +313,12 @@ impl Worker {
         buf: &mut [u8],
         packet: Range<usize>,
     ) -> Result<(Range<usize>, TransmitMeta), Egress> {
+        let mut result = Err(Egress::NoSa);
+        if let Some(inner) = buf.get(packet.clone()).and_then(packet::usual)
+            && self.seal_flow::<false>(now, target, &inner, buf, packet.start, &mut result)
+        {
+            return result;
+        }
         let plane = &self.plane;
         let Ok(inner) = IpPacket::parse(buf.get(packet.clone()).unwrap_or(&[])) else {
             return Err(plane.discard(None, DropReason::NotIp));

@@ -188,18 +188,20 @@ fn a_small_memory_counts_all_the_same() {
     }
 }
 
-/// More SAs than a worker asks the memory for one by one, so that bursts warm up what they need first.
+/// More SAs than a worker asks the memory for one by one, so that bursts warm up what they need first, and more than may
+/// wait to be counted.
 #[test]
 fn bursts_over_many_sas() {
     for provider in [provider(), grouping()] {
-        let (a, b) = planes_of(&provider, 400, &gcm(), |_| {});
+        let (a, b) = planes_of(&provider, 1100, &gcm(), |_| {});
         let (mut out, mut inn) = (Worker::new(Arc::clone(&a)), Worker::new(Arc::clone(&b)));
         for round in 0..3u64 {
-            let mut bufs: Vec<_> = (0..400).map(|_| buffer(&a, &udp("10.1.0.1", "10.2.0.2", 20))).collect();
+            let mut bufs: Vec<_> = (0..1100).map(|_| buffer(&a, &udp("10.1.0.1", "10.2.0.2", 20))).collect();
             // One flow key for all, each SA another target: the places of the flow go from one to the next.
             let jobs = bufs.iter_mut().enumerate();
-            let mut jobs: Vec<_> =
-                jobs.map(|(i, (b, p))| SealJob::new(ChildId((i as u64 * 7 + round) % 400 + 1), b, p.clone())).collect();
+            let mut jobs: Vec<_> = jobs
+                .map(|(i, (b, p))| SealJob::new(ChildId((i as u64 * 7 + round) % 1100 + 1), b, p.clone()))
+                .collect();
             out.seal_burst(NOW, &mut jobs);
             let sealed: Vec<_> = jobs.iter().map(|j| j.result.clone().unwrap().0).collect();
             drop(jobs);

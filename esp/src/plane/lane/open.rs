@@ -1,0 +1,174 @@
+//! The lane inwards: window, cipher, trailer, the inner packet against the selectors, window.
+
+use super::super::Plane;
+use super::super::entry::Inbound;
+use super::super::ingress::{Frame, OuterInfo};
+use super::{HEAD, Lane, TAG, aad, image, nonce, twelve};
+use crate::packet::{self, IpPacket, protocol};
+use crate::replay::Begun;
+use crate::{DropReason, InboundSa, inbound, transform};
+use core::ops::Range;
+use ravelin_crypto::aead::AeadKey;
+use ravelin_sa_db::{Direction, Path};
+
+/// The last flow of IPv4 that an SA's selectors held, in what a worker remembers of the SA. Selectors are three cache
+/// lines and some forty instructions; they stay what they are as long as the entry does.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Held {
+    addresses: u64,
+    /// Ports, protocol, and one more bit, so that nothing is held in the beginning.
+    rest: u64,
+}
+
+impl Held {
+    #[inline(always)]
+    fn of(inner: &IpPacket) -> Self {
+        let low = |a: u128| u64::try_from(a & u128::from(u64::MAX)).unwrap_or(0);
+        let addresses = low(inner.source) << 32 | low(inner.destination);
+        Self { addresses, rest: u64::from(inner.ports) << 16 | u64::from(inner.protocol) << 8 | 1 }
+    }
+}
+
+/// What was in an authentic packet.
+pub(crate) struct Opened<'b> {
+    pub(crate) payload: &'b [u8],
+    /// Where that is in the buffer.
+    pub(crate) at: usize,
+    pub(crate) next_header: u8,
+    /// What the window is to be told: see [`Opened::accept`].
+    begun: Option<Begun<'b>>,
+}
+
+impl Opened<'_> {
+    /// Tells the window, which has the last word. Before this nothing may come of the packet; but it may be looked at,
+    /// and should be: this step waits for all that was stored, and what comes after it for this step.
+    ///
+    /// # Errors
+    /// Another thread was faster.
+    #[inline(always)]
+    pub(crate) fn accept(&self, entry: &Inbound) -> Result<(), DropReason> {
+        match &self.begun {
+            Some(begun) => entry.core().sa.window().finish(begun),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.at..self.at.wrapping_add(self.payload.len())
+    }
+}
+
+impl Plane {
+    /// Opens in place; `None` when the packet has to go another way, and nothing has happened to it or to the window then.
+    /// `MOST` as for [`Plane::seal_usual`].
+    #[inline(always)]
+    pub(crate) fn open_usual<'b, const MOST: bool>(
+        &self,
+        entry: &'b Inbound,
+        buf: &'b mut [u8],
+        start: usize,
+    ) -> Option<Result<Opened<'b>, DropReason>> {
+        if !entry.front.is_usual() || !entry.core().usage.is_usable() {
+            return None;
+        }
+        let sa = &entry.core().sa;
+        let Some((key, salt)) = sa.transform().usual() else {
+            return if MOST { None } else { Some(open_split(sa, buf.get_mut(start..)?, start)) };
+        };
+        let (head, rest) = buf.get_mut(start..)?.split_first_chunk_mut::<HEAD>()?;
+        let (body, tag) = rest.split_last_chunk_mut::<TAG>()?;
+        if body.len() < transform::TRAILER {
+            return None;
+        }
+        let at = start.wrapping_add(HEAD);
+        let begun = match open_body(sa, key, salt, head, body, tag) {
+            Ok(begun) => begun,
+            Err(reason) => return Some(Err(reason)),
+        };
+        match inbound::trailer(body).and_then(|(len, next)| Ok((body.get(..len).ok_or(DropReason::Runt)?, next))) {
+            Ok((payload, next_header)) => Some(Ok(Opened { payload, at, next_header, begun: Some(begun) })),
+            Err(reason) => Some(Err(sa.window().finish(&begun).err().unwrap_or(reason))),
+        }
+    }
+
+    /// The length of a usual packet of IPv4 that the selectors hold; `None` for what has to go the general way.
+    #[inline(always)]
+    pub(crate) fn inner_usual(
+        &self,
+        entry: &Inbound,
+        held: &mut Held,
+        outer: OuterInfo,
+        opened: &Opened<'_>,
+    ) -> Option<usize> {
+        if opened.next_header != protocol::IPV4 || !self.is_plain(outer) {
+            return None;
+        }
+        let inner = packet::usual_v4(opened.payload)?;
+        let flow = Held::of(&inner);
+        if flow != *held {
+            if !entry.facts.selectors.hold(&inner, Direction::Inbound) {
+                return None;
+            }
+            *held = flow;
+        }
+        Some(inner.len)
+    }
+
+    /// Nothing in the inner packet is to be changed.
+    #[inline(always)]
+    fn is_plain(&self, outer: OuterInfo) -> bool {
+        outer.traffic_class & 3 == 0 && self.config.mss_clamp == 0
+    }
+
+    /// What [`Plane::inner_usual`] did not take, usual packets of SAs at another place of the worker's memory first.
+    #[allow(clippy::too_many_arguments, reason = "all of it describes one packet")]
+    pub(crate) fn deliver_rest(
+        &self,
+        entry: &Inbound,
+        path: &Path,
+        outer: OuterInfo,
+        buf: &mut [u8],
+        start: usize,
+        payload: Range<usize>,
+        next_header: u8,
+    ) -> Result<Range<usize>, DropReason> {
+        if matches!(next_header, protocol::IPV4 | protocol::IPV6)
+            && self.is_plain(outer)
+            && let Some(inner) = buf.get(payload.clone()).and_then(packet::usual)
+            && inner.v6 == (next_header == protocol::IPV6)
+            && entry.facts.selectors.hold(&inner, Direction::Inbound)
+        {
+            return Ok(payload.start..payload.start.wrapping_add(inner.len));
+        }
+        self.deliver(entry, *path, outer, buf, Frame::esp(start), payload, next_header)
+    }
+}
+
+/// Transforms of another shape.
+#[inline(never)]
+fn open_split<'b>(sa: &InboundSa, esp: &'b mut [u8], start: usize) -> Result<Opened<'b>, DropReason> {
+    let opened = sa.open(esp)?;
+    let at = opened.payload.start.wrapping_add(start);
+    let payload = esp.get(opened.payload).ok_or(DropReason::Runt)?;
+    Ok(Opened { payload, at, next_header: opened.next_header, begun: None })
+}
+
+/// Window and cipher.
+#[inline(always)]
+fn open_body<'a>(
+    sa: &'a InboundSa,
+    key: &dyn AeadKey,
+    salt: [u8; 4],
+    head: &[u8; HEAD],
+    body: &mut [u8],
+    tag: &[u8; TAG],
+) -> Result<Begun<'a>, DropReason> {
+    let head = u128::from_le_bytes(*head);
+    let low = |n: u128| u64::try_from(n & u128::from(u64::MAX)).unwrap_or(0);
+    let (first, iv) = (low(head), low(head >> 64));
+    let begun = sa.window().begin(u32::try_from(first >> 32).unwrap_or(0).swap_bytes())?;
+    let (aad, aad_len) = aad(first & 0xffff_ffff, image(begun.number), sa.transform().esn());
+    let aad = aad.get(..aad_len).ok_or(DropReason::Runt)?;
+    key.open(twelve(&nonce(salt, iv)), aad, body, tag).map_err(transform::reason)?;
+    Ok(begun)
+}

@@ -1,0 +1,191 @@
+//! The lane outwards: header, trailer and outer headers around a packet, and the cipher.
+
+use super::super::Plane;
+use super::super::entry::Outbound;
+use super::{HEAD, TAG, V4, V6, aad, image, nonce, second, sixteen, twelve};
+use crate::encap::udp;
+use crate::mode::{OuterHeader, tunnel};
+use crate::packet::IpPacket;
+use crate::{DropReason, OutboundSa, outbound};
+use core::sync::atomic::Ordering;
+use ravelin_crypto::aead::AeadKey;
+
+/// A packet that may take the lane.
+pub(crate) struct Shape {
+    /// Of the buffer, outer headers to ICV.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Octets of the inner packet.
+    len: usize,
+    next_header: u8,
+    pub(crate) outer: OuterHeader,
+}
+
+type Core = super::super::entry::Core<OutboundSa>;
+
+impl Plane {
+    /// May this packet take the lane, with a payload that starts at `at` of a buffer of `room` octets? Without `at` it
+    /// starts where it has to, and is found there. `None` when it has to go another way. `MOST` is the code for most
+    /// SAs, in which nothing stands that calls for results in memory; without it, all that the lane can do.
+    #[inline(always)]
+    pub(crate) fn shape<const MOST: bool>(
+        &self,
+        entry: &Outbound,
+        core: &Core,
+        inner: &IpPacket,
+        ip: &[u8],
+        at: Option<usize>,
+        room: usize,
+    ) -> Option<Shape> {
+        let (front, transform) = (&entry.front, core.sa.transform());
+        if !front.usual || !core.usage.is_usable() {
+            return None;
+        }
+        let (outer, head, icv) = if MOST {
+            transform.usual()?;
+            (self.quick.as_ref()?.outer(inner), HEAD, TAG)
+        } else {
+            (self.config.header.outer(inner, ip, entry.spi), transform.payload_at(), transform.icv_len())
+        };
+        let before = usize::from(front.len).wrapping_add(head);
+        let start = at.unwrap_or(before).checked_sub(before)?;
+        let sealed = transform.padded(inner.len).wrapping_add(head.wrapping_add(icv));
+        let total = sealed.wrapping_add(usize::from(front.len));
+        let end = start.wrapping_add(total);
+        let mtu = usize::try_from(core.mtu.load(Ordering::Relaxed)).unwrap_or(1);
+        let fits = mtu == 0 || sealed.wrapping_add(usize::from(front.around)) <= mtu;
+        if end > room || total > usize::from(u16::MAX) || !fits {
+            return None;
+        }
+        Some(Shape { start, end, len: inner.len, next_header: tunnel::next_header(inner), outer })
+    }
+
+    /// Seals `packet`, which is what [`Plane::shape`] said.
+    #[inline(always)]
+    pub(crate) fn seal_shaped<const MOST: bool>(
+        &self,
+        entry: &Outbound,
+        core: &Core,
+        shape: &Shape,
+        packet: &mut [u8],
+    ) -> Result<(), DropReason> {
+        let number = core.sa.sequence().take()?;
+        entry.note_number(number, &self.reports);
+        let (front, esp) = packet.split_at_mut_checked(usize::from(entry.front.len)).ok_or(DropReason::NoRoom)?;
+        match core.sa.transform().usual() {
+            Some((key, salt)) => seal_body(entry.spi, core, key, salt, number, shape, esp)?,
+            None if MOST => return Err(DropReason::Provider),
+            None => {
+                let payload = core.sa.headroom()..core.sa.headroom().wrapping_add(shape.len);
+                core.sa.seal_numbered(number, esp, payload, 0, shape.next_header)?;
+            }
+        }
+        write_front(entry, core, front, shape)
+    }
+
+    /// Copies `ip` into the room that `reserve` gives, and seals it there.
+    #[inline(always)]
+    pub(crate) fn copy_shaped<'a, const MOST: bool>(
+        &self,
+        entry: &Outbound,
+        core: &Core,
+        shape: &Shape,
+        ip: &[u8],
+        reserve: impl FnOnce(usize) -> Option<&'a mut [u8]>,
+    ) -> Result<(), DropReason> {
+        let no_room = DropReason::NoRoom;
+        let packet = reserve(shape.end).and_then(|room| room.get_mut(..shape.end)).ok_or(no_room)?;
+        let head = if MOST { HEAD } else { core.sa.headroom() };
+        let at = usize::from(entry.front.len).wrapping_add(head);
+        let ip = ip.get(..shape.len).ok_or(no_room)?;
+        packet.get_mut(at..at.wrapping_add(shape.len)).ok_or(no_room)?.copy_from_slice(ip);
+        self.seal_shaped::<MOST>(entry, core, shape, packet)
+    }
+}
+
+/// Header, trailer, cipher.
+#[inline(always)]
+fn seal_body(
+    spi: u32,
+    core: &Core,
+    key: &dyn AeadKey,
+    salt: [u8; 4],
+    number: u64,
+    shape: &Shape,
+    esp: &mut [u8],
+) -> Result<(), DropReason> {
+    let no_room = DropReason::NoRoom;
+    let (head, rest) = esp.split_first_chunk_mut::<HEAD>().ok_or(no_room)?;
+    let (body, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(no_room)?;
+    let (spi, number) = (u64::from(spi.swap_bytes()), image(number));
+    *head = sixteen(spi | second(number), number);
+    let (_, tail) = body.split_at_mut_checked(shape.len).ok_or(no_room)?;
+    outbound::write_trailer(tail, shape.next_header)?;
+    let (aad, aad_len) = aad(spi, number, core.sa.transform().esn());
+    let aad = aad.get(..aad_len).ok_or(no_room)?;
+    key.seal(twelve(&nonce(salt, number)), aad, body, tag).map_err(|_| DropReason::Provider)
+}
+
+/// The checksum of a header whose words add up to `sum`, seven words at most.
+#[inline(always)]
+fn checksum(sum: u64) -> u64 {
+    let once = (sum & 0xffff).wrapping_add(sum >> 16);
+    let twice = (once & 0xffff).wrapping_add(once >> 16);
+    !twice & 0xffff
+}
+
+/// The outer headers of one packet, from the SA's model.
+#[inline(always)]
+fn write_front(entry: &Outbound, core: &Core, room: &mut [u8], shape: &Shape) -> Result<(), DropReason> {
+    if room.is_empty() {
+        return Ok(());
+    }
+    if room.len() == V6 {
+        return write_front_v6(entry, room, shape);
+    }
+    let (model, outer) = (&entry.front, &shape.outer);
+    let total = (shape.end.wrapping_sub(shape.start) as u64) & 0xffff;
+    let dscp_ecn = u64::from(outer.traffic_class);
+    let (id, flags) = if outer.dont_fragment {
+        (0, 0x4000)
+    } else {
+        // Only what may be fragmented needs an identification (RFC 6864).
+        (u64::from(core.ip_id.fetch_add(1, Ordering::Relaxed) & 0xffff), 0)
+    };
+    let sum = u64::from(model.sum).wrapping_add(dscp_ecn).wrapping_add(total).wrapping_add(id).wrapping_add(flags);
+    let (ip, rest) = room.split_first_chunk_mut::<16>().ok_or(DropReason::NoRoom)?;
+    let (dst, datagram) = rest.split_first_chunk_mut::<4>().ok_or(DropReason::NoRoom)?;
+    let first = 0x45 << 56 | dscp_ecn << 48 | total << 32 | id << 16 | flags;
+    *ip = sixteen(image(first), image(model.middle | checksum(sum) << 32));
+    *dst = model.dst;
+    if let Some(udp) = datagram.first_chunk_mut::<{ udp::HEADER }>() {
+        *udp = (u64::from(model.ports) << 32 | total.wrapping_sub(V4 as u64) << 16).to_be_bytes();
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn write_front_v6(entry: &Outbound, room: &mut [u8], shape: &Shape) -> Result<(), DropReason> {
+    let outer = &shape.outer;
+    let total = (shape.end.wrapping_sub(shape.start) as u64) & 0xffff;
+    let (dscp_ecn, flow) = (u64::from(outer.traffic_class), u64::from(outer.flow_label & 0xf_ffff));
+    room.copy_from_slice(entry.front.octets.as_deref().ok_or(DropReason::NoRoom)?);
+    let [.., next, hop_limit] = *room.first_chunk::<8>().ok_or(DropReason::NoRoom)?;
+    let last = u64::from(u16::from_be_bytes([next, hop_limit]));
+    let first = 6 << 60 | dscp_ecn << 52 | flow << 32 | total.wrapping_sub(V6 as u64) << 16 | last;
+    *room.first_chunk_mut::<8>().ok_or(DropReason::NoRoom)? = first.to_be_bytes();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checksum;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn two_folds_are_enough(sum in 0u64..7 * 0xffff) {
+            prop_assert_eq!(checksum(sum), u64::from(!crate::checksum::fold(sum)));
+        }
+    }
+}
