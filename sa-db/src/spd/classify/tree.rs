@@ -21,7 +21,7 @@ pub(super) const SMALL: usize = 8;
 
 /// Rules behind vectors, the few that came since, and those that come after.
 #[derive(Clone, Debug)]
-pub(super) struct Group<A> {
+pub(super) struct Group<A: Addr> {
     pub(super) vectors: Vectors<A>,
     pub(super) fresh: Ref,
     pub(super) rest: Ref,
@@ -102,7 +102,7 @@ impl Found {
 
 /// The tree's memory. Roots are kept by the owner, so that many small trees can share one.
 #[derive(Clone)]
-pub(super) struct Tree<A> {
+pub(super) struct Tree<A: Addr> {
     pub(super) leaves: Leaves<A>,
     pub(super) tables: Vec<Option<Table>>,
     pub(super) free_tables: Vec<u32>,
