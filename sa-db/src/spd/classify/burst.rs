@@ -16,19 +16,19 @@ type Each<T> = [T; BURST];
 struct Chain {
     /// No bucket of this table has more for this packet; 0: nothing better, or looked into.
     merits: [Each<u16>; PLACES],
-    hashes: [Each<u32>; PLACES],
     tables: [Ref; PLACES],
     n: usize,
 }
 
 impl Chain {
-    fn push(&mut self, at: Ref, hashes: Each<u32>, merits: Each<u16>) {
-        if let (Some(t), Some(h), Some(m)) =
-            (self.tables.get_mut(self.n), self.hashes.get_mut(self.n), self.merits.get_mut(self.n))
-        {
-            (*t, *h, *m) = (at, hashes, merits);
-            self.n = self.n.wrapping_add(1);
-        }
+    const NONE: Self = Self { merits: [[0; BURST]; PLACES], tables: [Ref::NONE; PLACES], n: 0 };
+
+    /// One more place, and where its merits are to be written.
+    fn push(&mut self, at: Ref) -> Option<&mut Each<u16>> {
+        *self.tables.get_mut(self.n)? = at;
+        let merits = self.merits.get_mut(self.n);
+        self.n = self.n.wrapping_add(1);
+        merits
     }
 
     /// For every packet the best place it has left, and how good that is.
@@ -57,8 +57,8 @@ impl Now {
     const NONE: Self = Self { list: [(0, Ref::NONE, 0); BURST], n: 0 };
 
     #[inline(always)]
-    fn push(&mut self, k: usize, at: Ref, hash: u32, counts: bool) {
-        self.list.get_mut(self.n).into_iter().for_each(|to| *to = (k as u8, at, hash));
+    fn push(&mut self, k: usize, at: Ref, counts: bool) {
+        self.list.get_mut(self.n).into_iter().for_each(|to| *to = (k as u8, at, 0));
         self.n = self.n.wrapping_add(usize::from(counts));
     }
 }
@@ -72,28 +72,25 @@ impl<A: Addr> Tree<A> {
         best: &mut Each<Best>,
         agree: &impl Fn(u32) -> bool,
     ) {
-        let Kind::Table(_) = root.kind() else {
-            return points.iter().zip(best).for_each(|(p, best)| self.lookup(root, p, best, agree));
-        };
-        if let Some(t) = self.alone(root) {
-            let hashes = points.each_ref().map(|p| t.masks.bucket(p));
+        let Kind::Table(i) = root.kind() else { return self.look_behind_burst(root, points, best, agree) };
+        let Some(first) = self.table(i) else { return };
+        if first.rest == Ref::NONE {
             let mut now = Now::NONE;
-            hashes.iter().enumerate().for_each(|(k, hash)| now.push(k, root, *hash, true));
+            (0..BURST).for_each(|k| now.push(k, root, true));
             return self.look_into(&mut now, points, best, agree);
         }
-        let early = self.early(root, &Best::NONE).unwrap_or(Ref::NONE);
-        if early != Ref::NONE {
-            points.iter().zip(best.iter_mut()).for_each(|(p, best)| self.lookup(early, p, best, agree));
+        let mut chain = Chain::NONE;
+        self.ask_burst(root, points, &mut chain);
+        if first.early {
+            self.look_behind_burst(first.behind, points, best, agree);
         }
-        let mut chain = self.ask(root, points, best, early == Ref::NONE);
         loop {
             let (top, at) = chain.best();
             let mut now = Now::NONE;
             for (k, ((top, at), best)) in top.iter().zip(at).zip(best.iter()).enumerate() {
                 let at = usize::from(at);
                 let table = chain.tables.get(at).copied().unwrap_or(Ref::NONE);
-                let hash = chain.hashes.get(at).and_then(|h| h.get(k)).copied().unwrap_or(0);
-                now.push(k, table, hash, *top >= best.merit);
+                now.push(k, table, *top >= best.merit);
                 chain.merits.get_mut(at).and_then(|m| m.get_mut(k)).into_iter().for_each(|m| *m = 0);
             }
             if now.n == 0 {
@@ -103,38 +100,50 @@ impl<A: Addr> Tree<A> {
         }
     }
 
-    /// Asks the sieves of a chain, and what is behind it unless that was done.
-    fn ask(&self, root: Ref, points: &Each<Point<A>>, best: &Each<Best>, behind: bool) -> Chain {
-        let mut chain =
-            Chain { merits: [[0; BURST]; PLACES], hashes: [[0; BURST]; PLACES], tables: [Ref::NONE; PLACES], n: 0 };
-        let least = best.iter().fold(u16::MAX, |least, b| least.min(b.merit));
+    /// Asks the sieves of a chain, and what is behind it unless that is looked into before.
+    #[inline(always)]
+    fn ask_burst(&self, root: Ref, points: &Each<Point<A>>, chain: &mut Chain) {
         let mut at = root;
+        let mut early = false;
         while let Kind::Table(i) = at.kind() {
-            let Some(t) = self.table(i) else { return chain };
-            if t.merit_own >= least {
-                let (mut hashes, mut merits) = ([0; BURST], [0; BURST]);
-                hashes.iter_mut().zip(points).for_each(|(hash, p)| *hash = t.masks.bucket(p));
-                if t.is_open() {
-                    core::hint::black_box(hashes.iter().fold(0, |touched, hash| touched ^ t.touch(*hash)));
-                }
-                merits.iter_mut().zip(hashes).for_each(|(merit, hash)| *merit = t.bound(hash));
-                chain.push(at, hashes, merits);
-            }
-            if t.merit_rest < least {
-                return chain;
+            let Some(t) = self.table(i) else { return };
+            early |= t.early;
+            for (merit, p) in chain.push(at).into_iter().flatten().zip(points) {
+                *merit = t.bound(t.masks.bucket(p));
             }
             at = t.rest;
-            if behind && !matches!(at.kind(), Kind::Table(_)) {
-                chain.push(at, [0; BURST], [t.merit_rest; BURST]);
+            if !early && !matches!(at.kind(), Kind::Table(_)) {
+                chain.push(at).into_iter().flatten().for_each(|merit| *merit = t.merit_rest);
             }
         }
-        chain
+    }
+
+    /// As [`Tree::look_behind`] for several packets at once, where the first group decides most.
+    fn look_behind_burst(&self, at: Ref, points: &Each<Point<A>>, best: &mut Each<Best>, agree: &impl Fn(u32) -> bool) {
+        let all = points.iter().zip(best.iter_mut());
+        let Kind::Group(i) = at.kind() else { return all.for_each(|(p, best)| self.lookup(at, p, best, agree)) };
+        let Some(g) = self.group(i) else { return };
+        let places = g.vectors.locate(points);
+        for ((p, best), places) in all.zip(&places) {
+            self.look_into_group(i, g, places, p, best, agree);
+            if g.fresh != Ref::NONE {
+                self.scan(g.fresh, p, best, agree);
+            }
+        }
+        for (p, best) in points.iter().zip(best).filter(|(_, best)| g.merit_rest >= best.merit) {
+            self.lookup(g.rest, p, best, agree);
+        }
     }
 
     /// Improves `best` by some buckets: every bundle is asked for before any is read, then every leaf; trees in buckets
     /// likewise, as long as they are a table that stands alone.
     fn look_into(&self, now: &mut Now, points: &Each<Point<A>>, best: &mut Each<Best>, agree: &impl Fn(u32) -> bool) {
         let mut again = true;
+        for (k, at, hash) in now.list.iter_mut().take(now.n) {
+            if let (Kind::Table(i), Some(p)) = (at.kind(), points.get(usize::from(*k))) {
+                *hash = self.table(i).map_or(0, |t| t.masks.bucket(p));
+            }
+        }
         let mut first = true;
         while again {
             let touched = now.list.iter().take(now.n).fold(0, |touched, (_, at, hash)| match at.kind() {
