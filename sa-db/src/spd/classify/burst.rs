@@ -87,11 +87,12 @@ impl<A: Addr> Tree<A> {
         loop {
             let (top, at) = chain.best();
             let mut now = Now::NONE;
-            for (k, ((top, at), best)) in top.iter().zip(at).zip(best.iter()).enumerate() {
-                let at = usize::from(at);
-                let table = chain.tables.get(at).copied().unwrap_or(Ref::NONE);
-                now.push(k, table, *top >= best.merit);
-                chain.merits.get_mut(at).and_then(|m| m.get_mut(k)).into_iter().for_each(|m| *m = 0);
+            for (k, ((top, at), best)) in top.iter().zip(&at).zip(best.iter()).enumerate() {
+                let at = usize::from(*at);
+                now.push(k, chain.tables.get(at).copied().unwrap_or(Ref::NONE), *top >= best.merit);
+                if let Some(merit) = chain.merits.get_mut(at).and_then(|m| m.get_mut(k)) {
+                    *merit = 0;
+                }
             }
             if now.n == 0 {
                 return;
@@ -106,14 +107,17 @@ impl<A: Addr> Tree<A> {
         let mut at = root;
         let mut early = false;
         while let Kind::Table(i) = at.kind() {
-            let Some(t) = self.table(i) else { return };
-            early |= t.early;
-            for (merit, p) in chain.push(at).into_iter().flatten().zip(points) {
+            let (Some(t), Some(merits)) = (self.table(i), chain.push(at)) else { return };
+            for (merit, p) in merits.iter_mut().zip(points) {
                 *merit = t.bound(t.masks.bucket(p));
             }
+            early |= t.early;
             at = t.rest;
-            if !early && !matches!(at.kind(), Kind::Table(_)) {
-                chain.push(at).into_iter().flatten().for_each(|merit| *merit = t.merit_rest);
+            if !early
+                && !matches!(at.kind(), Kind::Table(_))
+                && let Some(merits) = chain.push(at)
+            {
+                *merits = [t.merit_rest; BURST];
             }
         }
     }
@@ -137,50 +141,45 @@ impl<A: Addr> Tree<A> {
 
     /// Improves `best` by some buckets: every bundle is asked for before any is read, then every leaf; trees in buckets
     /// likewise, as long as they are a table that stands alone.
+    #[inline(always)]
     fn look_into(&self, now: &mut Now, points: &Each<Point<A>>, best: &mut Each<Best>, agree: &impl Fn(u32) -> bool) {
-        let mut again = true;
-        for (k, at, hash) in now.list.iter_mut().take(now.n) {
-            if let (Kind::Table(i), Some(p)) = (at.kind(), points.get(usize::from(*k))) {
-                *hash = self.table(i).map_or(0, |t| t.masks.bucket(p));
-            }
-        }
-        let mut first = true;
+        let mut again = self.step::<true>(now, points, best);
         while again {
-            let touched = now.list.iter().take(now.n).fold(0, |touched, (_, at, hash)| match at.kind() {
-                Kind::Table(i) => touched ^ self.table(i).map_or(0, |t| u32::from(t.touch(*hash))),
-                _ => touched,
-            });
-            core::hint::black_box(touched);
-            again = false;
-            let mut touched = 0;
-            for (k, at, hash) in now.list.iter_mut().take(now.n) {
-                let table = match at.kind() {
-                    Kind::Table(i) if first => self.table(i),
-                    _ => self.alone(*at),
-                };
-                let Some(t) = table else { continue };
-                let k = usize::from(*k);
-                let (merit, child) = t.find(*hash);
-                let useful = best.get(k).is_some_and(|b| merit >= b.merit);
-                *at = core::hint::select_unpredictable(useful, child, Ref::NONE);
-                touched ^= self.leaves.touch(*at);
-                if let (false, Some(t), Some(p)) = (at.is_leaf(), self.alone(*at), points.get(k)) {
-                    *hash = t.masks.bucket(p);
-                    again = true;
-                }
-            }
-            core::hint::black_box(touched);
-            first = false;
+            again = self.step::<false>(now, points, best);
         }
         for (k, at, _) in now.list.iter().take(now.n) {
-            let k = usize::from(*k);
-            if let (Some(p), Some(best)) = (points.get(k), best.get_mut(k)) {
-                if at.is_leaf() {
-                    self.scan(*at, p, best, agree);
-                } else {
-                    self.lookup(*at, p, best, agree);
-                }
+            if let (Some(p), Some(best)) = (points.get(usize::from(*k)), best.get_mut(usize::from(*k))) {
+                self.lookup(*at, p, best, agree);
             }
         }
+    }
+
+    /// From tables to what is in their buckets; true when that is a table which stands alone for some packet. Only such
+    /// tables are looked into, but for the first step.
+    #[inline(always)]
+    fn step<const FIRST: bool>(&self, now: &mut Now, points: &Each<Point<A>>, best: &Each<Best>) -> bool {
+        let table = |at: Ref| match at.kind() {
+            Kind::Table(i) => self.table(i).filter(|t| FIRST || t.rest == Ref::NONE),
+            _ => None,
+        };
+        let mut touched = 0;
+        for (k, at, hash) in now.list.iter_mut().take(now.n) {
+            if let (Some(t), Some(p)) = (table(*at), points.get(usize::from(*k))) {
+                *hash = t.masks.bucket(p);
+                touched ^= t.touch(*hash);
+            }
+        }
+        core::hint::black_box(touched);
+        let (mut again, mut touched) = (false, 0);
+        for (k, at, hash) in now.list.iter_mut().take(now.n) {
+            if let (Some(t), Some(best)) = (table(*at), best.get(usize::from(*k))) {
+                let (merit, child) = t.find(*hash);
+                *at = core::hint::select_unpredictable(merit >= best.merit, child, Ref::NONE);
+                touched ^= self.leaves.touch(*at);
+                again |= !at.is_leaf() && self.alone(*at).is_some();
+            }
+        }
+        core::hint::black_box(touched);
+        again
     }
 }

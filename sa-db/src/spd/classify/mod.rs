@@ -173,7 +173,8 @@ impl Classifier {
         let (chunks, tail) = packets.as_chunks::<BURST>();
         for chunk in chunks {
             if chunk.iter().all(|p| p.local.is_ipv4() && p.remote.is_ipv4()) {
-                let points = chunk.each_ref().map(|p| Point::<u32>::new(p, flag(direction)));
+                let mut points = [Point::<u32>::NONE; BURST];
+                points.iter_mut().zip(chunk).for_each(|(to, p)| *to = Point::new(p, flag(direction)));
                 let mut best = [Best::NONE; BURST];
                 self.v4.lookup_burst(roots.v4, &points, &mut best, &|slot| self.agrees(slot, scope.mark));
                 best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));
