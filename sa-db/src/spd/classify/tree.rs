@@ -274,16 +274,24 @@ impl<A: Addr> Tree<A> {
 
     /// Improves `best` by the tables from `at` on and what is behind them.
     #[inline(never)]
-    fn chain(&self, at: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+    fn chain(&self, mut at: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
         let Kind::Table(first) = at.kind() else { return };
         let Some(first) = self.table(first) else { return };
+        let early = first.early & (first.merit_behind >= best.merit);
+        if !early && first.others < first.own / 8 {
+            // Most answers are in this table: no need to ask.
+            self.descend(first, p, best, agree);
+            if first.merit_rest < best.merit {
+                return;
+            }
+            at = first.rest;
+        }
+        // All sieves are asked before anything is looked into: no branch depends on their answers, and these come while
+        // what is behind is searched.
         let mut found = Found::NONE;
-        if first.early & (first.merit_behind >= best.merit) {
-            // All sieves are asked before: the answers come while what is behind is searched.
-            self.ask(at, p, &mut found);
+        self.ask(at, p, &mut found, !early);
+        if early {
             self.lookup(first.behind, p, best, agree);
-        } else {
-            self.ask_and_look(at, p, best, &mut found, agree);
         }
         while let Some(place) = found.take(best) {
             match place.kind() {
@@ -298,41 +306,16 @@ impl<A: Addr> Tree<A> {
 
     /// Asks the sieves of all tables of a chain.
     #[inline(always)]
-    fn ask(&self, mut at: Ref, p: &Point<A>, found: &mut Found) {
-        let mut top = 0;
+    fn ask(&self, mut at: Ref, p: &Point<A>, found: &mut Found, behind: bool) {
+        let (mut top, mut rest) = (0, u16::MAX);
         while let Kind::Table(i) = at.kind() {
             let Some(t) = self.table(i) else { break };
             top = found.push(t.bound(t.masks.bucket(p)), at, top);
-            at = t.rest;
+            (at, rest) = (t.rest, t.merit_rest);
+        }
+        if behind {
+            top = found.push(rest, at, top);
         }
         found.top = top;
-    }
-
-    /// The same where what is behind the tables comes last: what may end the search is looked into at once.
-    #[inline(always)]
-    fn ask_and_look(
-        &self,
-        mut at: Ref,
-        p: &Point<A>,
-        best: &mut Best,
-        found: &mut Found,
-        agree: &impl Fn(u32) -> bool,
-    ) {
-        while let Kind::Table(i) = at.kind() {
-            let Some(t) = self.table(i) else { return };
-            let merit = t.bound(t.masks.bucket(p));
-            if (merit > t.merit_rest) & (merit >= best.merit) {
-                self.descend(t, p, best, agree);
-            } else {
-                found.top = found.push(merit, at, found.top);
-            }
-            if t.merit_rest < best.merit {
-                return;
-            }
-            at = t.rest;
-            if !matches!(at.kind(), Kind::Table(_)) {
-                found.top = found.push(t.merit_rest, at, found.top);
-            }
-        }
     }
 }
