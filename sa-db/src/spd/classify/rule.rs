@@ -194,18 +194,8 @@ pub(super) fn pack(lp: u32, rp: u32, protocol: u8) -> u64 {
 
 impl Point<u32> {
     /// Some packet.
-    pub(super) const NONE: Self = Self {
-        l: 0,
-        r: 0,
-        lp: 0,
-        rp: 0,
-        protocol: 0,
-        want: 0,
-        excluded: 0,
-        packed: 0,
-        addrs: [0; 4],
-        ports: [0; 4],
-    };
+    pub(super) const NONE: Self =
+        Self { l: 0, r: 0, lp: 0, rp: 0, protocol: 0, want: 0, excluded: 0, packed: 0, addrs: [0; 4], ports: [0; 4] };
 }
 
 impl<A: Addr> Point<A> {
