@@ -1,5 +1,6 @@
 //! Lookups of several packets together, in stages: what all packets wait for is asked for before any is worked on, first
-//! the sieves table by table, then in rounds the bundle of the best bucket of every packet, the rules there, and so on.
+//! the sieves table by table, the borders of the first group of vectors field by field, then in rounds the bundle of the
+//! best bucket of every packet, the rules there, and so on.
 //! The same rules as in `tree.rs`: what is early first, then bucket by bucket by merit.
 
 use super::arena::{Kind, Ref};

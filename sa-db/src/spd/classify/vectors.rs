@@ -2,8 +2,9 @@
 //! rule in order. A lookup finds its row in each field and intersects them; the first bit left is the answer.
 //!
 //! Bound for n <= 1024 rules: per field that counts one binary search over at most 2n + 1 borders (ports and protocol:
-//! one count of bits where there are 32 borders), and n / 64 words; memory at most (2n + 1) * n / 8 octets per field
-//! that counts, and 16 kB for the bits of a field of ports.
+//! one count of bits where there are 32 borders), and n / 256 blocks of four words; memory at most (2n + 1) * n / 8
+//! octets per field that counts, with the second n rounded up to a multiple of 256, and 16 kB for the bits of a field of
+//! ports.
 
 use super::rule::{Addr, INBOUND, MARKED, OUTBOUND, Point, Rule, merit};
 use alloc::vec::Vec;
