@@ -69,7 +69,7 @@ fn class_of(n: usize) -> u8 {
 
 /// The vector of leaves with its free blocks.
 #[derive(Clone)]
-pub(super) struct Leaves<A> {
+pub(super) struct Leaves<A: Addr> {
     rules: Vec<Hot<A>>,
     keys: Vec<u64>,
     free: [Vec<u32>; MAX_CLASS as usize + 1],

@@ -143,6 +143,9 @@ impl<A: Addr> Tree<A> {
         let (behind, merit) = self.behind(rest);
         if let Some(t) = self.table_mut(table) {
             (t.rest, t.behind, t.merit_behind) = (rest, behind, merit);
+            if rest != Ref::NONE {
+                t.open();
+            }
         }
     }
 

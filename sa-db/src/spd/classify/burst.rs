@@ -1,5 +1,6 @@
 //! Lookups of several packets together, in stages: what all packets wait for is asked for before any is worked on, first
-//! the sieves table by table, then in rounds the bundle of the best bucket of every packet, the rules there, and so on.
+//! the sieves table by table, the borders of the first group of vectors field by field, then in rounds the bundle of the
+//! best bucket of every packet, the rules there, and so on.
 //! The same rules as in `tree.rs`: what is early first, then bucket by bucket by merit.
 
 use super::arena::{Kind, Ref};
@@ -16,19 +17,19 @@ type Each<T> = [T; BURST];
 struct Chain {
     /// No bucket of this table has more for this packet; 0: nothing better, or looked into.
     merits: [Each<u16>; PLACES],
-    hashes: [Each<u32>; PLACES],
     tables: [Ref; PLACES],
     n: usize,
 }
 
 impl Chain {
-    fn push(&mut self, at: Ref, hashes: Each<u32>, merits: Each<u16>) {
-        if let (Some(t), Some(h), Some(m)) =
-            (self.tables.get_mut(self.n), self.hashes.get_mut(self.n), self.merits.get_mut(self.n))
-        {
-            (*t, *h, *m) = (at, hashes, merits);
-            self.n = self.n.wrapping_add(1);
-        }
+    const NONE: Self = Self { merits: [[0; BURST]; PLACES], tables: [Ref::NONE; PLACES], n: 0 };
+
+    /// One more place, and where its merits are to be written.
+    fn push(&mut self, at: Ref) -> Option<&mut Each<u16>> {
+        *self.tables.get_mut(self.n)? = at;
+        let merits = self.merits.get_mut(self.n);
+        self.n = self.n.wrapping_add(1);
+        merits
     }
 
     /// For every packet the best place it has left, and how good that is.
@@ -57,8 +58,8 @@ impl Now {
     const NONE: Self = Self { list: [(0, Ref::NONE, 0); BURST], n: 0 };
 
     #[inline(always)]
-    fn push(&mut self, k: usize, at: Ref, hash: u32, counts: bool) {
-        self.list.get_mut(self.n).into_iter().for_each(|to| *to = (k as u8, at, hash));
+    fn push(&mut self, k: usize, at: Ref, counts: bool) {
+        self.list.get_mut(self.n).into_iter().for_each(|to| *to = (k as u8, at, 0));
         self.n = self.n.wrapping_add(usize::from(counts));
     }
 }
@@ -72,29 +73,27 @@ impl<A: Addr> Tree<A> {
         best: &mut Each<Best>,
         agree: &impl Fn(u32) -> bool,
     ) {
-        let Kind::Table(_) = root.kind() else {
-            return points.iter().zip(best).for_each(|(p, best)| self.lookup(root, p, best, agree));
-        };
-        if let Some(t) = self.alone(root) {
-            let hashes = points.each_ref().map(|p| t.masks.bucket(p));
+        let Kind::Table(i) = root.kind() else { return self.look_behind_burst(root, points, best, agree) };
+        let Some(first) = self.table(i) else { return };
+        if first.rest == Ref::NONE {
             let mut now = Now::NONE;
-            hashes.iter().enumerate().for_each(|(k, hash)| now.push(k, root, *hash, true));
+            (0..BURST).for_each(|k| now.push(k, root, true));
             return self.look_into(&mut now, points, best, agree);
         }
-        let early = self.early(root, &Best::NONE).unwrap_or(Ref::NONE);
-        if early != Ref::NONE {
-            points.iter().zip(best.iter_mut()).for_each(|(p, best)| self.lookup(early, p, best, agree));
+        let mut chain = Chain::NONE;
+        self.ask_burst(root, points, &mut chain);
+        if first.early {
+            self.look_behind_burst(first.behind, points, best, agree);
         }
-        let mut chain = self.ask(root, points, best, early == Ref::NONE);
         loop {
             let (top, at) = chain.best();
             let mut now = Now::NONE;
-            for (k, ((top, at), best)) in top.iter().zip(at).zip(best.iter()).enumerate() {
-                let at = usize::from(at);
-                let table = chain.tables.get(at).copied().unwrap_or(Ref::NONE);
-                let hash = chain.hashes.get(at).and_then(|h| h.get(k)).copied().unwrap_or(0);
-                now.push(k, table, hash, *top >= best.merit);
-                chain.merits.get_mut(at).and_then(|m| m.get_mut(k)).into_iter().for_each(|m| *m = 0);
+            for (k, ((top, at), best)) in top.iter().zip(&at).zip(best.iter()).enumerate() {
+                let at = usize::from(*at);
+                now.push(k, chain.tables.get(at).copied().unwrap_or(Ref::NONE), *top >= best.merit);
+                if let Some(merit) = chain.merits.get_mut(at).and_then(|m| m.get_mut(k)) {
+                    *merit = 0;
+                }
             }
             if now.n == 0 {
                 return;
@@ -103,75 +102,85 @@ impl<A: Addr> Tree<A> {
         }
     }
 
-    /// Asks the sieves of a chain, and what is behind it unless that was done.
-    fn ask(&self, root: Ref, points: &Each<Point<A>>, best: &Each<Best>, behind: bool) -> Chain {
-        let mut chain =
-            Chain { merits: [[0; BURST]; PLACES], hashes: [[0; BURST]; PLACES], tables: [Ref::NONE; PLACES], n: 0 };
-        let least = best.iter().fold(u16::MAX, |least, b| least.min(b.merit));
+    /// Asks the sieves of a chain, and what is behind it unless that is looked into before.
+    #[inline(always)]
+    fn ask_burst(&self, root: Ref, points: &Each<Point<A>>, chain: &mut Chain) {
         let mut at = root;
+        let mut early = false;
         while let Kind::Table(i) = at.kind() {
-            let Some(t) = self.table(i) else { return chain };
-            if t.merit_own >= least {
-                let (mut hashes, mut merits) = ([0; BURST], [0; BURST]);
-                hashes.iter_mut().zip(points).for_each(|(hash, p)| *hash = t.masks.bucket(p));
-                if t.is_open() {
-                    core::hint::black_box(hashes.iter().fold(0, |touched, hash| touched ^ t.touch(*hash)));
-                }
-                merits.iter_mut().zip(hashes).for_each(|(merit, hash)| *merit = t.bound(hash));
-                chain.push(at, hashes, merits);
+            let (Some(t), Some(merits)) = (self.table(i), chain.push(at)) else { return };
+            for (merit, p) in merits.iter_mut().zip(points) {
+                *merit = t.bound(t.masks.bucket(p));
             }
-            if t.merit_rest < least {
-                return chain;
-            }
+            early |= t.early;
             at = t.rest;
-            if behind && !matches!(at.kind(), Kind::Table(_)) {
-                chain.push(at, [0; BURST], [t.merit_rest; BURST]);
+            if !early
+                && !matches!(at.kind(), Kind::Table(_))
+                && let Some(merits) = chain.push(at)
+            {
+                *merits = [t.merit_rest; BURST];
             }
         }
-        chain
+    }
+
+    /// As [`Tree::look_behind`] for several packets at once, where the first group decides most.
+    fn look_behind_burst(&self, at: Ref, points: &Each<Point<A>>, best: &mut Each<Best>, agree: &impl Fn(u32) -> bool) {
+        let all = points.iter().zip(best.iter_mut());
+        let Kind::Group(i) = at.kind() else { return all.for_each(|(p, best)| self.lookup(at, p, best, agree)) };
+        let Some(g) = self.group(i) else { return };
+        let places = g.vectors.locate(points);
+        for ((p, best), places) in all.zip(&places) {
+            self.look_into_group(i, g, places, p, best, agree);
+            if g.fresh != Ref::NONE {
+                self.scan(g.fresh, p, best, agree);
+            }
+        }
+        for (p, best) in points.iter().zip(best).filter(|(_, best)| g.merit_rest >= best.merit) {
+            self.lookup(g.rest, p, best, agree);
+        }
     }
 
     /// Improves `best` by some buckets: every bundle is asked for before any is read, then every leaf; trees in buckets
     /// likewise, as long as they are a table that stands alone.
+    #[inline(always)]
     fn look_into(&self, now: &mut Now, points: &Each<Point<A>>, best: &mut Each<Best>, agree: &impl Fn(u32) -> bool) {
-        let mut again = true;
-        let mut first = true;
+        let mut again = self.step::<true>(now, points, best);
         while again {
-            let touched = now.list.iter().take(now.n).fold(0, |touched, (_, at, hash)| match at.kind() {
-                Kind::Table(i) => touched ^ self.table(i).map_or(0, |t| u32::from(t.touch(*hash))),
-                _ => touched,
-            });
-            core::hint::black_box(touched);
-            again = false;
-            let mut touched = 0;
-            for (k, at, hash) in now.list.iter_mut().take(now.n) {
-                let table = match at.kind() {
-                    Kind::Table(i) if first => self.table(i),
-                    _ => self.alone(*at),
-                };
-                let Some(t) = table else { continue };
-                let k = usize::from(*k);
-                let (merit, child) = t.find(*hash);
-                let useful = best.get(k).is_some_and(|b| merit >= b.merit);
-                *at = core::hint::select_unpredictable(useful, child, Ref::NONE);
-                touched ^= self.leaves.touch(*at);
-                if let (false, Some(t), Some(p)) = (at.is_leaf(), self.alone(*at), points.get(k)) {
-                    *hash = t.masks.bucket(p);
-                    again = true;
-                }
-            }
-            core::hint::black_box(touched);
-            first = false;
+            again = self.step::<false>(now, points, best);
         }
         for (k, at, _) in now.list.iter().take(now.n) {
-            let k = usize::from(*k);
-            if let (Some(p), Some(best)) = (points.get(k), best.get_mut(k)) {
-                if at.is_leaf() {
-                    self.scan(*at, p, best, agree);
-                } else {
-                    self.lookup(*at, p, best, agree);
-                }
+            if let (Some(p), Some(best)) = (points.get(usize::from(*k)), best.get_mut(usize::from(*k))) {
+                self.lookup(*at, p, best, agree);
             }
         }
+    }
+
+    /// From tables to what is in their buckets; true when that is a table which stands alone for some packet. Only such
+    /// tables are looked into, but for the first step.
+    #[inline(always)]
+    fn step<const FIRST: bool>(&self, now: &mut Now, points: &Each<Point<A>>, best: &Each<Best>) -> bool {
+        let table = |at: Ref| match at.kind() {
+            Kind::Table(i) => self.table(i).filter(|t| FIRST || t.rest == Ref::NONE),
+            _ => None,
+        };
+        let mut touched = 0;
+        for (k, at, hash) in now.list.iter_mut().take(now.n) {
+            if let (Some(t), Some(p)) = (table(*at), points.get(usize::from(*k))) {
+                *hash = t.masks.bucket(p);
+                touched ^= t.touch(*hash);
+            }
+        }
+        core::hint::black_box(touched);
+        let (mut again, mut touched) = (false, 0);
+        for (k, at, hash) in now.list.iter_mut().take(now.n) {
+            if let (Some(t), Some(best)) = (table(*at), best.get(usize::from(*k))) {
+                let (merit, child) = t.find(*hash);
+                *at = core::hint::select_unpredictable(merit >= best.merit, child, Ref::NONE);
+                touched ^= self.leaves.touch(*at);
+                again |= !at.is_leaf() && self.alone(*at).is_some();
+            }
+        }
+        core::hint::black_box(touched);
+        again
     }
 }

@@ -139,7 +139,7 @@ pub(super) fn list_cost(n: f32) -> f32 {
 pub(super) fn vector_cost(n: usize) -> f32 {
     let groups = n.div_ceil(super::vectors::MAX_GROUP);
     let one = n.min(super::vectors::MAX_GROUP) as f32;
-    groups as f32 * (30.0 + 5.0 * log2(one) + one / 16.0)
+    groups as f32 * (24.0 + 4.0 * log2(one) + one / 16.0)
 }
 
 /// A coarse base-2 logarithm; `core` has no floating-point functions.
@@ -243,7 +243,7 @@ impl<A: Addr> Sampled<'_, A> {
             return f32::INFINITY;
         }
         let rest = self.total * (1.0 - accepted as f32 / sampled);
-        14.0 + bucket_cost(size) + rest_cost(rest) + 3.0 * (spread - 1.0)
+        16.0 + bucket_cost(size) + rest_cost(rest) + 3.0 * (spread - 1.0)
     }
 }
 

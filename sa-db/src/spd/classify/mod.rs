@@ -8,17 +8,18 @@
 //! others.
 //!
 //! The tables that stand after each other are asked first how good their buckets can be (two octets for an eighth of a
-//! cache line of buckets, `table.rs`), and what is behind them as well; then the buckets are looked into, the best first,
-//! until none can beat what was found. So where wide rules of high rank hide narrow ones, these are never read; where
-//! what is behind the tables has rules that go before nearly all others, it is looked into before the tables.
+//! cache line of buckets, `table.rs`), all of them, so that no branch waits for an answer; then the buckets and what is
+//! behind the tables are looked into, the best first, until none can beat what was found. So where wide rules of high
+//! rank hide narrow ones, these are never read. Where what is behind the tables has rules that go before nearly all
+//! others, it is looked into before the buckets; a first table that has nearly all rules is not asked but looked into.
 //!
 //! **Bounds.** A lookup visits at most 24 tables after each other (one probe each; from the ninth on only where they
 //! spare groups of vectors) and 6 below each other; a list has at most 32 rules; m rules that nothing separates cost at
-//! most ceil(m / 512) + 3 groups of at most 2 binary searches over at most 2,049 borders, 3 counts of bits, and 16 words
-//! from 5 rows. Subtrees that cannot beat the best match so far are not entered.
+//! most ceil(m / 512) + 3 groups of at most 2 binary searches over at most 2,049 borders, 3 counts of bits, and 4 blocks
+//! of 4 words from 6 rows. Subtrees that cannot beat the best match so far are not entered.
 //! Memory: 40 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 10 octets per
-//! place of a table at least a quarter full; vectors: (2n + 1) * n / 8 octets per field for a group of n, 16 kB more for
-//! a field of ports with 32 borders.
+//! place of a table at least a quarter full; vectors: (2n + 1) * n / 8 octets per field for a group of n, the
+//! second n rounded up to a multiple of 256, 16 kB more for a field of ports with 32 borders.
 //! An insertion or removal touches one path; a subtree is built anew when it has doubled or fallen to a quarter,
 //! which costs constant time per update on average.
 //!
@@ -173,7 +174,8 @@ impl Classifier {
         let (chunks, tail) = packets.as_chunks::<BURST>();
         for chunk in chunks {
             if chunk.iter().all(|p| p.local.is_ipv4() && p.remote.is_ipv4()) {
-                let points = chunk.each_ref().map(|p| Point::<u32>::new(p, flag(direction)));
+                let mut points = [Point::<u32>::NONE; BURST];
+                points.iter_mut().zip(chunk).for_each(|(to, p)| *to = Point::new(p, flag(direction)));
                 let mut best = [Best::NONE; BURST];
                 self.v4.lookup_burst(roots.v4, &points, &mut best, &|slot| self.agrees(slot, scope.mark));
                 best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));

@@ -6,6 +6,8 @@ use core::net::IpAddr;
 
 /// Address bits of one family: `u32` for IPv4, `u128` for IPv6 and for pairs of unlike families.
 pub(super) trait Addr: Copy + Ord + Default + core::hash::Hash + core::fmt::Debug {
+    /// A value in the form in which ranges are compared: see [`lane`].
+    type Lane: Copy + Ord + core::fmt::Debug;
     /// Number of bits.
     const WIDTH: u8;
     const MAX: Self;
@@ -18,6 +20,11 @@ pub(super) trait Addr: Copy + Ord + Default + core::hash::Hash + core::fmt::Debu
     /// For hashing: halves that hold all bits.
     fn halves(self) -> (u64, u64);
     fn from_ip(ip: IpAddr) -> Self;
+    /// Keeps the order.
+    fn lane(self) -> Self::Lane;
+    fn from_lane(lane: Self::Lane) -> Self;
+    /// All bits turned over, which turns the order over.
+    fn not(self) -> Self;
     /// Both addresses in 64 bits, without those that `masks` drops: all of IPv4's, a digest of IPv6's.
     fn digest(l: Self, r: Self, masks: &Masks) -> u64;
 }
@@ -27,6 +34,7 @@ fn bits_of(leading_zeros: u32, width: u8) -> u8 {
 }
 
 impl Addr for u32 {
+    type Lane = i32;
     const WIDTH: u8 = 32;
     const MAX: Self = u32::MAX;
     #[inline(always)]
@@ -51,12 +59,24 @@ impl Addr for u32 {
         }
     }
     #[inline(always)]
+    fn lane(self) -> i32 {
+        (self ^ (1 << 31)) as i32
+    }
+    fn from_lane(lane: i32) -> Self {
+        lane as u32 ^ (1 << 31)
+    }
+    #[inline(always)]
+    fn not(self) -> Self {
+        !self
+    }
+    #[inline(always)]
     fn digest(l: Self, r: Self, masks: &Masks) -> u64 {
         (u64::from(l) | (u64::from(r) << 32)) & masks.addrs
     }
 }
 
 impl Addr for u128 {
+    type Lane = u128;
     const WIDTH: u8 = 128;
     const MAX: Self = u128::MAX;
     #[inline(always)]
@@ -80,6 +100,17 @@ impl Addr for u128 {
         }
     }
     #[inline(always)]
+    fn lane(self) -> u128 {
+        self
+    }
+    fn from_lane(lane: u128) -> Self {
+        lane
+    }
+    #[inline(always)]
+    fn not(self) -> Self {
+        !self
+    }
+    #[inline(always)]
     fn digest(l: Self, r: Self, masks: &Masks) -> u64 {
         let ((l0, l1), (r0, r1)) = (l.shr(masks.shifts[0]).halves(), r.shr(masks.shifts[1]).halves());
         fold(l0 ^ K1, r1.wrapping_add(K2)).wrapping_add(fold(r0 ^ K2, l1.wrapping_add(K1)))
@@ -96,9 +127,28 @@ pub(super) const INBOUND: u8 = 1;
 pub(super) const OUTBOUND: u8 = 2;
 /// Flag of a rule: the policy looks at the mark as well, so ask it.
 pub(super) const MARKED: u8 = 4;
-/// Flags of a rule and of a packet: the local or the remote port is not available.
+/// Flags of a rule: only a local or a remote port that is not available will do.
 const OPAQUE_L: u8 = 8;
 const OPAQUE_R: u8 = 16;
+
+/// Four values in a form that the smallest instruction set compares all at once, which is signed. Of two ranges the
+/// beginnings, and the ends turned over; of a packet its two values, and these turned over: the packet is inside when no
+/// lane of the ranges is above the packet's.
+#[inline(always)]
+fn lanes<A: Addr>(l: [A; 2], r: [A; 2]) -> [A::Lane; 4] {
+    [l[0].lane(), r[0].lane(), l[1].not().lane(), r[1].not().lane()]
+}
+
+#[inline(always)]
+fn port_lanes(l: [u16; 2], r: [u16; 2]) -> [i16; 4] {
+    [l[0], r[0], !l[1], !r[1]].map(|port| (port ^ (1 << 15)) as i16)
+}
+
+/// No branches: one that is mispredicted is dearer than all the comparisons.
+#[inline(always)]
+fn inside<T: Copy + Ord, const N: usize>(ranges: &[T; N], point: &[T; N]) -> bool {
+    !ranges.iter().zip(point).fold(false, |outside, (range, value)| outside | (range > value))
+}
 
 /// How early a rule goes, in 16 bits: higher goes first, 0 and 1 are no rule's. Ranks of equal merit are told apart by
 /// the whole key. Ranks below 2,048 and up to 2,048 open bits of a specific one are exact, others to one in a thousand.
@@ -120,7 +170,7 @@ pub(super) fn flag(direction: Direction) -> u8 {
 
 /// A packet as a point.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Point<A> {
+pub(super) struct Point<A: Addr> {
     pub l: A,
     pub r: A,
     pub lp: u32,
@@ -128,10 +178,12 @@ pub(super) struct Point<A> {
     pub protocol: u8,
     /// The direction.
     pub want: u8,
-    /// Which ports are not available.
-    opaque: [u8; 2],
+    /// Which flags of a [`Hot`] exclude this packet.
+    excluded: u8,
     /// Ports and protocol, for hashing.
     pub packed: u64,
+    addrs: [A::Lane; 4],
+    ports: [i16; 4],
 }
 
 /// Ports and protocol in one word.
@@ -140,19 +192,34 @@ pub(super) fn pack(lp: u32, rp: u32, protocol: u8) -> u64 {
     u64::from(lp) | (u64::from(rp) << PORT_WIDTH) | (u64::from(protocol) << (2 * PORT_WIDTH))
 }
 
+impl Point<u32> {
+    /// Some packet.
+    pub(super) const NONE: Self =
+        Self { l: 0, r: 0, lp: 0, rp: 0, protocol: 0, want: 0, excluded: 0, packed: 0, addrs: [0; 4], ports: [0; 4] };
+}
+
 impl<A: Addr> Point<A> {
     #[inline(always)]
     pub(super) fn new(packet: &PacketKey, want: u8) -> Self {
-        let (lp, rp) = (packet.local_port.map_or(OPAQUE, u32::from), packet.remote_port.map_or(OPAQUE, u32::from));
+        let (l, r) = (A::from_ip(packet.local), A::from_ip(packet.remote));
+        // A port that is not available is inside of all ports only, which is what it turned over to 0 both ways says.
+        let port = |port: Option<u16>, flag| match port {
+            Some(port) => (u32::from(port), [port; 2], flag),
+            None => (OPAQUE, [0, u16::MAX], 0),
+        };
+        let (lp, l_port, l_flag) = port(packet.local_port, OPAQUE_L);
+        let (rp, r_port, r_flag) = port(packet.remote_port, OPAQUE_R);
         Self {
-            l: A::from_ip(packet.local),
-            r: A::from_ip(packet.remote),
+            l,
+            r,
             lp,
             rp,
             protocol: packet.protocol,
             want,
-            opaque: [(lp >> 16) as u8 * OPAQUE_L, (rp >> 16) as u8 * OPAQUE_R],
+            excluded: want | l_flag | r_flag,
             packed: pack(lp, rp, packet.protocol),
+            addrs: lanes([l; 2], [r; 2]),
+            ports: port_lanes(l_port, r_port),
         }
     }
 }
@@ -211,54 +278,59 @@ impl<A: Addr> Rule<A> {
 /// A rule as a lookup reads it: two of them in a cache line (IPv4). The key is kept elsewhere.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(32))]
-pub(super) struct Hot<A> {
-    l: [A; 2],
-    r: [A; 2],
-    lp: [u16; 2],
-    rp: [u16; 2],
+pub(super) struct Hot<A: Addr> {
+    /// As [`lanes`] puts them; ports likewise.
+    addrs: [A::Lane; 4],
+    ports: [i16; 4],
     /// Index of the policy.
     pub slot: u32,
     pub merit: u16,
     protocol: u8,
+    /// The directions turned over, [`MARKED`], and which ports must not be there.
     pub flags: u8,
 }
 
 impl<A: Addr> Hot<A> {
     pub(super) fn new(rule: &Rule<A>) -> Self {
-        // A range that ends at OPAQUE also, or only, takes what has no port.
+        // What has no port is inside of all ports, and of what takes nothing else.
         let ports = |range: [u32; 2], flag: u8| match range.map(|p| u16::try_from(p).ok()) {
             [Some(a), Some(b)] => ([a, b], 0),
-            [Some(a), None] => ([a, u16::MAX], flag),
-            _ => ([u16::MAX, 0], flag),
+            [Some(_), None] => ([0, u16::MAX], 0),
+            _ => ([0, u16::MAX], flag),
         };
         let ((lp, l_flag), (rp, r_flag)) = (ports(rule.lp, OPAQUE_L), ports(rule.rp, OPAQUE_R));
-        let flags = rule.flags | l_flag | r_flag;
+        let flags = (rule.flags ^ (INBOUND | OUTBOUND)) | l_flag | r_flag;
         let merit = if rule.slot == u32::MAX { 0 } else { merit(rule.key) };
-        Self { l: rule.l, r: rule.r, lp, rp, slot: rule.slot, merit, protocol: rule.protocol, flags }
+        let (addrs, ports) = (lanes(rule.l, rule.r), port_lanes(lp, rp));
+        Self { addrs, ports, slot: rule.slot, merit, protocol: rule.protocol, flags }
     }
 
     pub(super) fn rule(&self, key: u64) -> Rule<A> {
-        let ports = |[a, b]: [u16; 2], flag: u8| match (a <= b, self.flags & flag != 0) {
-            (false, _) => [OPAQUE, OPAQUE],
-            (true, true) => [u32::from(a), OPAQUE],
-            (true, false) => [u32::from(a), u32::from(b)],
+        let [l, r, l_end, r_end] = self.addrs.map(A::from_lane);
+        let [lp, rp, lp_end, rp_end] = self.ports.map(|lane| lane as u16 ^ (1 << 15));
+        let ports = |range: [u16; 2], flag: u8| match range {
+            [0, u16::MAX] if self.flags & flag != 0 => [OPAQUE, OPAQUE],
+            [0, u16::MAX] => [0, OPAQUE],
+            range => range.map(u32::from),
         };
-        let (lp, rp) = (ports(self.lp, OPAQUE_L), ports(self.rp, OPAQUE_R));
-        let flags = self.flags & (INBOUND | OUTBOUND | MARKED);
-        Rule { key, l: self.l, r: self.r, lp, rp, slot: self.slot, protocol: self.protocol, flags }
+        Rule {
+            key,
+            l: [l, l_end.not()],
+            r: [r, r_end.not()],
+            lp: ports([lp, !lp_end], OPAQUE_L),
+            rp: ports([rp, !rp_end], OPAQUE_R),
+            slot: self.slot,
+            protocol: self.protocol,
+            flags: (self.flags ^ (INBOUND | OUTBOUND)) & (INBOUND | OUTBOUND | MARKED),
+        }
     }
 
     #[inline(always)]
     pub(super) fn matches(&self, p: &Point<A>) -> bool {
-        // No short circuits: one unpredictable branch is dearer than all the comparisons.
-        (self.l[0] <= p.l)
-            & (p.l <= self.l[1])
-            & (self.r[0] <= p.r)
-            & (p.r <= self.r[1])
-            & (((u32::from(self.lp[0]) <= p.lp) & (p.lp <= u32::from(self.lp[1]))) | (self.flags & p.opaque[0] != 0))
-            & (((u32::from(self.rp[0]) <= p.rp) & (p.rp <= u32::from(self.rp[1]))) | (self.flags & p.opaque[1] != 0))
+        inside(&self.addrs, &p.addrs)
+            & inside(&self.ports, &p.ports)
             & ((self.protocol == 0) | (self.protocol == p.protocol))
-            & (self.flags & p.want != 0)
+            & (self.flags & p.excluded == 0)
     }
 }
 

@@ -156,13 +156,16 @@ impl Table {
     pub(super) fn bound(&self, hash: u32) -> u16 {
         match self.sieve.get(self.home(hash)) {
             Some(eighths) => eighths.get(usize::from(hash as u16 & 7)).copied().unwrap_or(0),
-            None => self.find(hash).0,
+            None => self.merit_own,
         }
     }
 
-    /// True when [`Table::bound`] reads a bundle.
-    pub(super) fn is_open(&self) -> bool {
-        self.sieve.is_empty()
+    /// A table that stood alone and does not any more gets its sieve.
+    pub(super) fn open(&mut self) {
+        if self.sieve.is_empty() {
+            self.sieve = alloc::vec![[0; 8]; self.bundles.len()].into();
+            (0..self.bundles.len()).for_each(|home| (0..8).for_each(|eighth| self.sift(home, eighth)));
+        }
     }
 
     /// Octets in use.
@@ -172,8 +175,7 @@ impl Table {
     }
 
     /// Says in the sieve what is in the bundles.
-    fn sift(&mut self, hash: u32) {
-        let (home, eighth) = (self.home(hash), hash as u16 & 7);
+    fn sift(&mut self, home: usize, eighth: u16) {
         let mut at = home;
         let mut top = 0;
         for _ in 0..self.bundles.len() {
@@ -193,7 +195,7 @@ impl Table {
     pub(super) fn set(&mut self, hash: u32, child: Ref, merit: u16) {
         self.set_place(hash, child, merit);
         if !self.sieve.is_empty() {
-            self.sift(hash);
+            self.sift(self.home(hash), hash as u16 & 7);
         }
     }
 

@@ -172,6 +172,83 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(cases(60))]
+
+    #[test]
+    fn vectors_agree_with_a_walk(
+        pairs in prop::collection::vec((selector(), selector(), any::<u16>(), prop_oneof![1u8..4, 5u8..8]), 1..700),
+        packets in prop::collection::vec(packet(), 16),
+    ) {
+        let mut rules: Vec<Rule<u32>> = (0u32..).zip(&pairs).filter(|(_, (l, r, ..))| !is_v6(&l.addrs) && !is_v6(&r.addrs))
+            .filter_map(|(n, (l, r, rank, flags))| Rule::new(l, r, (u64::from(*rank) << 32) | u64::from(n), n, *flags))
+            .collect();
+        rules.sort_unstable();
+        let mut vectors = vectors::Vectors::new(rules.clone());
+        let gone = rules.len() / 3;
+        prop_assert!(rules.drain(gone / 2..gone).all(|rule| vectors.remove(&rule)));
+        let points: Vec<_> = packets.iter().map(|(packet, _, way)| Point::<u32>::new(packet, flag(*way))).collect();
+        let together = vectors.locate::<16>(points.as_slice().try_into().unwrap());
+        for (p, places) in points.iter().zip(together) {
+            prop_assert_eq!(vectors.locate(&[*p]), [places]);
+            for agreed in [false, true] {
+                let agree = |slot| agreed || slot % 2 == 0;
+                let holds = |r: &&Rule<u32>| rule::Hot::new(r).matches(p) && (r.flags & MARKED == 0 || agree(r.slot));
+                let first = rules.iter().find(holds).map(|r| (rule::merit(r.key), r.slot));
+                prop_assert_eq!(vectors.first(&places, p.want, 1, &agree).map(|(merit, slot, _)| (merit, slot)), first);
+                let least = first.map_or(9, |(merit, _)| merit.saturating_add(1));
+                prop_assert_eq!(vectors.first(&places, p.want, least, &agree), None);
+            }
+        }
+    }
+}
+
+/// A table that stands alone is not asked how good its buckets are; it has to be when wide policies come.
+#[test]
+fn wide_policies_come_to_a_table_that_stands_alone_and_go() {
+    let mut spd = Spd::new();
+    let mut state = 3u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 8
+    };
+    let ts = |addr: u32, prefix: u8| TrafficSelector {
+        addrs: AddrRange::prefix(IpAddr::V4(Ipv4Addr::from_bits(addr)), prefix).unwrap(),
+        protocol: 0,
+        ports: PortRange::ANY,
+    };
+    let (mut model, mut packets, mut wide) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 0..3_000u32 {
+        let (l, r) = (draw() << 8 | n & 0xFF, draw());
+        let prefix = if n < 2_950 { 32 } else { (draw() % 3) as u8 };
+        let mut p = Policy::new(alloc::format!("{n}"), [ts(l, prefix)], [ts(r, prefix)], Action::Bypass);
+        p.priority = Priority::At(draw());
+        let id = spd.add(p).unwrap();
+        model.push(Arc::clone(spd.policy(id).unwrap()));
+        if prefix < 32 {
+            wide.push(id);
+        }
+        let [local, remote] = [l, r].map(|a| IpAddr::from(Ipv4Addr::from_bits(a)));
+        packets.push(PacketKey { local, remote, protocol: 6, local_port: Some(1), remote_port: Some(2) });
+    }
+    let check = |spd: &Spd, model: &[Arc<Policy>]| {
+        let scope = Scope::default();
+        let expected: Vec<_> =
+            packets.iter().map(|p| walk(model, &(*p, scope, Direction::Outbound)).map(|p| p.id)).collect();
+        let single: Vec<_> = packets.iter().map(|p| spd.lookup_out(p, &scope).map(|p| p.id)).collect();
+        let mut burst = Vec::new();
+        spd.lookup_burst(Direction::Outbound, &packets, &scope, |p| burst.push(p.map(|p| p.id)));
+        assert_eq!(single, expected);
+        assert_eq!(burst, expected);
+    };
+    check(&spd, &model);
+    for id in wide {
+        spd.remove(id);
+        model.retain(|p| p.id != id);
+    }
+    check(&spd, &model);
+}
+
 /// Rules that differ in wide, overlapping port ranges only, more than one group of vectors holds.
 #[test]
 fn overlapping_port_ranges_in_several_groups() {
@@ -201,6 +278,9 @@ fn overlapping_port_ranges_in_several_groups() {
                 PacketKey { local: ip, remote: ip, protocol: 6, local_port: Some(draw()), remote_port: Some(draw()) };
             let p = (key, Scope::default(), Direction::Outbound);
             assert_eq!(spd.lookup(p.2, &p.0, &p.1).map(|p| p.id), walk(&model, &p).map(|p| p.id), "round {round}");
+            spd.lookup_burst(p.2, &[p.0; 16], &p.1, |found| {
+                assert_eq!(found.map(|p| p.id), walk(&model, &p).map(|p| p.id), "round {round}");
+            });
         }
         for _ in 0..700 {
             let gone = model.swap_remove(usize::from(draw()) % model.len());

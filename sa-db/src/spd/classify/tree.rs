@@ -5,8 +5,9 @@
 use super::arena::{Kind, Leaves, Ref};
 use super::rule::{Addr, Hot, MARKED, Point};
 use super::table::Table;
-use super::vectors::Vectors;
+use super::vectors::{Places, Vectors};
 use alloc::vec::Vec;
+use core::hint::select_unpredictable;
 
 /// Tables below each other at most.
 pub(super) const MAX_DEPTH: u8 = 6;
@@ -21,7 +22,7 @@ pub(super) const SMALL: usize = 8;
 
 /// Rules behind vectors, the few that came since, and those that come after.
 #[derive(Clone, Debug)]
-pub(super) struct Group<A> {
+pub(super) struct Group<A: Addr> {
     pub(super) vectors: Vectors<A>,
     pub(super) fresh: Ref,
     pub(super) rest: Ref,
@@ -38,71 +39,69 @@ pub(super) struct Best {
     pub merit: u16,
     /// Index of the policy.
     pub slot: u32,
-    /// Where in the leaves the rule is; `u32::MAX`: not there.
+    /// Where in the group or in the leaves the rule is.
     at: u32,
-    /// The rule's key when it is not in the leaves.
-    key: u64,
+    /// The group; `u32::MAX`: the leaves.
+    group: u32,
 }
 
 impl Best {
     /// Any rule is better.
-    pub(super) const NONE: Self = Self { merit: 1, slot: u32::MAX, at: u32::MAX, key: u64::MAX };
-}
-
-/// Where something better may be: in a bucket, or behind the last table.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    /// A table, or what is behind the last one.
-    pub at: Ref,
-    /// The bucket's.
-    pub hash: u32,
-}
-
-impl Place {
-    pub(super) const NONE: Self = Self { at: Ref::NONE, hash: 0 };
+    pub(super) const NONE: Self = Self { merit: 1, slot: u32::MAX, at: u32::MAX, group: u32::MAX };
 }
 
 pub(super) const PLACES: usize = MAX_CHAIN as usize + 1;
 
-/// What of a chain of tables may hold something better, to be looked into by merit.
-#[derive(Clone, Copy)]
-pub(super) struct Found {
-    merits: [u16; PLACES],
-    places: [Place; PLACES],
+/// Where in a chain of tables something better may be, to be looked into by merit.
+struct Found {
+    /// The merit, and under it the place's number turned over, so that of equal ones the first is the highest.
+    keys: [i32; EIGHTS * 8],
+    /// Tables, and what is behind the last one.
+    places: [Ref; PLACES],
     n: usize,
+    top: i32,
 }
 
-impl Found {
-    pub(super) const NONE: Self = Self { merits: [0; PLACES], places: [Place::NONE; PLACES], n: 0 };
+const EIGHTS: usize = PLACES.div_ceil(8);
 
-    /// Keeps a place if it may hold something better; no branch, as nobody can foretell it.
+impl Found {
+    const NONE: Self = Self { keys: [0; EIGHTS * 8], places: [Ref::NONE; PLACES], n: 0, top: 0 };
+
+    /// Keeps a place; returns the highest key.
     #[inline(always)]
-    pub(super) fn push(&mut self, merit: u16, place: Place, best: &Best) {
-        self.merits.get_mut(self.n).into_iter().for_each(|m| *m = merit);
-        self.places.get_mut(self.n).into_iter().for_each(|p| *p = place);
-        self.n = self.n.wrapping_add(usize::from(merit >= best.merit));
+    fn push(&mut self, merit: u16, place: Ref, top: i32) -> i32 {
+        let key = (i32::from(merit) << 8) | (self.n as i32 ^ 0xFF);
+        if let (Some(k), Some(p)) = (self.keys.get_mut(self.n), self.places.get_mut(self.n)) {
+            (*k, *p) = (key, place);
+            self.n = self.n.wrapping_add(1);
+        }
+        select_unpredictable(key > top, key, top)
     }
 
-    /// The place of highest merit, once; `None` when none may hold something better.
+    /// The place of highest merit, once; `None` when none may hold something better. No branches but this one, as nobody
+    /// can foretell them.
     #[inline(always)]
-    pub(super) fn take(&mut self, best: &Best) -> Option<Place> {
-        let merits = self.merits.get(..self.n)?;
-        let (mut top, mut at) = (0u16, 0usize);
-        for (n, m) in merits.iter().enumerate() {
-            at = core::hint::select_unpredictable(*m > top, n, at);
-            top = top.max(*m);
-        }
-        if top < best.merit {
+    fn take(&mut self, best: &Best) -> Option<Ref> {
+        let top = self.top;
+        if top >> 8 < i32::from(best.merit) {
             return None;
         }
-        *self.merits.get_mut(at)? = 0;
-        self.places.get(at).copied()
+        let mut next = [0i32; 8];
+        for eight in self.keys.as_chunks::<8>().0.iter().take(self.n.div_ceil(8)) {
+            for (key, next) in eight.iter().zip(&mut next) {
+                // Masks, so that several go together.
+                let below = *key & i32::from(*key < top).wrapping_neg();
+                *next = below.max(*next);
+            }
+        }
+        self.top = next.into_iter().fold(0, i32::max);
+        self.places.get((top as usize & 0xFF) ^ 0xFF).copied()
     }
 }
 
 /// The tree's memory. Roots are kept by the owner, so that many small trees can share one.
 #[derive(Clone)]
-pub(super) struct Tree<A> {
+pub(super) struct Tree<A: Addr> {
     pub(super) leaves: Leaves<A>,
     pub(super) tables: Vec<Option<Table>>,
     pub(super) free_tables: Vec<u32>,
@@ -152,14 +151,6 @@ impl<A: Addr> Tree<A> {
         }
     }
 
-    /// What of a chain is to be looked into before its tables, if anything; `None` where there is no chain.
-    #[inline(always)]
-    pub(super) fn early(&self, at: Ref, best: &Best) -> Option<Ref> {
-        let Kind::Table(i) = at.kind() else { return None };
-        let t = self.table(i)?;
-        Some(if t.early & (t.merit_behind >= best.merit) { t.behind } else { Ref::NONE })
-    }
-
     pub(super) fn group(&self, at: u32) -> Option<&Group<A>> {
         self.groups.get(at as usize)?.as_ref()
     }
@@ -169,7 +160,10 @@ impl<A: Addr> Tree<A> {
     }
 
     fn key_of(&self, best: &Best) -> u64 {
-        if best.at == u32::MAX { best.key } else { self.leaves.key(best.at) }
+        match self.group(best.group) {
+            Some(g) => g.vectors.key(best.at),
+            None => self.leaves.key(best.at),
+        }
     }
 
     /// A rule that matches and has the merit of the best so far or asks for the mark: does it go before?
@@ -191,9 +185,10 @@ impl<A: Addr> Tree<A> {
         if matches & seldom {
             hit = self.goes_before(first, start, best, agree);
         }
-        best.merit = core::hint::select_unpredictable(hit, first.merit, best.merit);
-        best.slot = core::hint::select_unpredictable(hit, first.slot, best.slot);
-        best.at = core::hint::select_unpredictable(hit, start, best.at);
+        best.merit = select_unpredictable(hit, first.merit, best.merit);
+        best.slot = select_unpredictable(hit, first.slot, best.slot);
+        best.at = select_unpredictable(hit, start, best.at);
+        best.group = select_unpredictable(hit, u32::MAX, best.group);
         for (at, rule) in (start.wrapping_add(1)..).zip(more) {
             if rule.merit < best.merit {
                 return;
@@ -201,7 +196,7 @@ impl<A: Addr> Tree<A> {
             if rule.matches(p) {
                 let seldom = (rule.merit == best.merit) | (rule.flags & MARKED != 0);
                 if !seldom || self.goes_before(rule, at, best, agree) {
-                    *best = Best { merit: rule.merit, slot: rule.slot, at, key: 0 };
+                    *best = Best { merit: rule.merit, slot: rule.slot, at, group: u32::MAX };
                     return;
                 }
             }
@@ -209,92 +204,118 @@ impl<A: Addr> Tree<A> {
     }
 
     /// Improves `best` by what is found below `at`.
+    #[inline(always)]
     pub(super) fn lookup(&self, at: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
         let mut at = at;
-        loop {
-            match at.kind() {
-                Kind::Nothing => return,
-                Kind::Leaf(..) => return self.scan(at, p, best, agree),
-                Kind::Table(_) => return self.chain(at, p, best, agree),
-                Kind::Group(i) => {
-                    let Some(g) = self.group(i) else { return };
-                    self.look_behind(&g.vectors, p, best, agree);
-                    self.scan(g.fresh, p, best, agree);
-                    if g.merit_rest < best.merit {
-                        return;
-                    }
-                    at = g.rest;
-                }
+        // A table that stands alone needs no choice among several.
+        while let Some(t) = self.alone(at) {
+            let (merit, child) = t.find(t.masks.bucket(p));
+            at = select_unpredictable(merit >= best.merit, child, Ref::NONE);
+        }
+        if at.is_leaf() {
+            self.scan(at, p, best, agree);
+        } else {
+            self.lookup_wide(at, p, best, agree);
+        }
+    }
+
+    /// The rest of [`Tree::lookup`].
+    #[inline(never)]
+    fn lookup_wide(&self, at: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+        match at.kind() {
+            Kind::Table(_) => self.chain(at, p, best, agree),
+            Kind::Group(_) => self.look_behind(at, p, best, agree),
+            Kind::Leaf(..) | Kind::Nothing => {}
+        }
+    }
+
+    /// Improves `best` by a group of vectors and what comes after it.
+    #[inline(never)]
+    pub(super) fn look_behind(&self, mut at: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+        while let Kind::Group(i) = at.kind() {
+            let Some(g) = self.group(i) else { return };
+            if g.vectors.merit() >= best.merit {
+                let [places] = g.vectors.locate(core::array::from_ref(p));
+                self.look_into_group(i, g, &places, p, best, agree);
             }
+            if g.fresh != Ref::NONE {
+                self.scan(g.fresh, p, best, agree);
+            }
+            if g.merit_rest < best.merit {
+                return;
+            }
+            at = g.rest;
         }
+        self.lookup(at, p, best, agree);
     }
 
-    fn look_behind(&self, vectors: &Vectors<A>, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
-        let Some((merit, slot, at)) = vectors.lookup(p, best.merit, agree) else { return };
-        if merit == best.merit && vectors.key(at) >= self.key_of(best) {
-            return;
-        }
-        *best = Best { merit, slot, at: u32::MAX, key: vectors.key(at) };
-    }
-
-    /// Improves `best` by what is in a bucket.
     #[inline(always)]
-    pub(super) fn descend(
+    pub(super) fn look_into_group(
         &self,
-        (merit, child): (u16, Ref),
+        group: u32,
+        g: &Group<A>,
+        places: &Places,
         p: &Point<A>,
         best: &mut Best,
         agree: &impl Fn(u32) -> bool,
     ) {
-        if merit < best.merit {
-            return;
-        }
-        if child.is_leaf() {
-            self.scan(child, p, best, agree);
-        } else {
-            self.lookup(child, p, best, agree);
+        let Some((merit, slot, at)) = g.vectors.first(places, p.want, best.merit, agree) else { return };
+        if merit > best.merit || g.vectors.key(at) < self.key_of(best) {
+            *best = Best { merit, slot, at, group };
         }
     }
 
-    /// Improves `best` by the tables from `at` on and what is behind them.
+    /// Improves `best` by the bucket of a table.
     #[inline(always)]
+    fn descend(&self, t: &Table, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+        let (merit, child) = t.find(t.masks.bucket(p));
+        self.lookup(select_unpredictable(merit >= best.merit, child, Ref::NONE), p, best, agree);
+    }
+
+    /// Improves `best` by the tables from `at` on and what is behind them.
+    #[inline(never)]
     fn chain(&self, mut at: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
-        if let Some(t) = self.alone(at) {
-            return self.descend(t.find(t.masks.bucket(p)), p, best, agree);
+        let Kind::Table(first) = at.kind() else { return };
+        let Some(first) = self.table(first) else { return };
+        let early = first.early & (first.merit_behind >= best.merit);
+        if !early && first.others < first.own / 8 {
+            // Most answers are in this table: no need to ask.
+            self.descend(first, p, best, agree);
+            if first.merit_rest < best.merit {
+                return;
+            }
+            at = first.rest;
         }
-        let Some(early) = self.early(at, best) else { return };
-        if early != Ref::NONE {
-            self.lookup(early, p, best, agree);
-        }
+        // All sieves are asked before anything is looked into: no branch depends on their answers, and these come while
+        // what is behind is searched.
         let mut found = Found::NONE;
-        while let Kind::Table(i) = at.kind() {
-            let Some(t) = self.table(i) else { return };
-            if t.merit_own >= best.merit {
-                let place = Place { at, hash: t.masks.bucket(p) };
-                let merit = t.bound(place.hash);
-                // What may end the search is looked into at once; the others by merit, when all are known.
-                if merit > t.merit_rest {
-                    self.descend(t.find(place.hash), p, best, agree);
-                } else {
-                    found.push(merit, place, best);
-                }
-            }
-            if t.merit_rest < best.merit {
-                break;
-            }
-            at = t.rest;
-            if early == Ref::NONE && !matches!(at.kind(), Kind::Table(_)) {
-                found.push(t.merit_rest, Place { at, hash: 0 }, best);
-            }
+        self.ask(at, p, &mut found, !early);
+        if early {
+            self.lookup(first.behind, p, best, agree);
         }
         while let Some(place) = found.take(best) {
-            match place.at.kind() {
+            match place.kind() {
                 Kind::Table(i) => {
                     let Some(t) = self.table(i) else { return };
-                    self.descend(t.find(place.hash), p, best, agree);
+                    self.descend(t, p, best, agree);
                 }
-                _ => self.lookup(place.at, p, best, agree),
+                _ => self.lookup(place, p, best, agree),
             }
         }
+    }
+
+    /// Asks the sieves of all tables of a chain.
+    #[inline(always)]
+    fn ask(&self, mut at: Ref, p: &Point<A>, found: &mut Found, behind: bool) {
+        let (mut top, mut rest) = (0, u16::MAX);
+        while let Kind::Table(i) = at.kind() {
+            let Some(t) = self.table(i) else { break };
+            top = found.push(t.bound(t.masks.bucket(p)), at, top);
+            (at, rest) = (t.rest, t.merit_rest);
+        }
+        if behind {
+            top = found.push(rest, at, top);
+        }
+        found.top = top;
     }
 }

@@ -2,11 +2,13 @@
 //! rule in order. A lookup finds its row in each field and intersects them; the first bit left is the answer.
 //!
 //! Bound for n <= 1024 rules: per field that counts one binary search over at most 2n + 1 borders (ports and protocol:
-//! one count of bits where there are 32 borders), and n / 64 words; memory at most (2n + 1) * n / 8 octets per field
-//! that counts, and 16 kB for the bits of a field of ports.
+//! one count of bits where there are 32 borders), and n / 256 blocks of four words; memory at most (2n + 1) * n / 8
+//! octets per field that counts, with the second n rounded up to a multiple of 256, and 16 kB for the bits of a field of
+//! ports.
 
 use super::rule::{Addr, INBOUND, MARKED, OUTBOUND, Point, Rule, merit};
 use alloc::vec::Vec;
+use core::hint::select_unpredictable;
 
 /// Rules of one group at most.
 pub(super) const MAX_GROUP: usize = 1024;
@@ -15,6 +17,28 @@ pub(super) const MAX_GROUP: usize = 1024;
 const FEW_STARTS: usize = 32;
 /// Rules of the first group when several are built.
 pub(super) const FIRST_GROUP: usize = 256;
+
+/// Bits of 256 rules, in half a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
+struct Block([u64; 4]);
+
+const EMPTY: Block = Block([0; 4]);
+
+impl Block {
+    /// The first bit; `None` without one. Which word has it is anybody's guess: no branch on it.
+    #[inline(always)]
+    fn first(&self) -> Option<usize> {
+        let [a, b, c, d] = self.0;
+        if (a | b) | (c | d) == 0 {
+            return None;
+        }
+        let (low, high) =
+            (select_unpredictable(a != 0, (a, 0), (b, 64)), select_unpredictable(c != 0, (c, 128), (d, 192)));
+        let (word, start) = select_unpredictable(a | b != 0, low, high);
+        Some(usize::wrapping_add(start, word.trailing_zeros() as usize))
+    }
+}
 
 /// Where the intervals of a small field begin, one bit per value, with counts, so that no search is needed.
 #[derive(Clone, Debug)]
@@ -47,25 +71,30 @@ impl Bits {
     }
 }
 
-/// One field: where its intervals begin, and a row of bits for each.
+/// One field: where its intervals begin. Each has a row of bits.
 #[derive(Clone, Debug)]
 struct Axis<V> {
     starts: Vec<V>,
-    rows: Vec<u64>,
+    /// Where the row of the first interval is.
+    first: usize,
     /// Instead of a search over `starts`, for small fields of larger groups.
     bits: Option<Bits>,
 }
 
-fn set(words: &mut [u64], bit: usize, on: bool) {
-    if let Some(w) = words.get_mut(bit / 64) {
+fn set(blocks: &mut [Block], bit: usize, on: bool) {
+    if let Some(w) = blocks.get_mut(bit / 256).and_then(|b| b.0.get_mut(bit / 64 % 4)) {
         let mask = 1u64 << (bit % 64);
         *w = if on { *w | mask } else { *w & !mask };
     }
 }
 
+fn is_set(blocks: &[Block], bit: usize) -> bool {
+    blocks.get(bit / 256).and_then(|b| b.0.get(bit / 64 % 4)).is_some_and(|w| w & (1u64 << (bit % 64)) != 0)
+}
+
 impl<V: Copy + Ord> Axis<V> {
     /// `None` when every rule has the whole field.
-    fn new(ranges: &[[V; 2]], whole: [V; 2], next: impl Fn(V) -> Option<V>, words: usize) -> Option<Self> {
+    fn new(ranges: &[[V; 2]], whole: [V; 2], next: impl Fn(V) -> Option<V>, rows: &mut Rows) -> Option<Self> {
         if ranges.iter().all(|r| *r == whole) {
             return None;
         }
@@ -76,41 +105,41 @@ impl<V: Copy + Ord> Axis<V> {
             events.extend(next(*last).filter(|_| *last < whole[1]).map(|after| (after, false, bit)));
         }
         events.sort_unstable();
-        let (mut starts, mut rows) = (alloc::vec![whole[0]], Vec::new());
-        let mut row = alloc::vec![0u64; words];
+        let (mut starts, first) = (alloc::vec![whole[0]], rows.all.len());
+        let mut row = alloc::vec![EMPTY; rows.blocks];
         for (at, up, bit) in events {
             if starts.last() != Some(&at) {
                 starts.push(at);
-                rows.extend_from_slice(&row);
+                rows.all.extend_from_slice(&row);
             }
             set(&mut row, bit, up);
         }
-        rows.extend_from_slice(&row);
-        Some(Self { starts, rows, bits: None })
+        rows.all.extend_from_slice(&row);
+        Some(Self { starts, first, bits: None })
+    }
+
+    /// Where the row of a value's interval is.
+    #[inline(always)]
+    fn row(&self, value: V, blocks: usize) -> usize {
+        self.nth(self.starts.partition_point(|s| *s <= value), blocks)
     }
 
     #[inline(always)]
-    fn row(&self, value: V, words: usize) -> &[u64] {
-        self.nth(self.starts.partition_point(|s| *s <= value), words)
-    }
-
-    #[inline(always)]
-    fn nth(&self, count: usize, words: usize) -> &[u64] {
-        let at = count.saturating_sub(1).wrapping_mul(words);
-        self.rows.get(at..at.wrapping_add(words)).unwrap_or_default()
+    fn nth(&self, count: usize, blocks: usize) -> usize {
+        self.first.wrapping_add(count.wrapping_sub(1).wrapping_mul(blocks))
     }
 
     fn memory(&self) -> usize {
         let bits = self.bits.as_ref().map_or(0, |b| b.words.capacity().saturating_mul(16));
         let starts = self.starts.capacity().saturating_mul(size_of::<V>());
-        starts.saturating_add(self.rows.capacity().saturating_mul(8)).saturating_add(bits)
+        starts.saturating_add(bits)
     }
 }
 
 impl Axis<u32> {
     /// A field whose last value is `last`: where there are enough intervals, they are counted instead of searched.
-    fn small(ranges: &[[u32; 2]], last: u32, words: usize) -> Option<Self> {
-        let mut axis = Self::new(ranges, [0, last], |v: u32| v.checked_add(1), words)?;
+    fn small(ranges: &[[u32; 2]], last: u32, rows: &mut Rows) -> Option<Self> {
+        let mut axis = Self::new(ranges, [0, last], |v: u32| v.checked_add(1), rows)?;
         if axis.starts.len() >= FEW_STARTS {
             axis.bits = Some(Bits::new(&axis.starts, last));
         }
@@ -118,13 +147,48 @@ impl Axis<u32> {
     }
 
     #[inline(always)]
-    fn small_row(&self, value: u32, words: usize) -> &[u64] {
+    fn small_row(&self, value: u32, blocks: usize) -> usize {
         match &self.bits {
-            Some(bits) => self.nth(bits.count(value), words),
-            None => self.row(value, words),
+            Some(bits) => self.nth(bits.count(value), blocks),
+            None => self.row(value, blocks),
         }
     }
 }
+
+/// All rows of a group, one after the other. First those of the rules that were not removed, by direction, and one with
+/// all bits set, which stands for fields that do not count.
+#[derive(Clone, Debug)]
+struct Rows {
+    all: Vec<Block>,
+    /// Of one row.
+    blocks: usize,
+}
+
+impl Rows {
+    fn new(n: usize) -> Self {
+        let blocks = n.div_ceil(256);
+        let mut all = alloc::vec![EMPTY; blocks.saturating_mul(2)];
+        all.resize(blocks.saturating_mul(3), Block([u64::MAX; 4]));
+        Self { all, blocks }
+    }
+
+    /// Where the row of the live rules is that are for a direction.
+    #[inline(always)]
+    fn alive(&self, want: u8) -> usize {
+        if want == INBOUND { 0 } else { self.blocks }
+    }
+
+    fn row(&mut self, start: usize) -> &mut [Block] {
+        self.all.get_mut(start..).unwrap_or_default()
+    }
+
+    fn is_alive(&self, bit: usize) -> bool {
+        [INBOUND, OUTBOUND].iter().any(|way| is_set(self.all.get(self.alive(*way)..).unwrap_or_default(), bit))
+    }
+}
+
+/// Where the rows are of the intervals that a packet is in, field by field.
+pub(super) type Places = [u32; 5];
 
 /// A group of rules in order, with their vectors.
 #[derive(Clone, Debug)]
@@ -132,9 +196,7 @@ pub(super) struct Vectors<A> {
     rules: Vec<Rule<A>>,
     /// What a lookup reads of each: its merit, its policy and whether that looks at the mark.
     answers: Vec<(u16, bool, u32)>,
-    words: usize,
-    /// Rules for a direction that were not removed: inbound, outbound.
-    alive: [Vec<u64>; 2],
+    rows: Rows,
     l: Option<Axis<A>>,
     r: Option<Axis<A>>,
     lp: Option<Axis<u32>>,
@@ -146,66 +208,92 @@ pub(super) struct Vectors<A> {
 impl<A: Addr> Vectors<A> {
     /// `rules` are in order and at most [`MAX_GROUP`].
     pub(super) fn new(rules: Vec<Rule<A>>) -> Self {
-        let words = rules.len().div_ceil(64);
-        let addrs = |f: fn(&Rule<A>) -> [A; 2]| {
+        let mut rows = Rows::new(rules.len());
+        for (way, start) in [INBOUND, OUTBOUND].map(|way| (way, rows.alive(way))) {
+            let row = rows.row(start);
+            rules.iter().enumerate().for_each(|(n, r)| set(row, n, r.flags & way != 0));
+        }
+        let addrs = |f: fn(&Rule<A>) -> [A; 2], rows: &mut Rows| {
             let ranges: Vec<_> = rules.iter().map(f).collect();
-            Axis::new(&ranges, [A::default(), A::MAX], A::next, words)
+            Axis::new(&ranges, [A::default(), A::MAX], A::next, rows)
         };
-        let small = |f: fn(&Rule<A>) -> [u32; 2], last: u32| {
+        let small = |f: fn(&Rule<A>) -> [u32; 2], last: u32, rows: &mut Rows| {
             let ranges: Vec<_> = rules.iter().map(f).collect();
-            Axis::small(&ranges, last, words)
+            Axis::small(&ranges, last, rows)
         };
         let protocol = |r: &Rule<A>| match r.protocol {
             0 => [0, 255],
             p => [u32::from(p); 2],
         };
-        let alive = [INBOUND, OUTBOUND].map(|way| {
-            let mut bits = alloc::vec![0u64; words];
-            rules.iter().enumerate().for_each(|(n, r)| set(&mut bits, n, r.flags & way != 0));
-            bits
-        });
         Self {
-            l: addrs(|r| r.l),
-            r: addrs(|r| r.r),
-            lp: small(|r| r.lp, super::rule::OPAQUE),
-            rp: small(|r| r.rp, super::rule::OPAQUE),
-            protocol: small(protocol, 255),
+            l: addrs(|r| r.l, &mut rows),
+            r: addrs(|r| r.r, &mut rows),
+            lp: small(|r| r.lp, super::rule::OPAQUE, &mut rows),
+            rp: small(|r| r.rp, super::rule::OPAQUE, &mut rows),
+            protocol: small(protocol, 255, &mut rows),
             answers: rules.iter().map(|r| (merit(r.key), r.flags & MARKED != 0, r.slot)).collect(),
-            words,
-            alive,
             live: rules.len(),
+            rows,
             rules,
         }
     }
 
-    /// The first rule that holds `p`, has at least this merit and is agreed to: its merit, its policy's slot and its
-    /// place here.
+    /// No rule has more.
     #[inline(always)]
-    pub(super) fn lookup(&self, p: &Point<A>, least: u16, agree: &impl Fn(u32) -> bool) -> Option<(u16, u32, usize)> {
-        if self.answers.first().is_none_or(|a| a.0 < least) {
-            return None;
+    pub(super) fn merit(&self) -> u16 {
+        self.answers.first().map_or(0, |a| a.0)
+    }
+
+    /// Where each of some packets is in every field. Field by field, so that the searches of several overlap.
+    #[inline(always)]
+    pub(super) fn locate<const N: usize>(&self, points: &[Point<A>; N]) -> [Places; N] {
+        fn each<A: Addr, const N: usize>(
+            points: &[Point<A>; N],
+            all: &mut [Places; N],
+            field: usize,
+            of: impl Fn(&Point<A>) -> usize,
+        ) {
+            for (p, place) in points.iter().zip(all.iter_mut().filter_map(|all| all.get_mut(field))) {
+                *place = of(p) as u32;
+            }
         }
-        let [inbound, outbound] = &self.alive;
-        let alive = if p.want == INBOUND { inbound.as_slice() } else { outbound.as_slice() };
-        // A field that does not count is stood for by the vector of live rules: no branch in the loop.
-        let l = self.l.as_ref().map_or(alive, |a| a.row(p.l, self.words));
-        let r = self.r.as_ref().map_or(alive, |a| a.row(p.r, self.words));
-        let lp = self.lp.as_ref().map_or(alive, |a| a.small_row(p.lp, self.words));
-        let rp = self.rp.as_ref().map_or(alive, |a| a.small_row(p.rp, self.words));
-        let protocol = self.protocol.as_ref().map_or(alive, |a| a.small_row(u32::from(p.protocol), self.words));
-        let rows = alive.iter().zip(l).zip(r).zip(lp).zip(rp).zip(protocol);
-        for (at, (((((a, b), c), d), e), f)) in rows.enumerate() {
-            let mut word = a & b & c & d & e & f;
-            while word != 0 {
-                let bit = at.wrapping_mul(64).wrapping_add(word.trailing_zeros() as usize);
-                let (merit, marked, slot) = *self.answers.get(bit)?;
+        let n = self.rows.blocks;
+        let mut all = [[n.wrapping_mul(2) as u32; 5]; N];
+        self.l.iter().for_each(|axis| each(points, &mut all, 0, |p| axis.row(p.l, n)));
+        self.r.iter().for_each(|axis| each(points, &mut all, 1, |p| axis.row(p.r, n)));
+        self.lp.iter().for_each(|axis| each(points, &mut all, 2, |p| axis.small_row(p.lp, n)));
+        self.rp.iter().for_each(|axis| each(points, &mut all, 3, |p| axis.small_row(p.rp, n)));
+        self.protocol.iter().for_each(|axis| each(points, &mut all, 4, |p| axis.small_row(u32::from(p.protocol), n)));
+        all
+    }
+
+    /// The first rule that holds a packet with these rows, has at least this merit and is agreed to: its merit, its
+    /// policy's slot and its place here.
+    #[inline(always)]
+    pub(super) fn first(
+        &self,
+        at: &Places,
+        want: u8,
+        least: u16,
+        agree: &impl Fn(u32) -> bool,
+    ) -> Option<(u16, u32, u32)> {
+        let (rows, alive) = (self.rows.all.as_slice(), self.rows.alive(want));
+        for n in 0..self.rows.blocks {
+            let row = |start: usize| rows.get(start.wrapping_add(n)).map(|b| &b.0);
+            let mut block = Block(*row(alive)?);
+            for start in at {
+                block.0.iter_mut().zip(row(*start as usize)?).for_each(|(all, one)| *all &= one);
+            }
+            while let Some(bit) = block.first() {
+                let at = n.wrapping_mul(256).wrapping_add(bit);
+                let (merit, marked, slot) = *self.answers.get(at)?;
                 if merit < least {
                     return None;
                 }
                 if !marked || agree(slot) {
-                    return Some((merit, slot, bit));
+                    return Some((merit, slot, at as u32));
                 }
-                word &= word.wrapping_sub(1);
+                set(core::slice::from_mut(&mut block), bit, false);
             }
         }
         None
@@ -214,10 +302,9 @@ impl<A: Addr> Vectors<A> {
     /// Takes a rule out of the answers; its place is freed when the group is built anew.
     pub(super) fn remove(&mut self, rule: &Rule<A>) -> bool {
         let Ok(at) = self.rules.binary_search(rule) else { return false };
-        let mut was = false;
-        for bits in &mut self.alive {
-            was |= bits.get(at / 64).is_some_and(|w| w & (1u64 << (at % 64)) != 0);
-            set(bits, at, false);
+        let was = self.rows.is_alive(at);
+        for start in [INBOUND, OUTBOUND].map(|way| self.rows.alive(way)) {
+            set(self.rows.row(start), at, false);
         }
         self.live = self.live.saturating_sub(usize::from(was));
         was
@@ -225,11 +312,7 @@ impl<A: Addr> Vectors<A> {
 
     /// The rules that were not removed, in order.
     pub(super) fn live(&self) -> impl Iterator<Item = &Rule<A>> {
-        let [inbound, outbound] = &self.alive;
-        self.rules.iter().enumerate().filter_map(move |(n, r)| {
-            let words = (inbound.get(n / 64)?, outbound.get(n / 64)?);
-            ((words.0 | words.1) & (1u64 << (n % 64)) != 0).then_some(r)
-        })
+        self.rules.iter().enumerate().filter(|(n, _)| self.rows.is_alive(*n)).map(|(_, r)| r)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -237,8 +320,8 @@ impl<A: Addr> Vectors<A> {
     }
 
     /// The order of the rule in a place.
-    pub(super) fn key(&self, at: usize) -> u64 {
-        self.rules.get(at).map_or(u64::MAX, |r| r.key)
+    pub(super) fn key(&self, at: u32) -> u64 {
+        self.rules.get(at as usize).map_or(u64::MAX, |r| r.key)
     }
 
     /// The order of the last rule it was built with.
@@ -255,6 +338,7 @@ impl<A: Addr> Vectors<A> {
         let addrs = [&self.l, &self.r].into_iter().flatten().map(Axis::memory).sum::<usize>();
         let small = [&self.lp, &self.rp, &self.protocol].into_iter().flatten().map(Axis::memory).sum::<usize>();
         let rule = size_of::<Rule<A>>().saturating_add(size_of::<(u16, bool, u32)>());
-        self.rules.capacity().saturating_mul(rule).saturating_add(addrs).saturating_add(small)
+        let rows = self.rows.all.capacity().saturating_mul(size_of::<Block>());
+        self.rules.capacity().saturating_mul(rule).saturating_add(addrs).saturating_add(small).saturating_add(rows)
     }
 }
