@@ -8,8 +8,9 @@
 
 use super::Plane;
 use super::ingress::{Frame, Ingress, OuterInfo};
-use super::memory::{Memory, octets, recall, route};
+use super::memory::{Memory, recall, route};
 use super::sink::{Egress, PacketSink, Target, TransmitMeta};
+use super::tally::octets;
 use crate::DropReason;
 use crate::packet::{self, IpPacket, protocol};
 use alloc::sync::Arc;
