@@ -22,6 +22,7 @@ mod routes;
 mod sink;
 mod stats;
 mod table;
+mod tally;
 mod worker;
 
 pub use burst::{BURST, OpenJob, SealJob};

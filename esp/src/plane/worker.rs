@@ -8,8 +8,9 @@
 
 use super::Plane;
 use super::ingress::{Frame, Ingress, OuterInfo};
-use super::memory::{Memory, octets, recall, route};
+use super::memory::{Memory, recall, route};
 use super::sink::{Egress, PacketSink, Target, TransmitMeta};
+use super::tally::octets;
 use crate::DropReason;
 use crate::packet::{self, IpPacket, protocol};
 use alloc::sync::Arc;
@@ -245,7 +246,8 @@ impl Worker {
     ///
     /// # Errors
     /// Anything but [`Egress::Sent`].
-    #[inline]
+    // Always: what it gives is 120 octets, written in small pieces. Copied out of a call they cost 5 ns.
+    #[inline(always)]
     pub fn seal_in_place(
         &mut self,
         now: Instant,
