@@ -77,7 +77,8 @@ impl IkeSa {
         let len = datagram.len();
         let Ok(unsealed) = codec::open(&self.core, envelope, datagram) else { return Outcome::NotAuthentic };
         self.last_heard = cx.now.mono;
-        self.came_on(cx, path, header.is_response());
+        let probed = header.is_response() && self.send.get(id).is_some_and(|f| f.probed);
+        self.came_on(cx, path, probed);
         if let Unsealed::Piece(piece) = &unsealed
             && piece.number < piece.total
         {

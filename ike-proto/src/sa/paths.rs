@@ -14,15 +14,16 @@ const PROBE_AFTER: u32 = 2;
 const MAX_PAIRS: usize = 8;
 
 impl IkeSa {
-    /// An authentic message came on this path.
-    pub(super) fn came_on(&mut self, cx: &mut Cx<'_>, path: Path, response: bool) {
+    /// An authentic message came on this path; `probed`: it answers what was sent over several pairs of addresses.
+    pub(super) fn came_on(&mut self, cx: &mut Cx<'_>, path: Path, probed: bool) {
         if path == self.core.path || self.life != Lifecycle::Established {
             return;
         }
         if !self.core.agreed.mobike {
             mobility::follow(cx, &mut self.core, path, false);
-        } else if response && self.core.first_role == Role::Initiator {
-            // The answer to a probe: this path works, the one in use was silent.
+        } else if probed && self.core.first_role == Role::Initiator {
+            // This path works, the one in use was silent. Without probes an answer on another path is only one that was
+            // under way when we moved, which says nothing against the path that was chosen since.
             let current = self.core.path;
             if path.local.ip() != current.local.ip() || path.remote.ip() != current.remote.ip() {
                 self.roam(cx, path);
@@ -49,6 +50,7 @@ impl IkeSa {
         self.core.mobility.update_due = true;
         for flying in self.send.iter_mut() {
             flying.next_at = cx.now.mono;
+            flying.probed = false;
         }
         self.pump(cx);
     }
@@ -84,16 +86,18 @@ impl IkeSa {
         }
     }
 
-    /// Sends an unanswered request over the other pairs of addresses as well (RFC 4555 §3.10).
-    pub(super) fn probe_paths(&mut self, cx: &mut Cx<'_>, sent: u32, datagrams: &[Vec<u8>]) {
+    /// Sends an unanswered request over the other pairs of addresses as well (RFC 4555 §3.10), if it is time and there
+    /// are any.
+    pub(super) fn probe_paths(&mut self, cx: &mut Cx<'_>, sent: u32, datagrams: &[Vec<u8>]) -> bool {
         if sent < PROBE_AFTER || !self.may_roam() {
-            return;
+            return false;
         }
-        for path in pairs(&self.core, cx) {
-            if path != self.core.path {
-                self.transmit(cx, path, datagrams);
-            }
+        let current = self.core.path;
+        let others: Vec<Path> = pairs(&self.core, cx).into_iter().filter(|path| *path != current).collect();
+        for path in &others {
+            self.transmit(cx, *path, datagrams);
         }
+        !others.is_empty()
     }
 
     /// What the exchanges found out about paths becomes intents.

@@ -45,7 +45,8 @@ impl IkeSa {
             self.core.opening.message1.clone_from(first);
         }
         // The next request of a chain may come when a wider window is full: it waits (RFC 7296 §2.3).
-        let mut flying = Flying { message_id, datagrams, sent: 0, next_at: ravelin_sa_db::Instant::NEVER, inflight };
+        let next_at = ravelin_sa_db::Instant::NEVER;
+        let mut flying = Flying { message_id, datagrams, sent: 0, probed: false, next_at, inflight };
         if self.send.is_open(message_id) {
             self.launch_now(cx, &mut flying);
         }
@@ -235,21 +236,22 @@ pub(super) struct Answer {
     pub(super) message_id: u32,
     pub(super) datagrams: Vec<Vec<u8>>,
     pub(super) sent: u32,
+    pub(super) probed: bool,
     pub(super) next_at: ravelin_sa_db::Instant,
 }
 
 impl Answer {
     /// Puts the request back on the wire.
     fn back(self, inflight: InFlight) -> Flying {
-        let Self { message_id, datagrams, sent, next_at } = self;
-        Flying { message_id, datagrams, sent, next_at, inflight }
+        let Self { message_id, datagrams, sent, probed, next_at } = self;
+        Flying { message_id, datagrams, sent, probed, next_at, inflight }
     }
 }
 
 impl Flying {
     /// Takes the exchange out.
     pub(super) fn split(self) -> (InFlight, Answer) {
-        let Self { message_id, datagrams, sent, next_at, inflight } = self;
-        (inflight, Answer { message_id, datagrams, sent, next_at })
+        let Self { message_id, datagrams, sent, probed, next_at, inflight } = self;
+        (inflight, Answer { message_id, datagrams, sent, probed, next_at })
     }
 }

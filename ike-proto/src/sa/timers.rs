@@ -226,10 +226,11 @@ impl IkeSa {
             }
             let path = self.core.path;
             self.transmit(cx, path, &datagrams);
-            self.probe_paths(cx, sent, &datagrams);
+            let probed = self.probe_paths(cx, sent, &datagrams);
             let wait = self.wait(cx, sent.checked_rem(tries.saturating_add(1)).unwrap_or(sent));
             if let Some(flying) = self.send.get_mut(message_id) {
                 flying.sent = sent.saturating_add(1);
+                flying.probed |= probed;
                 flying.datagrams = datagrams;
                 flying.next_at = now + wait;
             }

@@ -15,6 +15,8 @@ pub struct Flying {
     pub datagrams: Vec<Vec<u8>>,
     /// Transmissions so far.
     pub sent: u32,
+    /// It was sent over other pairs of addresses too since the path was chosen (RFC 4555 §3.10).
+    pub probed: bool,
     /// When to send again or give up.
     pub next_at: Instant,
     /// What the answer will be given to.

@@ -121,6 +121,25 @@ fn a_dead_path_is_left_for_one_that_answers() {
     sim.assert_up(a, b);
 }
 
+/// Found live: a command to move while a request is on the wire, whose answer then comes on the old path.
+#[test]
+fn an_answer_that_was_under_way_does_not_undo_a_move() {
+    let mut sim = Sim::new(16);
+    let (a, b) = pair(&mut sim);
+    sim.bring_up(a, b);
+    sim.add_address(a, ip("198.51.100.1"));
+    // The list of addresses goes out, and before its answer is here the operator moves the tunnel.
+    set(&mut sim, a, &["192.0.2.1", "198.51.100.1"]);
+    let sa = sim.sas(a)[0].clone();
+    let to = Path { local: (ip("198.51.100.1"), sa.path.local.port()).into(), ..sa.path };
+    sim.with_node(a, |node, now| node.roam(now, sa.id, to)).unwrap();
+    sim.run_for(secs(5));
+    assert_eq!((path(&sim, a).local.ip(), path(&sim, b).remote.ip()), (ip("198.51.100.1"), ip("198.51.100.1")));
+    assert_eq!(moved(&sim, a), 1);
+    sim.expect_ping(a, b);
+    sim.assert_up(a, b);
+}
+
 #[test]
 fn the_responder_tells_its_addresses_and_the_initiator_moves() {
     let mut sim = Sim::new(6);
