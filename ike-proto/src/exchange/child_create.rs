@@ -230,9 +230,8 @@ impl CreateChild {
         packet: Option<PacketKey>,
         ppk: Option<Ppk>,
     ) -> Result<(InFlight, Draft), Reason> {
-        let (offer, draft) = child::offer(cx, core, policy, packet, true)?;
-        let (making, draft) = Making::begin(cx, core, offer, draft, ppk);
-        Ok((InFlight::CreateChild(Box::new(Self { making, packet, single: false })), draft))
+        let offered = child::offer(cx, core, policy, packet, true)?;
+        Ok(Self::begin(cx, core, offered, packet, ppk, false))
     }
 
     /// Asks for a Child SA for one pair of addresses of `policy`, after SINGLE_PAIR_REQUIRED (RFC 7296 §2.9).
@@ -246,9 +245,20 @@ impl CreateChild {
         packet: Option<PacketKey>,
         ppk: Option<Ppk>,
     ) -> Result<(InFlight, Draft), Reason> {
-        let (offer, draft) = child::offer_pair(cx, core, policy, packet)?;
+        let offered = child::offer_pair(cx, core, policy, packet)?;
+        Ok(Self::begin(cx, core, offered, packet, ppk, true))
+    }
+
+    fn begin(
+        cx: &mut Cx<'_>,
+        core: &SaCore,
+        (offer, draft): (ChildOffer, Draft),
+        packet: Option<PacketKey>,
+        ppk: Option<Ppk>,
+        single: bool,
+    ) -> (InFlight, Draft) {
         let (making, draft) = Making::begin(cx, core, offer, draft, ppk);
-        Ok((InFlight::CreateChild(Box::new(Self { making, packet, single: true })), draft))
+        (InFlight::CreateChild(Box::new(Self { making, packet, single })), draft)
     }
 
     /// The policy that it is for.
