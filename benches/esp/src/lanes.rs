@@ -1,8 +1,9 @@
-//! Two threads: on one SA and on two, against one thread; and the bare cipher, which shares nothing, as the measure of
-//! what the machine itself gives two threads.
+//! Two threads: on one SA and on two, against one thread, by single calls and in bursts; and the bare cipher, which
+//! shares nothing, as the measure of what the machine itself gives two threads.
 
 use crate::setup::{BACK, FRONT, NOW, OUTER, POLICY, packet, path, planes, suite};
 use ravelin_crypto::{EncrId, IntegId};
+use ravelin_esp::plane::{OpenJob, SealJob};
 use ravelin_esp::{Ingress, OuterInfo, Plane, Worker};
 use ravelin_sa_db::Path;
 use std::fmt::Write as _;
@@ -73,11 +74,45 @@ fn both(a: &Arc<Plane>, b: &Arc<Plane>, len: usize, sa: u32, stop: &AtomicBool) 
     n
 }
 
+/// Packets of one burst.
+const BURST: usize = 32;
+
+/// [`sealing`] and [`both`] in bursts: what is sealed is opened when there is a second plane.
+fn bursts(a: &Arc<Plane>, b: Option<&Arc<Plane>>, len: usize, sa: u32, stop: &AtomicBool) -> u64 {
+    let mut out = Worker::new(Arc::clone(a));
+    let mut inn = b.map(|b| Worker::new(Arc::clone(b)));
+    let plain = packet(len, sa);
+    let mut bufs = vec![vec![0; FRONT + len + BACK]; BURST];
+    bufs.iter_mut().for_each(|b| b[FRONT..FRONT + len].copy_from_slice(&plain));
+    let p = path();
+    let back = Path { local: p.remote, remote: p.local };
+    let mut jobs: Vec<_> = bufs.iter_mut().map(|b| SealJob::new(POLICY, b, FRONT..FRONT + len)).collect();
+    let mut n = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for j in &mut jobs {
+            j.buf[FRONT..FRONT + 28].copy_from_slice(&plain[..28]);
+        }
+        out.seal_burst(NOW, &mut jobs);
+        if let Some(inn) = &mut inn {
+            let mut sealed = jobs.iter_mut();
+            let mut opening: [_; BURST] = std::array::from_fn(|_| {
+                let j = sealed.next().unwrap();
+                let r = j.result.as_ref().unwrap().0.clone();
+                OpenJob::new(back, OuterInfo::default(), &mut j.buf[r], OUTER)
+            });
+            inn.open_burst(NOW, &mut opening);
+        }
+        n += BURST as u64;
+    }
+    assert!(jobs.iter().all(|j| j.result.is_ok()));
+    n
+}
+
 pub fn run(tries: usize, md: &mut String) {
     let provider = Arc::new(ravelin_crypto::awslc::provider());
     let key = provider.aead(EncrId::AES_GCM_16, Some(128)).unwrap().key(&[1; 16]).unwrap();
-    let _ = writeln!(md, "### Two threads\n\nAES-128-GCM, aws-lc-rs. Throughput of two threads over one, the best of {tries} slices of each in turns.\n");
-    let _ = writeln!(md, "| octets | bare cipher, nothing shared | seal, one SA | seal, two SAs | seal and open, one SA | seal and open, two SAs |\n|---:|---:|---:|---:|---:|---:|");
+    let _ = writeln!(md, "### Two threads\n\nAES-128-GCM, aws-lc-rs. Throughput of two threads over one, the best of {tries} slices of each in turns; bursts are of {BURST} packets, against one thread in bursts.\n");
+    let _ = writeln!(md, "| octets | bare cipher, nothing shared | seal, one SA | seal, two SAs | seal and open, one SA | seal and open, two SAs | bursts: seal, one SA | seal, two SAs | seal and open, one SA | seal and open, two SAs | one thread seals: single calls, bursts |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for len in [64usize, 1400] {
         let bare = |_: usize, stop: &AtomicBool| {
             let (mut data, mut tag) = (vec![0; len], [0; 16]);
@@ -90,7 +125,7 @@ pub fn run(tries: usize, md: &mut String) {
             }
             n
         };
-        let mut best = [0.0f64; 8];
+        let mut best = [0.0f64; 14];
         for _ in 0..tries {
             let (a, b) = planes(&provider, 2, |n| suite(EncrId::AES_GCM_16, Some(128), IntegId::NONE, n));
             let got = [
@@ -102,13 +137,20 @@ pub fn run(tries: usize, md: &mut String) {
                 throughput(1, |_, s| both(&a, &b, len, 0, s)),
                 throughput(2, |_, s| both(&a, &b, len, 0, s)),
                 throughput(2, |i, s| both(&a, &b, len, i as u32, s)),
+                throughput(1, |_, s| bursts(&a, None, len, 0, s)),
+                throughput(2, |_, s| bursts(&a, None, len, 0, s)),
+                throughput(2, |i, s| bursts(&a, None, len, i as u32, s)),
+                throughput(1, |_, s| bursts(&a, Some(&b), len, 0, s)),
+                throughput(2, |_, s| bursts(&a, Some(&b), len, 0, s)),
+                throughput(2, |i, s| bursts(&a, Some(&b), len, i as u32, s)),
             ];
             for (b, g) in best.iter_mut().zip(got) {
                 *b = b.max(g);
             }
         }
-        let r = |two: usize, one: usize| format!("{:.2} ×", best[two] / best[one]);
-        let _ = writeln!(md, "| {len} | {} | {} | {} | {} | {} |", r(1, 0), r(3, 2), r(4, 2), r(6, 5), r(7, 5));
+        let r = |(two, one): (usize, usize)| format!("{:.2} ×", best[two] / best[one]);
+        let pairs = [(1, 0), (3, 2), (4, 2), (6, 5), (7, 5), (9, 8), (10, 8), (12, 11), (13, 11)].map(r).join(" | ");
+        let _ = writeln!(md, "| {len} | {pairs} | {:.0} ns, {:.0} ns |", 1e9 / best[2], 1e9 / best[8]);
     }
     md.push('\n');
 }
