@@ -5,7 +5,8 @@
 //! ring that those bits belong to. Setting a bit and moving a word to a newer generation are each one compare-and-swap,
 //! so of two equal numbers exactly one is accepted, in every interleaving. `top`, the highest accepted number, is not
 //! kept: `near` is an accepted number that lies in the same word, and the highest bit there is `top`. Numbers in order
-//! so cost one atomic step each, and a second one only when a word is full. `top` only grows. A number at or below
+//! so cost one atomic step each, and a second one only when a word is full; those of a burst that lie in that word cost
+//! one together ([`Gathered`]). `top` only grows. A number at or below
 //! `top - size` is too old. The ring is larger than the window, so that no word serves two numbers that are both inside it.
 
 use crate::DropReason;
@@ -72,6 +73,44 @@ pub(crate) struct Begun<'a, W = AtomicU64> {
     near: u64,
     /// Its word with what was there and what is to be, when it is that of `near`.
     place: Option<(&'a W, u64, u64)>,
+}
+
+/// Numbers of several packets that lie in the word of `top`: looked at before their ICVs are, and set all in one step.
+pub(crate) struct Gathered<'a, W = AtomicU64> {
+    near: u64,
+    word: &'a W,
+    /// What was there.
+    seen: u64,
+    /// The bits of packets that were begun.
+    begun: u64,
+    /// Those of packets whose ICV was good.
+    good: u64,
+}
+
+impl<W: Word> Gathered<'_, W> {
+    /// The full number of a packet with these low 32 bits, when it lies in the word, is new, and no other packet was begun
+    /// with it. `None` says nothing against the packet: it has to be asked for again after [`Gathered::finish`].
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, low: u32) -> Option<u64> {
+        let number = (self.near & !0xffff_ffff) | u64::from(low);
+        let bit = 1 << (number % BITS);
+        let new = number / BITS == self.near / BITS && number != 0 && (self.seen | self.begun) & bit == 0;
+        self.begun |= if new { bit } else { 0 };
+        new.then_some(number)
+    }
+
+    /// The ICV of the packet that was begun with this number was good.
+    #[inline(always)]
+    pub(crate) fn good(&mut self, number: u64) {
+        self.good |= 1 << (number % BITS);
+    }
+
+    /// True when all numbers with a good ICV are accepted now. Else none was by this: each has to be asked for with
+    /// [`ReplayWindow::commit`].
+    #[inline(always)]
+    pub(crate) fn finish(self, window: &ReplayWindow<W>) -> bool {
+        self.good == 0 || window.near.read() == self.near && self.word.swap(self.seen, self.seen | self.good).is_ok()
+    }
 }
 
 /// The largest window.
@@ -181,6 +220,17 @@ impl<W: Word> ReplayWindow<W> {
     #[inline(never)]
     fn commit_apart(&self, number: u64) -> Result<(), DropReason> {
         self.commit(number)
+    }
+
+    /// Begins with several packets at once. `None` when they have to go one by one: without a window, with a small one,
+    /// and while another thread moves the word to a newer generation.
+    #[inline(always)]
+    pub(crate) fn gather(&self) -> Option<Gathered<'_, W>> {
+        let near = self.near.read();
+        let (word, generation, _) = self.place(near).ok()?;
+        let seen = word.read();
+        let usual = u64::from(self.size) >= BITS && seen >> BITS == generation;
+        usual.then_some(Gathered { near, word, seen, begun: 0, good: 0 })
     }
 
     /// True when `number` lies in the word of `near`, and therefore of `top`: less than a word away from it, so inside

@@ -53,17 +53,33 @@ impl Sequence {
     /// [`DropReason::SequenceExhausted`] when the last of them would wrap; none is used then.
     #[inline(always)]
     pub fn take_many(&self, count: u32) -> Result<u64, DropReason> {
+        match self.take_up_to(count)? {
+            (first, n) if n == count => Ok(first),
+            _ => Err(DropReason::SequenceExhausted),
+        }
+    }
+
+    /// Takes `count` consecutive numbers, or as many as there still are; gives the first, and how many.
+    ///
+    /// # Errors
+    /// [`DropReason::SequenceExhausted`] when there are none.
+    #[inline(always)]
+    pub(crate) fn take_up_to(&self, count: u32) -> Result<(u64, u32), DropReason> {
         let first = self.next.fetch_add(u64::from(count), Ordering::Relaxed);
         // Far from the end of 32 bits, which is one comparison for nearly all packets.
         if first < LOW.wrapping_sub(MANY) && u64::from(count) <= MANY {
-            return Ok(first);
+            return Ok((first, count));
         }
         // The counter itself cannot wrap: refused callers put it back below.
         match first.checked_add(u64::from(count)) {
-            Some(end) if end.wrapping_sub(1) <= self.last() => Ok(first),
+            Some(end) if end.wrapping_sub(1) <= self.last() => Ok((first, count)),
             _ => {
-                self.next.store(self.last().saturating_add(1), Ordering::Relaxed);
-                Err(DropReason::SequenceExhausted)
+                let end = self.last().saturating_add(1);
+                self.next.store(end, Ordering::Relaxed);
+                match end.checked_sub(first).and_then(|n| u32::try_from(n).ok()) {
+                    Some(n) if n != 0 => Ok((first, n)),
+                    _ => Err(DropReason::SequenceExhausted),
+                }
             }
         }
     }
@@ -90,13 +106,28 @@ mod tests {
     #[test]
     fn never_wraps() {
         let s = Sequence::starting_after(false, 0xffff_fffe);
-        assert_eq!(s.take(), Ok(0xffff_ffff));
+        assert_eq!(s.take_up_to(1), Ok((0xffff_ffff, 1)));
         for _ in 0..3 {
             assert_eq!(s.take(), Err(DropReason::SequenceExhausted));
         }
         let s = Sequence::starting_after(true, 0xffff_ffff);
         assert_eq!(s.take(), Ok(0x1_0000_0000));
         assert!(Sequence::new(false).is_low(0xf000_0000) && !Sequence::new(false).is_low(0xefff_ffff));
+    }
+
+    #[test]
+    fn the_last_numbers_are_given_out() {
+        for (esn, last) in [(false, u64::from(u32::MAX)), (true, u64::MAX >> 1)] {
+            for left in 1..40 {
+                let s = Sequence::starting_after(esn, last - left);
+                let got = s.take_up_to(32);
+                assert_eq!(got, Ok((last - left + 1, left.min(32) as u32)));
+                let rest = s.take_up_to(32).map(|(first, n)| first + u64::from(n) - 1);
+                assert_eq!(rest, if left > 32 { Ok(last) } else { Err(DropReason::SequenceExhausted) });
+                assert_eq!(s.take(), Err(DropReason::SequenceExhausted));
+                assert_eq!(s.used(), last);
+            }
+        }
     }
 
     #[test]
