@@ -191,6 +191,30 @@ pub(crate) fn usual_v4(ip: &[u8]) -> Option<IpPacket> {
     })
 }
 
+/// What usual packets of IPv4 have in common when all that is decided by their headers is the same: version, traffic class,
+/// flags, protocol, addresses, ports. Not length, identification, TTL and checksum.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Alike([u64; 3]);
+
+impl Alike {
+    /// Of a packet that [`usual_v4`] took.
+    #[inline(always)]
+    pub(crate) fn of(ip: &[u8]) -> Option<Self> {
+        let (words, _) = ip.first_chunk::<24>()?.as_chunks::<8>();
+        let &[first, second, third] = words else { return None };
+        let word = u64::from_le_bytes;
+        Some(Self([word(first) & 0xffff_0000_0000_ffff, word(second) & 0xffff_ffff_0000_ff00, word(third)]))
+    }
+
+    /// The length of another packet, which is like that one then, and [`usual_v4`] takes it as well.
+    #[inline(always)]
+    pub(crate) fn len(&self, ip: &[u8]) -> Option<usize> {
+        let [_, _, l0, l1] = *ip.first_chunk::<4>()?;
+        let len = usize::from(u16::from_be_bytes([l0, l1]));
+        (Self::of(ip)? == *self && len >= 24 && len <= ip.len()).then_some(len)
+    }
+}
+
 /// An IPv6 packet without extension headers that has ports.
 #[inline(always)]
 pub(crate) fn usual_v6(ip: &[u8]) -> Option<IpPacket> {

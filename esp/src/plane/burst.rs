@@ -1,8 +1,8 @@
 //! Many packets at once. With many SAs, what the packets of a burst will need is asked of the memory first, for all of
 //! them (see `worker.rs`). Where the provider gains from many packets of one key in one call, as a multi-buffer library
 //! does, packets of one SA are brought together and sequence numbers of a group are taken in one step; with other
-//! providers that would cost more than it saves, and packets go one after the other. The result of each packet is that
-//! of the single call; order within an SA is kept.
+//! providers sorting would cost more than it saves: packets stay as they are, and those of one SA that follow each other
+//! are worked on together (`run.rs`). The result of each packet is that of the single call; order within an SA is kept.
 
 use super::Plane;
 use super::entry::Outbound;
@@ -86,9 +86,7 @@ impl Worker {
             self.parts().1.warm_in(&spis);
         }
         if !self.plane().groups {
-            for OpenJob { path, outer, buf, start, result } in jobs {
-                self.ingress_into(now, path, *outer, buf, *start, result);
-            }
+            self.open_runs(now, jobs);
             return;
         }
         let mut left: ArrayVec<(usize, Spi), BURST> = ArrayVec::new();
@@ -206,9 +204,7 @@ impl Worker {
             self.parts().1.warm_out(packets);
         }
         if !self.plane().groups {
-            for SealJob { target, buf, packet, result } in jobs {
-                self.seal_into(now, *target, buf, packet.clone(), result);
-            }
+            self.seal_runs(now, jobs);
             return;
         }
         let mut left: ArrayVec<(usize, u64, IpPacket), BURST> = ArrayVec::new();

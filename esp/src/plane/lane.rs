@@ -22,9 +22,9 @@ use core::net::IpAddr;
 use ravelin_sa_db::{Encapsulation, Mode, Path, Protocol};
 
 /// The ESP header with its IV.
-const HEAD: usize = 16;
+pub(crate) const HEAD: usize = 16;
 /// The ICV.
-const TAG: usize = 16;
+pub(crate) const TAG: usize = 16;
 /// Outer IPv4, outer IPv6.
 const V4: usize = 20;
 const V6: usize = 40;
@@ -40,7 +40,7 @@ pub(crate) struct Front {
     /// Of the IPv4 header, without length, traffic class, identification and flags.
     sum: u32,
     /// Octets written in front of the ESP header.
-    len: u8,
+    pub(crate) len: u8,
     /// Octets that will be in front of it on the wire.
     around: u8,
     /// The lane is open for the SA.
@@ -164,4 +164,28 @@ fn aad(spi: u64, number: u64, esn: bool) -> ([u8; 16], usize) {
 #[inline(always)]
 fn twelve(octets: &[u8; 16]) -> &[u8] {
     octets.get(..12).unwrap_or(&[])
+}
+
+/// What a cipher is told of one packet besides its octets.
+pub(crate) struct Told {
+    nonce: [u8; 16],
+    aad: [u8; 16],
+    aad_len: usize,
+    /// The full sequence number.
+    pub(crate) number: u64,
+}
+
+impl Told {
+    /// `spi` and `iv` as images.
+    #[inline(always)]
+    fn new(spi: u64, number: u64, iv: u64, salt: [u8; 4], esn: bool) -> Self {
+        let (aad, aad_len) = aad(spi, image(number), esn);
+        Self { nonce: nonce(salt, iv), aad, aad_len, number }
+    }
+
+    /// Nonce and AAD.
+    #[inline(always)]
+    fn octets(&self) -> (&[u8], &[u8]) {
+        (twelve(&self.nonce), self.aad.get(..self.aad_len).unwrap_or(&[]))
+    }
 }

@@ -13,19 +13,22 @@ use std::vec::Vec;
 
 /// What an SA of these tests is.
 #[derive(Clone, Debug)]
-struct Setting {
-    suite: usize,
-    outer6: bool,
-    udp: bool,
-    esn: bool,
-    form: OutputForm,
-    header: HeaderPolicy,
-    mtu: u16,
-    window: u32,
-    narrow: bool,
-    pad_to: u8,
-    /// Numbers beyond 2^32, which a receiver that begins does not expect: it refuses them both ways.
-    high: bool,
+pub(super) struct Setting {
+    pub(super) suite: usize,
+    pub(super) outer6: bool,
+    pub(super) udp: bool,
+    pub(super) esn: bool,
+    pub(super) form: OutputForm,
+    pub(super) header: HeaderPolicy,
+    pub(super) mtu: u16,
+    pub(super) window: u32,
+    pub(super) narrow: bool,
+    pub(super) pad_to: u8,
+    /// Numbers beyond 2^32, which a receiver that begins does not expect: it refuses them both ways. Without ESN the last
+    /// twenty.
+    pub(super) high: bool,
+    /// Packets an SA may carry; 0 for any number.
+    pub(super) hard: u64,
 }
 
 /// What most SAs of these tests are; the others say how they differ.
@@ -42,6 +45,7 @@ fn ordinary() -> Setting {
         narrow: false,
         pad_to: 0,
         high: false,
+        hard: 0,
     }
 }
 
@@ -54,7 +58,7 @@ fn some_suites() -> Vec<CipherSuite> {
         .collect()
 }
 
-fn setting() -> impl Strategy<Value = Setting> {
+pub(super) fn setting() -> impl Strategy<Value = Setting> {
     let dscp = prop_oneof![
         Just(DscpPolicy::Copy),
         (0u8..64).prop_map(DscpPolicy::Set),
@@ -83,12 +87,19 @@ fn setting() -> impl Strategy<Value = Setting> {
             narrow,
             pad_to,
             high: x && y,
+            hard: 0,
         },
     )
 }
 
 /// A sender and a receiver.
 fn pair(s: &Setting) -> (Arc<Plane>, Arc<Plane>, SaParams) {
+    let (a, b, mut inbound) = hosts(s, 1);
+    (a, b, inbound.remove(0))
+}
+
+/// The same with so many SAs between them.
+pub(super) fn hosts(s: &Setting, children: u64) -> (Arc<Plane>, Arc<Plane>, Vec<SaParams>) {
     let all = some_suites();
     let suite = all[s.suite % all.len()].clone();
     let config = PlaneConfig { output: s.form, header: s.header.clone(), pad_to: s.pad_to, ..PlaneConfig::default() };
@@ -100,6 +111,7 @@ fn pair(s: &Setting) -> (Arc<Plane>, Arc<Plane>, SaParams) {
         params.encapsulation = if s.udp { Encapsulation::Udp } else { Encapsulation::None };
         params.esn = s.esn;
         params.replay_window = s.window;
+        params.lifetime.hard.packets = s.hard;
         if s.narrow {
             // Half of the packets' ports are outside of this, inbound only.
             let half = |t: &TrafficSelector| TrafficSelector { ports: PortRange::Range(0, 0x7fff), ..*t };
@@ -109,37 +121,47 @@ fn pair(s: &Setting) -> (Arc<Plane>, Arc<Plane>, SaParams) {
         }
         params
     };
-    let out = edit(params(1, Direction::Outbound, suite.clone()), p);
-    let inb = edit(params(1, Direction::Inbound, suite), reverse(p));
-    a.install_outbound(NOW, &Arc::new(out), if s.esn && s.high { (5 << 32) - 3 } else { 77 }).unwrap();
-    let b_inb = Arc::new(inb);
-    b.apply(NOW, &Change::InstallInbound(Arc::clone(&b_inb))).unwrap();
-    if s.mtu != 0 {
-        a.set_path_mtu(ChildId(1), s.mtu).unwrap();
+    let used = match (s.high, s.esn) {
+        (false, _) => 77,
+        (true, true) => (5 << 32) - 3,
+        (true, false) => u64::from(u32::MAX) - 20,
+    };
+    let mut inbound = Vec::new();
+    for child in 1..=children {
+        let mut suite = suite.clone();
+        suite.encr_key.expose_mut()[1] ^= child as u8;
+        let out = edit(params(child, Direction::Outbound, suite.clone()), p);
+        let inb = edit(params(child, Direction::Inbound, suite.clone()), reverse(p));
+        a.install_outbound(NOW, &Arc::new(out), used).unwrap();
+        b.apply(NOW, &Change::InstallInbound(Arc::new(inb.clone()))).unwrap();
+        inbound.push(inb);
+        if s.mtu != 0 {
+            a.set_path_mtu(ChildId(child), s.mtu).unwrap();
+        }
     }
-    (Arc::new(a), Arc::new(b), (*b_inb).clone())
+    (Arc::new(a), Arc::new(b), inbound)
 }
 
 /// An inner packet: UDP mostly, some of it odd.
 #[derive(Clone, Debug)]
-struct Inner {
-    v6: bool,
-    len: usize,
-    class: u8,
-    df: bool,
-    odd: u8,
-    ports: [u8; 4],
-    trail: usize,
+pub(super) struct Inner {
+    pub(super) v6: bool,
+    pub(super) len: usize,
+    pub(super) class: u8,
+    pub(super) df: bool,
+    pub(super) odd: u8,
+    pub(super) ports: [u8; 4],
+    pub(super) trail: usize,
 }
 
-fn inner() -> impl Strategy<Value = Inner> {
+pub(super) fn inner() -> impl Strategy<Value = Inner> {
     let len = prop_oneof![0usize..80, Just(1372), Just(1400), Just(9000)];
     (any::<[bool; 2]>(), len, any::<u8>(), 0u8..12, any::<[u8; 4]>(), 0usize..9)
         .prop_map(|([v6, df], len, class, odd, ports, trail)| Inner { v6, len, class, df, odd, ports, trail })
 }
 
 impl Inner {
-    fn octets(&self) -> Vec<u8> {
+    pub(super) fn octets(&self) -> Vec<u8> {
         let (s, d) = if self.v6 { ("fd01::1", "fd02::2") } else { ("10.1.0.1", "10.2.0.2") };
         let mut ip = udp(s, d, self.len);
         if self.v6 {
@@ -276,7 +298,7 @@ fn the_lane_is_taken() {
         let opened = b.open_usual::<true>(&entry, esp, 0).unwrap().unwrap();
         let mut held = lane::open::Held::default();
         for _ in 0..2 {
-            let inner = b.inner_usual(&entry, &mut held, OuterInfo::default(), &opened);
+            let inner = b.inner_usual(&entry, &mut held, OuterInfo::default(), opened.payload, opened.next_header);
             assert_eq!((inner, opened.next_header), (Some(ip.len()), 4), "{s:?}");
         }
         opened.accept(&entry).unwrap();

@@ -183,15 +183,41 @@ impl Memory {
     #[inline(always)]
     pub(super) fn known_out(&mut self, plane: &Plane, target: Target, ip: &IpPacket) -> Option<(usize, &mut Flow)> {
         let key = FlowKey::new(target, ip);
+        let at = self.find_out(plane, &key, ip)?;
+        let flow = self.flows.get_mut(at)?.as_mut()?;
+        Some((at, flow))
+    }
+
+    /// Where a flow is remembered that still holds.
+    #[inline(always)]
+    fn find_out(&self, plane: &Plane, key: &FlowKey, ip: &IpPacket) -> Option<usize> {
         let first = key.slot(self.flows.len());
         let at = match self.flows.get(first) {
-            Some(Some(f)) if f.is(&key, ip) => first,
-            _ if ip.v6 => self.way_out(&key, ip),
+            Some(Some(f)) if f.is(key, ip) => first,
+            _ if ip.v6 => self.way_out(key, ip),
             _ => self.other_place_out(first, key.addresses, key.ports, key.target)?,
         };
-        let flow = self.flows.get_mut(at)?.as_mut()?;
+        let flow = self.flows.get(at)?.as_ref()?;
         let holds = flow.version == plane.routes.version() && !flow.entry.is_stale();
-        (holds && (!ip.v6 || flow.is(&key, ip))).then_some((at, flow))
+        (holds && (!ip.v6 || flow.is(key, ip))).then_some(at)
+    }
+
+    /// [`Memory::known_out`], to look at.
+    #[inline(always)]
+    pub(super) fn look_out(&self, plane: &Plane, target: Target, ip: &IpPacket) -> Option<(usize, &Flow)> {
+        let at = self.find_out(plane, &FlowKey::new(target, ip), ip)?;
+        Some((at, self.flow_at(at)?))
+    }
+
+    /// What [`Memory::known_out`] found.
+    #[inline(always)]
+    pub(super) fn flow_at(&self, at: usize) -> Option<&Flow> {
+        self.flows.get(at)?.as_ref()
+    }
+
+    /// The same, to count in.
+    pub(super) fn count_at(&mut self, at: usize) -> Option<&mut Flow> {
+        self.flows.get_mut(at)?.as_mut()
     }
 
     /// Of IPv4. Not the key itself, which were in memory for every packet then.

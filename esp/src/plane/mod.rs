@@ -19,6 +19,7 @@ mod mtu;
 mod qualified;
 mod report;
 mod routes;
+mod run;
 mod sink;
 mod stats;
 mod table;
@@ -252,6 +253,8 @@ mod journey;
 mod lane_tests;
 #[cfg(test)]
 mod mode_tests;
+#[cfg(test)]
+mod run_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

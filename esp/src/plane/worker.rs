@@ -82,7 +82,8 @@ impl Worker {
         {
             match opened {
                 Ok(opened) => {
-                    let inner = plane.inner_usual(&slot.entry, &mut slot.held, outer, &opened);
+                    let inner =
+                        plane.inner_usual(&slot.entry, &mut slot.held, outer, opened.payload, opened.next_header);
                     if let Err(reason) = opened.accept(&slot.entry) {
                         *result = plane.refuse_after(&slot.entry, now, *path, reason);
                         return;

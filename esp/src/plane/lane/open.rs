@@ -3,7 +3,7 @@
 use super::super::Plane;
 use super::super::entry::Inbound;
 use super::super::ingress::{Frame, OuterInfo};
-use super::{HEAD, Lane, TAG, aad, image, nonce, twelve};
+use super::{HEAD, Lane, TAG, Told, aad, image, nonce, twelve};
 use crate::packet::{self, IpPacket, protocol};
 use crate::replay::Begun;
 use crate::{DropReason, InboundSa, inbound, transform};
@@ -98,12 +98,13 @@ impl Plane {
         entry: &Inbound,
         held: &mut Held,
         outer: OuterInfo,
-        opened: &Opened<'_>,
+        payload: &[u8],
+        next_header: u8,
     ) -> Option<usize> {
-        if opened.next_header != protocol::IPV4 || !self.is_plain(outer) {
+        if next_header != protocol::IPV4 || !self.is_plain(outer) {
             return None;
         }
-        let inner = packet::usual_v4(opened.payload)?;
+        let inner = packet::usual_v4(payload)?;
         let flow = Held::of(&inner);
         if flow != *held {
             if !entry.facts.selectors.hold(&inner, Direction::Inbound) {
@@ -116,7 +117,7 @@ impl Plane {
 
     /// Nothing in the inner packet is to be changed.
     #[inline(always)]
-    fn is_plain(&self, outer: OuterInfo) -> bool {
+    pub(crate) fn is_plain(&self, outer: OuterInfo) -> bool {
         outer.traffic_class & 3 == 0 && self.config.mss_clamp == 0
     }
 
@@ -153,6 +154,39 @@ fn open_split<'b>(sa: &InboundSa, esp: &'b mut [u8], start: usize) -> Result<Ope
     Ok(Opened { payload, at, next_header: opened.next_header, begun: None })
 }
 
+/// SPI and number, and the IV, in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Head {
+    first: u64,
+    iv: u64,
+}
+
+impl Head {
+    #[inline(always)]
+    pub(crate) fn of(head: &[u8; HEAD]) -> Self {
+        let head = u128::from_le_bytes(*head);
+        let low = |n: u128| u64::try_from(n & u128::from(u64::MAX)).unwrap_or(0);
+        Self { first: low(head), iv: low(head >> 64) }
+    }
+
+    /// The low half of the number.
+    #[inline(always)]
+    pub(crate) fn number(self) -> u32 {
+        u32::try_from(self.first >> 32).unwrap_or(0).swap_bytes()
+    }
+
+    #[inline(always)]
+    pub(crate) fn spi(self) -> u32 {
+        u32::try_from(self.first & 0xffff_ffff).unwrap_or(0).swap_bytes()
+    }
+
+    /// What the cipher is to be told of the packet, whose full number is known.
+    #[inline(always)]
+    pub(crate) fn told(self, number: u64, salt: [u8; 4], esn: bool) -> Told {
+        Told::new(self.first & 0xffff_ffff, number, self.iv, salt, esn)
+    }
+}
+
 /// Window and cipher.
 #[inline(always)]
 fn open_body<'a>(
@@ -163,12 +197,27 @@ fn open_body<'a>(
     body: &mut [u8],
     tag: &[u8; TAG],
 ) -> Result<Begun<'a>, DropReason> {
-    let head = u128::from_le_bytes(*head);
-    let low = |n: u128| u64::try_from(n & u128::from(u64::MAX)).unwrap_or(0);
-    let (first, iv) = (low(head), low(head >> 64));
-    let begun = sa.window().begin(u32::try_from(first >> 32).unwrap_or(0).swap_bytes())?;
-    let (aad, aad_len) = aad(first & 0xffff_ffff, image(begun.number), sa.transform().esn());
+    let head = Head::of(head);
+    let begun = sa.window().begin(head.number())?;
+    let (aad, aad_len) = aad(head.first & 0xffff_ffff, image(begun.number), sa.transform().esn());
     let aad = aad.get(..aad_len).ok_or(DropReason::Runt)?;
-    key.open(twelve(&nonce(salt, iv)), aad, body, tag).map_err(transform::reason)?;
+    key.open(twelve(&nonce(salt, head.iv)), aad, body, tag).map_err(transform::reason)?;
     Ok(begun)
+}
+
+/// The ESP packet at `start` of a buffer: header with IV, payload with trailer, ICV.
+#[inline(always)]
+#[allow(clippy::type_complexity, reason = "three slices of one packet")]
+pub(crate) fn parts(buf: &mut [u8], start: usize) -> Option<(&[u8; HEAD], &mut [u8], &[u8; TAG])> {
+    let (head, rest) = buf.get_mut(start..)?.split_first_chunk_mut::<HEAD>()?;
+    let (body, tag) = rest.split_last_chunk_mut::<TAG>()?;
+    (body.len() >= transform::TRAILER).then_some((head, body, tag))
+}
+
+/// The cipher, told before (see [`super::Told`]).
+#[inline(always)]
+pub(crate) fn open_told(key: &dyn AeadKey, buf: &mut [u8], start: usize, told: &Told) -> Result<(), DropReason> {
+    let (_, body, tag) = parts(buf, start).ok_or(DropReason::Runt)?;
+    let (nonce, aad) = told.octets();
+    key.open(nonce, aad, body, tag).map_err(transform::reason)
 }

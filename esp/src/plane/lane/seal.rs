@@ -2,21 +2,24 @@
 
 use super::super::Plane;
 use super::super::entry::Outbound;
-use super::{HEAD, TAG, V4, V6, aad, image, nonce, second, sixteen, twelve};
+use super::{Front, HEAD, TAG, Told, V4, V6, aad, image, nonce, second, sixteen, twelve};
 use crate::encap::udp;
 use crate::mode::{OuterHeader, tunnel};
-use crate::packet::IpPacket;
+use crate::packet::{Alike, IpPacket, protocol};
+use crate::transform::Transform;
 use crate::{DropReason, OutboundSa, outbound};
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 use ravelin_crypto::aead::AeadKey;
 
 /// A packet that may take the lane.
+#[derive(Clone, Copy)]
 pub(crate) struct Shape {
     /// Of the buffer, outer headers to ICV.
     pub(crate) start: usize,
     pub(crate) end: usize,
     /// Octets of the inner packet.
-    len: usize,
+    pub(crate) len: usize,
     next_header: u8,
     pub(crate) outer: OuterHeader,
 }
@@ -47,16 +50,9 @@ impl Plane {
         } else {
             (self.config.header.outer(inner, ip, entry.spi), transform.payload_at(), transform.icv_len())
         };
-        let before = usize::from(front.len).wrapping_add(head);
-        let start = at.unwrap_or(before).checked_sub(before)?;
-        let sealed = transform.padded(inner.len).wrapping_add(head.wrapping_add(icv));
-        let total = sealed.wrapping_add(usize::from(front.len));
-        let end = start.wrapping_add(total);
-        let mtu = usize::try_from(core.mtu.load(Ordering::Relaxed)).unwrap_or(1);
-        let fits = mtu == 0 || sealed.wrapping_add(usize::from(front.around)) <= mtu;
-        if end > room || total > usize::from(u16::MAX) || !fits {
-            return None;
-        }
+        let measure = Measure::new(front, core, head.wrapping_add(icv), head);
+        let start = at.unwrap_or(measure.before);
+        let (start, end) = measure.fit(transform, inner.len, start, room)?;
         Some(Shape { start, end, len: inner.len, next_header: tunnel::next_header(inner), outer })
     }
 
@@ -80,7 +76,7 @@ impl Plane {
                 core.sa.seal_numbered(number, esp, payload, 0, shape.next_header)?;
             }
         }
-        write_front(entry, core, front, shape)
+        write_front(entry, front, shape, || core.ip_id.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Copies `ip` into the room that `reserve` gives, and seals it there.
@@ -100,6 +96,148 @@ impl Plane {
         let ip = ip.get(..shape.len).ok_or(no_room)?;
         packet.get_mut(at..at.wrapping_add(shape.len)).ok_or(no_room)?.copy_from_slice(ip);
         self.seal_shaped::<MOST>(entry, core, shape, packet)
+    }
+}
+
+/// What decides where the packets of an SA go in their buffers, and whether they fit.
+#[derive(Clone, Copy)]
+pub(crate) struct Measure {
+    /// Octets in front of the payload; those of them in front of the ESP header.
+    before: usize,
+    front: usize,
+    /// Octets in front of the ESP header on the wire.
+    around: usize,
+    /// Header, IV and ICV.
+    extra: usize,
+    /// The largest packet on the wire.
+    mtu: usize,
+}
+
+impl Measure {
+    #[inline(always)]
+    fn new(front: &Front, core: &Core, extra: usize, head: usize) -> Self {
+        let mtu = usize::try_from(core.mtu.load(Ordering::Relaxed)).unwrap_or(1);
+        let (front, around) = (usize::from(front.len), usize::from(front.around));
+        Self { before: front.wrapping_add(head), front, around, extra, mtu: if mtu == 0 { usize::MAX } else { mtu } }
+    }
+
+    /// Start and end of what is sent, of a payload of `len` octets at `at`.
+    #[inline(always)]
+    fn fit(&self, transform: &Transform, len: usize, at: usize, room: usize) -> Option<(usize, usize)> {
+        let start = at.checked_sub(self.before)?;
+        let sealed = transform.padded(len).wrapping_add(self.extra);
+        let total = sealed.wrapping_add(self.front);
+        let end = start.wrapping_add(total);
+        let fits = end <= room && total <= usize::from(u16::MAX) && sealed.wrapping_add(self.around) <= self.mtu;
+        fits.then_some((start, end))
+    }
+}
+
+/// What was decided for a packet of IPv4, for those like it.
+pub(crate) struct Pattern {
+    alike: Alike,
+    outer: OuterHeader,
+    measure: Measure,
+}
+
+/// Many packets of one SA, in three steps that are each done for all of them: what the cipher reads was stored long before
+/// then. Of what was just stored in other pieces than it is read in, the processor makes the reader wait.
+impl Plane {
+    /// May packets like this one take the lane on this SA?
+    #[inline(always)]
+    pub(crate) fn pattern(&self, entry: &Outbound, inner: &IpPacket, ip: &[u8]) -> Option<Pattern> {
+        let core = entry.core();
+        let open = entry.front.usual && core.usage.is_usable() && core.sa.transform().usual().is_some();
+        let outer = self.quick.as_ref().filter(|_| open)?.outer(inner);
+        let measure = Measure::new(&entry.front, core, HEAD.wrapping_add(TAG), HEAD);
+        Some(Pattern { alike: Alike::of(ip)?, outer, measure })
+    }
+
+    /// The packet `buf[packet]`, when it is like those of the pattern and fits; its trailer is written then, which needs
+    /// no number.
+    #[inline(always)]
+    pub(crate) fn prepare(
+        &self,
+        entry: &Outbound,
+        pattern: &Pattern,
+        buf: &mut [u8],
+        packet: Range<usize>,
+    ) -> Option<Shape> {
+        let (at, room) = (packet.start, buf.len());
+        let len = pattern.alike.len(buf.get(packet)?)?;
+        let (start, end) = pattern.measure.fit(entry.core().sa.transform(), len, at, room)?;
+        let tail = buf.get_mut(at.wrapping_add(len)..end.wrapping_sub(TAG))?;
+        let next_header = protocol::IPV4;
+        outbound::write_trailer(tail, next_header).ok()?;
+        Some(Shape { start, end, len, next_header, outer: pattern.outer })
+    }
+
+    /// What the cipher will be told of the packet with this number, which was taken and is used here only.
+    #[inline(always)]
+    pub(crate) fn told(&self, entry: &Outbound, core: &Core, salt: [u8; 4], number: u64) -> Told {
+        Told::new(u64::from(entry.spi.swap_bytes()), number, image(number), salt, core.sa.transform().esn())
+    }
+
+    /// The cipher.
+    #[inline(always)]
+    pub(crate) fn seal_told(
+        &self,
+        key: &dyn AeadKey,
+        shape: &Shape,
+        front: usize,
+        buf: &mut [u8],
+        told: &Told,
+    ) -> Result<(), DropReason> {
+        let no_room = DropReason::NoRoom;
+        let at = shape.start.wrapping_add(front).wrapping_add(HEAD);
+        let rest = buf.get_mut(at..shape.end).ok_or(no_room)?;
+        let (body, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(no_room)?;
+        let (nonce, aad) = told.octets();
+        key.seal(nonce, aad, body, tag).map_err(|_| DropReason::Provider)
+    }
+
+    /// Headers.
+    #[inline(always)]
+    pub(crate) fn seal_heads(
+        &self,
+        entry: &Outbound,
+        shape: &Shape,
+        buf: &mut [u8],
+        number: u64,
+        ids: &mut Identifications,
+    ) -> Result<(), DropReason> {
+        let no_room = DropReason::NoRoom;
+        let packet = buf.get_mut(shape.start..shape.end).ok_or(no_room)?;
+        let (front, esp) = packet.split_at_mut_checked(usize::from(entry.front.len)).ok_or(no_room)?;
+        let (spi, number) = (u64::from(entry.spi.swap_bytes()), image(number));
+        *esp.first_chunk_mut::<HEAD>().ok_or(no_room)? = sixteen(spi | second(number), number);
+        write_front(entry, front, shape, || ids.next())
+    }
+}
+
+/// Identifications of outer IPv4 headers, taken for many packets at once.
+pub(crate) struct Identifications(u32);
+
+impl Identifications {
+    /// Of these packets as many as need one take it.
+    pub(crate) fn take<'s>(entry: &Outbound, shapes: impl Iterator<Item = &'s Shape>) -> Self {
+        let front = usize::from(entry.front.len);
+        if front == 0 || front == V6 {
+            return Self(0);
+        }
+        let count = shapes.filter(|s| !s.outer.dont_fragment).count();
+        let first = match u32::try_from(count) {
+            Ok(n) if n != 0 => entry.core().ip_id.fetch_add(n, Ordering::Relaxed),
+            _ => 0,
+        };
+        Self(first)
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> u32 {
+        let id = self.0;
+        self.0 = id.wrapping_add(1);
+        id
     }
 }
 
@@ -136,7 +274,7 @@ fn checksum(sum: u64) -> u64 {
 
 /// The outer headers of one packet, from the SA's model.
 #[inline(always)]
-fn write_front(entry: &Outbound, core: &Core, room: &mut [u8], shape: &Shape) -> Result<(), DropReason> {
+fn write_front(entry: &Outbound, room: &mut [u8], shape: &Shape, id: impl FnOnce() -> u32) -> Result<(), DropReason> {
     if room.is_empty() {
         return Ok(());
     }
@@ -150,7 +288,7 @@ fn write_front(entry: &Outbound, core: &Core, room: &mut [u8], shape: &Shape) ->
         (0, 0x4000)
     } else {
         // Only what may be fragmented needs an identification (RFC 6864).
-        (u64::from(core.ip_id.fetch_add(1, Ordering::Relaxed) & 0xffff), 0)
+        (u64::from(id() & 0xffff), 0)
     };
     let sum = u64::from(model.sum).wrapping_add(dscp_ecn).wrapping_add(total).wrapping_add(id).wrapping_add(flags);
     let (ip, rest) = room.split_first_chunk_mut::<16>().ok_or(DropReason::NoRoom)?;

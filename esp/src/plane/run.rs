@@ -1,0 +1,230 @@
+//! Runs: packets of one SA that follow each other in a burst and take the lane. What is the same for all of them is done
+//! once: the SA is looked up, the sequence numbers are taken (RFC 4303 §3.3.3), the window is read and told of all
+//! numbers that lie in one word of it (RFC 4303 §3.4.3), packets and octets are counted. The steps on memory that
+//! threads share are locked ones, each of which waits for all that was stored before it, and the packet behind it for
+//! the step. Each packet gets what the single call gives it (`run_tests.rs`); what is not usual ends the run and goes alone.
+
+use super::Plane;
+use super::burst::{BURST, OpenJob, SealJob};
+use super::entry::{Inbound, Outbound};
+use super::ingress::{Frame, Ingress};
+use super::lane::open::{Head, Held, open_told, parts};
+use super::lane::seal::{Identifications, Pattern, Shape};
+use super::lane::{HEAD, Lane, Told};
+use super::memory::InSlot;
+use super::sink::Target;
+use super::tally::octets;
+use super::worker::Worker;
+use crate::{DropReason, inbound, packet};
+use arrayvec::ArrayVec;
+use ravelin_sa_db::{Instant, Spi};
+
+/// A packet to be sealed.
+struct Planned {
+    /// Where the worker remembers its flow.
+    at: usize,
+    shape: Shape,
+}
+
+impl Worker {
+    /// Seals one after the other, runs at once.
+    #[inline(never)]
+    pub(super) fn seal_runs(&mut self, now: Instant, jobs: &mut [SealJob<'_>]) {
+        let mut at = 0usize;
+        while let Some(rest) = jobs.get_mut(at..).filter(|rest| !rest.is_empty()) {
+            let mut planned: ArrayVec<Planned, BURST> = ArrayVec::new();
+            if rest.len() > 1 {
+                self.plan_runs(rest, &mut planned);
+            }
+            let mut done = 0usize;
+            while let (Some(planned), Some(jobs)) = (planned.get(done..), rest.get_mut(done..)) {
+                match self.seal_run(now, planned, jobs) {
+                    0 => break,
+                    n => done = done.wrapping_add(n),
+                }
+            }
+            // What stopped it goes alone, and may put other flows in the place of those that were found.
+            if let Some(SealJob { target, buf, packet, result }) = rest.get_mut(done) {
+                self.seal_into(now, *target, buf, packet.clone(), result);
+                done = done.wrapping_add(1);
+            }
+            at = at.wrapping_add(done);
+        }
+    }
+
+    /// What is known before there are numbers, of all packets in front of the first one that has to go alone. So no
+    /// number is taken for a packet that may be refused.
+    #[inline(always)]
+    fn plan_runs(&mut self, jobs: &mut [SealJob<'_>], all: &mut ArrayVec<Planned, BURST>) {
+        let (plane, memory) = self.parts();
+        let mut last: Option<(Target, usize, &Outbound, Pattern)> = None;
+        for SealJob { target, buf, packet, .. } in jobs.iter_mut().take(BURST) {
+            if let Some((like, at, entry, pattern)) = &last
+                && like == target
+                && let Some(shape) = plane.prepare(entry, pattern, buf, packet.clone())
+            {
+                all.push(Planned { at: *at, shape });
+                continue;
+            }
+            let Some(ip) = buf.get(packet.clone()) else { break };
+            let Some(inner) = packet::usual_v4(ip) else { break };
+            let Some((at, flow)) = memory.look_out(plane, *target, &inner) else { break };
+            let entry = &*flow.entry;
+            // With volume limits each packet is counted before the next one is sealed.
+            let Some(pattern) = plane.pattern(entry, &inner, ip).filter(|_| !entry.limited) else { break };
+            let Some(shape) = plane.prepare(entry, &pattern, buf, packet.clone()) else { break };
+            all.push(Planned { at, shape });
+            last = Some((*target, at, entry, pattern));
+        }
+    }
+
+    /// Seals the run at the front; gives its length.
+    #[inline(always)]
+    fn seal_run(&mut self, now: Instant, planned: &[Planned], jobs: &mut [SealJob<'_>]) -> usize {
+        let (plane, memory) = self.parts();
+        let Some(at) = planned.first().map(|p| p.at) else { return 0 };
+        let Some(entry) = memory.flow_at(at).map(|f| &*f.entry) else { return 0 };
+        let core = entry.core();
+        let Some((key, salt)) = core.sa.transform().usual() else { return 0 };
+        // Other flows may have the same SA.
+        let same = |p: &&Planned| p.at == at || memory.flow_at(p.at).is_some_and(|f| core::ptr::eq(&*f.entry, entry));
+        let wanted = u32::try_from(planned.iter().take_while(same).count()).unwrap_or(0);
+        let Ok((number, got)) = core.sa.sequence().take_up_to(wanted) else { return 0 };
+        let end = number.wrapping_add(u64::from(got));
+        entry.note_number(end.wrapping_sub(1), &plane.reports);
+        let mut told: ArrayVec<Told, BURST> = ArrayVec::new();
+        for number in (number..end).take(BURST) {
+            told.push(plane.told(entry, core, salt, number));
+        }
+        let mut ids = Identifications::take(entry, planned.iter().take(told.len()).map(|p| &p.shape));
+        let (mut packets, mut bytes) = (0u32, 0u32);
+        let front = usize::from(entry.front.len);
+        let mut fates: ArrayVec<Result<(), DropReason>, BURST> = ArrayVec::new();
+        for ((job, Planned { shape, .. }), told) in jobs.iter_mut().zip(planned).zip(&told) {
+            fates.push(plane.seal_told(key, shape, front, job.buf, told));
+        }
+        for (((job, Planned { shape, .. }), told), fate) in jobs.iter_mut().zip(planned).zip(&told).zip(fates) {
+            match fate.and_then(|()| plane.seal_heads(entry, shape, job.buf, told.number, &mut ids)) {
+                Ok(()) => {
+                    plane.sealed_usual(entry, shape.start..shape.end, shape.outer, &mut job.result);
+                    (packets, bytes) = (packets.wrapping_add(1), bytes.wrapping_add(octets(shape.len)));
+                }
+                Err(reason) => job.result = Err(plane.discard(Some(entry), reason)),
+            }
+        }
+        if packets != 0
+            && let Some(flow) = memory.count_at(at)
+            && flow.tally.add(plane, &flow.entry, packets, bytes, now)
+        {
+            memory.mark_out(plane, at);
+        }
+        told.len()
+    }
+
+    /// Opens one after the other, runs at once.
+    #[inline(never)]
+    pub(super) fn open_runs(&mut self, now: Instant, jobs: &mut [OpenJob<'_>]) {
+        let mut at = 0usize;
+        while let Some(rest) = jobs.get_mut(at..).filter(|rest| !rest.is_empty()) {
+            let done = self.open_run(now, rest);
+            at = at.wrapping_add(done.max(1));
+            if done == 0
+                && let Some(OpenJob { path, outer, buf, start, result }) = rest.first_mut()
+            {
+                self.ingress_into(now, path, *outer, buf, *start, result);
+            }
+        }
+    }
+
+    /// Opens the run at the front; gives its length, which is 0 when the first packet has to go alone.
+    fn open_run(&mut self, now: Instant, jobs: &mut [OpenJob<'_>]) -> usize {
+        let (plane, memory) = self.parts();
+        let mut spis = jobs.iter().map(|job| Frame::esp(job.start).spi(job.buf));
+        let (Some(Some(spi)), next) = (spis.next(), spis.next()) else { return 0 };
+        if next != Some(Some(spi)) {
+            return 0;
+        }
+        let Some((at, slot)) = memory.known_in(spi) else { return 0 };
+        let InSlot { entry, tally, held, .. } = slot;
+        let Some(run) = plane.open_those(entry, held, now, spi, jobs) else { return 0 };
+        if run.packets != 0 && tally.add(plane, entry, run.packets, run.bytes, now) {
+            memory.mark_in(plane, at);
+        }
+        run.done
+    }
+}
+
+/// What became of a run.
+struct Run {
+    done: usize,
+    /// To be counted.
+    packets: u32,
+    bytes: u32,
+}
+
+impl Plane {
+    #[inline(always)]
+    fn open_those(
+        &self,
+        entry: &Inbound,
+        held: &mut Held,
+        now: Instant,
+        spi: Spi,
+        jobs: &mut [OpenJob<'_>],
+    ) -> Option<Run> {
+        let core = entry.core();
+        if entry.limited || !entry.front.is_usual() || !core.usage.is_usable() {
+            return None;
+        }
+        let (sa, window) = (&core.sa, core.sa.window());
+        let (key, salt) = sa.transform().usual()?;
+        let mut gathered = window.gather()?;
+        let mut told: ArrayVec<Told, BURST> = ArrayVec::new();
+        for job in jobs.iter_mut().take(BURST) {
+            let Some((head, ..)) = parts(job.buf, job.start) else { break };
+            let head = Head::of(head);
+            if head.spi() != spi.0 {
+                break;
+            }
+            let Some(number) = gathered.begin(head.number()) else { break };
+            told.push(head.told(number, salt, sa.transform().esn()));
+        }
+        if told.is_empty() {
+            return None;
+        }
+        let mut checked: ArrayVec<Result<(), DropReason>, BURST> = ArrayVec::new();
+        for (job, told) in jobs.iter_mut().zip(&told) {
+            let icv = open_told(key, job.buf, job.start, told);
+            if icv.is_ok() {
+                gathered.good(told.number);
+            }
+            checked.push(icv);
+        }
+        // Nothing has come of any packet before this.
+        let all = gathered.finish(window);
+        let mut run = Run { done: told.len(), packets: 0, bytes: 0 };
+        for ((OpenJob { path, outer, buf, start, result }, told), icv) in jobs.iter_mut().zip(&told).zip(checked) {
+            let accepted = icv.and_then(|()| if all { Ok(()) } else { window.commit(told.number) });
+            let opened = accepted.and_then(|()| {
+                let (_, body, _) = parts(buf, *start).ok_or(DropReason::Runt)?;
+                let (len, next) = inbound::trailer(body)?;
+                let payload = body.get(..len).ok_or(DropReason::Runt)?;
+                let at = start.wrapping_add(HEAD);
+                match self.inner_usual(entry, held, *outer, payload, next) {
+                    Some(len) => Ok(at..at.wrapping_add(len)),
+                    None => self.deliver_rest(entry, path, *outer, buf, *start, at..at.wrapping_add(len), next),
+                }
+            });
+            match opened {
+                Ok(range) => {
+                    run.packets = run.packets.wrapping_add(1);
+                    run.bytes = run.bytes.wrapping_add(octets(range.len()));
+                    entry.note_path(path, now, &self.reports);
+                    *result = Ingress::Deliver { child: entry.child(), range };
+                }
+                Err(reason) => *result = self.refuse_after(entry, now, *path, reason),
+            }
+        }
+        Some(run)
+    }
+}
