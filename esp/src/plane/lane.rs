@@ -40,7 +40,7 @@ pub(crate) struct Front {
     /// Of the IPv4 header, without length, traffic class, identification and flags.
     sum: u32,
     /// Octets written in front of the ESP header.
-    pub(crate) len: u8,
+    len: u8,
     /// Octets that will be in front of it on the wire.
     around: u8,
     /// The lane is open for the SA.

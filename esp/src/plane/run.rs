@@ -98,13 +98,8 @@ impl Worker {
         }
         let mut ids = Identifications::take(entry, planned.iter().take(told.len()).map(|p| &p.shape));
         let (mut packets, mut bytes) = (0u32, 0u32);
-        let front = usize::from(entry.front.len);
-        let mut fates: ArrayVec<Result<(), DropReason>, BURST> = ArrayVec::new();
         for ((job, Planned { shape, .. }), told) in jobs.iter_mut().zip(planned).zip(&told) {
-            fates.push(plane.seal_told(key, shape, front, job.buf, told));
-        }
-        for (((job, Planned { shape, .. }), told), fate) in jobs.iter_mut().zip(planned).zip(&told).zip(fates) {
-            match fate.and_then(|()| plane.seal_heads(entry, shape, job.buf, told.number, &mut ids)) {
+            match plane.seal_told(entry, key, shape, job.buf, told, &mut ids) {
                 Ok(()) => {
                     plane.sealed_usual(entry, shape.start..shape.end, shape.outer, &mut job.result);
                     (packets, bytes) = (packets.wrapping_add(1), bytes.wrapping_add(octets(shape.len)));

@@ -178,39 +178,27 @@ impl Plane {
         Told::new(u64::from(entry.spi.swap_bytes()), number, image(number), salt, core.sa.transform().esn())
     }
 
-    /// The cipher.
+    /// Cipher and headers.
     #[inline(always)]
     pub(crate) fn seal_told(
         &self,
+        entry: &Outbound,
         key: &dyn AeadKey,
         shape: &Shape,
-        front: usize,
         buf: &mut [u8],
         told: &Told,
-    ) -> Result<(), DropReason> {
-        let no_room = DropReason::NoRoom;
-        let at = shape.start.wrapping_add(front).wrapping_add(HEAD);
-        let rest = buf.get_mut(at..shape.end).ok_or(no_room)?;
-        let (body, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(no_room)?;
-        let (nonce, aad) = told.octets();
-        key.seal(nonce, aad, body, tag).map_err(|_| DropReason::Provider)
-    }
-
-    /// Headers.
-    #[inline(always)]
-    pub(crate) fn seal_heads(
-        &self,
-        entry: &Outbound,
-        shape: &Shape,
-        buf: &mut [u8],
-        number: u64,
         ids: &mut Identifications,
     ) -> Result<(), DropReason> {
         let no_room = DropReason::NoRoom;
         let packet = buf.get_mut(shape.start..shape.end).ok_or(no_room)?;
         let (front, esp) = packet.split_at_mut_checked(usize::from(entry.front.len)).ok_or(no_room)?;
-        let (spi, number) = (u64::from(entry.spi.swap_bytes()), image(number));
-        *esp.first_chunk_mut::<HEAD>().ok_or(no_room)? = sixteen(spi | second(number), number);
+        let (head, rest) = esp.split_first_chunk_mut::<HEAD>().ok_or(no_room)?;
+        let (body, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(no_room)?;
+        let (nonce, aad) = told.octets();
+        key.seal(nonce, aad, body, tag).map_err(|_| DropReason::Provider)?;
+        // Last, so that the processor does it while it waits for the cipher's results.
+        let (spi, number) = (u64::from(entry.spi.swap_bytes()), image(told.number));
+        *head = sixteen(spi | second(number), number);
         write_front(entry, front, shape, || ids.next())
     }
 }
