@@ -10,7 +10,7 @@ use ravelin_sa_db::Path;
 use std::fmt::Write as _;
 
 /// Buffers in use.
-const POOLS: [usize; 5] = [1, 8, 16, 32, 64];
+const POOLS: [usize; 4] = [8, 16, 32, 64];
 
 pub fn run(rounds: usize, md: &mut String) {
     let Some(provider) = crate::ipsec_mb() else { return };

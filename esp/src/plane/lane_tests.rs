@@ -111,7 +111,9 @@ pub(super) fn hosts(s: &Setting, children: u64) -> (Arc<Plane>, Arc<Plane>, Vec<
         params.encapsulation = if s.udp { Encapsulation::Udp } else { Encapsulation::None };
         params.esn = s.esn;
         params.replay_window = s.window;
-        params.lifetime.hard.packets = s.hard;
+        // Inbound it is reached before the sender's.
+        let inbound = params.direction == Direction::Inbound;
+        params.lifetime.hard.packets = if inbound { s.hard.div_ceil(2) } else { s.hard };
         if s.narrow {
             // Half of the packets' ports are outside of this, inbound only.
             let half = |t: &TrafficSelector| TrafficSelector { ports: PortRange::Range(0, 0x7fff), ..*t };

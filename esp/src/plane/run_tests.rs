@@ -4,8 +4,11 @@ use super::lane_tests::{Inner, Setting, hosts, inner, setting};
 use super::*;
 use crate::DropReason;
 use crate::testing::*;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use proptest::prelude::*;
+use ravelin_crypto::aead::{Aead, AeadKey};
+use ravelin_crypto::{CryptoError, EncrId};
 use ravelin_sa_db::{Change, Direction};
 use std::vec::Vec;
 
@@ -150,6 +153,77 @@ fn a_forged_number_in_a_run() {
     w.flush();
     let inb = b.stats(ChildId(1)).unwrap().inbound.unwrap();
     assert_eq!((inb.packets, inb.sequence), (8, 8));
+}
+
+std::thread_local! {
+    /// What happens while a packet is decrypted.
+    static MEANWHILE: core::cell::RefCell<Option<Box<dyn FnOnce()>>> = const { core::cell::RefCell::new(None) };
+}
+
+/// A cipher during which something else happens.
+struct Slow<T>(T);
+
+impl Aead for Slow<&'static dyn Aead> {
+    fn id(&self) -> EncrId {
+        self.0.id()
+    }
+    fn key_len(&self) -> usize {
+        self.0.key_len()
+    }
+    fn salt_len(&self) -> usize {
+        self.0.salt_len()
+    }
+    fn tag_len(&self) -> usize {
+        self.0.tag_len()
+    }
+    fn key(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError> {
+        Ok(Box::new(Slow(self.0.key(key)?)))
+    }
+}
+
+impl AeadKey for Slow<Box<dyn AeadKey>> {
+    fn seal(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> Result<(), CryptoError> {
+        self.0.seal(nonce, aad, data, tag)
+    }
+    fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError> {
+        let now = MEANWHILE.with_borrow_mut(Option::take);
+        now.into_iter().for_each(|now| now());
+        self.0.open(nonce, aad, data, tag)
+    }
+}
+
+/// While the packets of a run are decrypted, another thread delivers one of them: it is not delivered again, the others are.
+#[test]
+fn another_thread_delivers_one_of_a_run() {
+    let mut slow = ravelin_crypto::rustcrypto::provider();
+    for a in &mut slow.aeads {
+        *a = Box::leak(Box::new(Slow(*a)));
+    }
+    let b = Plane::new(Arc::new(slow));
+    b.apply(NOW, &Change::InstallInbound(Arc::new(params(1, Direction::Inbound, gcm())))).unwrap();
+    let b = Arc::new(b);
+    let (a, _) = one_sa(|_| {});
+    let mut wire = sealed(&a, 80);
+    let mut w = Worker::new(Arc::clone(&b));
+    for (round, run) in wire.chunks_mut(8).enumerate() {
+        let (mut stolen, other) = (run[round % 8].clone(), Arc::clone(&b));
+        let steal = move || {
+            let got = other.ingress(NOW, reverse(path(false)), OuterInfo::default(), &mut stolen);
+            assert!(matches!(got, Ingress::Deliver { .. }));
+        };
+        MEANWHILE.set((round > 0).then_some(Box::new(steal)));
+        let mut jobs: Vec<_> =
+            run.iter_mut().map(|x| OpenJob::new(reverse(path(false)), OuterInfo::default(), x, 0)).collect();
+        w.open_burst(NOW, &mut jobs);
+        for (i, j) in jobs.iter().enumerate() {
+            let taken = round > 0 && i == round % 8;
+            assert_eq!(j.result == Ingress::Drop(DropReason::Replay), taken, "{round} {i}");
+            assert_eq!(matches!(j.result, Ingress::Deliver { .. }), !taken, "{round} {i}");
+        }
+    }
+    w.flush();
+    let inb = b.stats(ChildId(1)).unwrap().inbound.unwrap();
+    assert_eq!((inb.packets, inb.sequence), (80, 80));
 }
 
 /// The runs of one SA take the last numbers there are, and no others.

@@ -282,6 +282,23 @@ fn interleave_those(
     }
 }
 
+/// Between the look at the window and the step that tells it, another thread has moved on: what is too old now is refused.
+#[test]
+fn a_run_that_the_window_has_left() {
+    let w = ReplayWindow::new(32, false);
+    w.commit(3).unwrap();
+    let mut gathered = w.gather().unwrap();
+    assert_eq!(
+        [gathered.begin(4), gathered.begin(30), gathered.begin(3), gathered.begin(4)],
+        [Some(4), Some(30), None, None]
+    );
+    gathered.good(4);
+    gathered.good(30);
+    w.commit(50).unwrap();
+    assert!(!gathered.finish(&w));
+    assert_eq!((w.commit(4), w.commit(30)), (Err(DropReason::TooOld), Ok(())));
+}
+
 /// Four threads offer the same numbers in different orders: each is accepted exactly once or was too old.
 #[test]
 fn exact_under_threads() {
