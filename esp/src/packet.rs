@@ -206,6 +206,14 @@ impl Alike {
         Some(Self([word(first) & 0xffff_0000_0000_ffff, word(second) & 0xffff_ffff_0000_ff00, word(third)]))
     }
 
+    /// Where they go.
+    #[inline(always)]
+    pub(crate) fn destination(&self) -> [u8; 4] {
+        let [.., third] = self.0;
+        let [a, b, c, d, ..] = third.to_le_bytes();
+        [a, b, c, d]
+    }
+
     /// The length of another packet, which is like that one then, and [`usual_v4`] takes it as well.
     #[inline(always)]
     pub(crate) fn len(&self, ip: &[u8]) -> Option<usize> {

@@ -26,34 +26,52 @@ struct Planned {
     shape: Shape,
 }
 
+/// The destination of a packet of IPv4.
+#[inline(always)]
+fn destination(ip: &[u8]) -> Option<[u8; 4]> {
+    ip.get(16..)?.first_chunk().copied()
+}
+
+/// A guess, whether two packets have one SA: what is not in a run is better off alone, and most packets to one host go
+/// through one.
+#[inline(always)]
+fn seems_one(target: Target, to: Option<[u8; 4]>, other: Target, ip: &[u8]) -> bool {
+    target == other && (matches!(target, Target::Child(_)) || to == destination(ip))
+}
+
 impl Worker {
     /// Seals one after the other, runs at once.
     #[inline(never)]
     pub(super) fn seal_runs(&mut self, now: Instant, jobs: &mut [SealJob<'_>]) {
         let mut at = 0usize;
         while let Some(rest) = jobs.get_mut(at..).filter(|rest| !rest.is_empty()) {
-            let mut planned: ArrayVec<Planned, BURST> = ArrayVec::new();
-            if rest.len() > 1 {
-                self.plan_runs(rest, &mut planned);
-            }
             let mut done = 0usize;
-            while let (Some(planned), Some(jobs)) = (planned.get(done..), rest.get_mut(done..)) {
-                match self.seal_run(now, planned, jobs) {
-                    0 => break,
-                    n => done = done.wrapping_add(n),
+            if let [first, second, ..] = &*rest
+                && let (Some(a), Some(b)) = (first.buf.get(first.packet.clone()), second.buf.get(second.packet.clone()))
+                && seems_one(first.target, destination(a), second.target, b)
+            {
+                let mut planned: ArrayVec<Planned, BURST> = ArrayVec::new();
+                self.plan_runs(rest, &mut planned);
+                while let (Some(planned), Some(jobs)) = (planned.get(done..), rest.get_mut(done..)) {
+                    match self.seal_run(now, planned, jobs) {
+                        0 => break,
+                        n => done = done.wrapping_add(n),
+                    }
                 }
             }
-            // What stopped it goes alone, and may put other flows in the place of those that were found.
-            if let Some(SealJob { target, buf, packet, result }) = rest.get_mut(done) {
+            // It may put another flow in the place of one that was found for the others, which are asked for again.
+            if done == 0
+                && let Some(SealJob { target, buf, packet, result }) = rest.first_mut()
+            {
                 self.seal_into(now, *target, buf, packet.clone(), result);
-                done = done.wrapping_add(1);
+                done = 1;
             }
             at = at.wrapping_add(done);
         }
     }
 
-    /// What is known before there are numbers, of all packets in front of the first one that has to go alone. So no
-    /// number is taken for a packet that may be refused.
+    /// What is known before there are numbers, of all packets in front of the first one that has to go alone or does not
+    /// seem to go with the one before it. So no number is taken for a packet that may be refused.
     #[inline(always)]
     fn plan_runs(&mut self, jobs: &mut [SealJob<'_>], all: &mut ArrayVec<Planned, BURST>) {
         let (plane, memory) = self.parts();
@@ -67,6 +85,9 @@ impl Worker {
                 continue;
             }
             let Some(ip) = buf.get(packet.clone()) else { break };
+            if last.as_ref().is_some_and(|(like, .., pattern)| !seems_one(*like, pattern.destination(), *target, ip)) {
+                break;
+            }
             let Some(inner) = packet::usual_v4(ip) else { break };
             let Some((at, flow)) = memory.look_out(plane, *target, &inner) else { break };
             let entry = &*flow.entry;

@@ -140,6 +140,13 @@ pub(crate) struct Pattern {
     measure: Measure,
 }
 
+impl Pattern {
+    /// The address its packets go to.
+    pub(crate) fn destination(&self) -> Option<[u8; 4]> {
+        Some(self.alike.destination())
+    }
+}
+
 /// Many packets of one SA, in three steps that are each done for all of them: what the cipher reads was stored long before
 /// then. Of what was just stored in other pieces than it is read in, the processor makes the reader wait.
 impl Plane {
