@@ -3,7 +3,7 @@
 //! Contenders take turns: each round prepares a batch of packets for each of them outside the clock, then times the
 //! batch. The figure is the lower quartile of all rounds, so that a busy machine disturbs all alike and little.
 //! `cargo run --release -- [quick] [markdown file] [directory for plots]`, or `-- floor`, `-- hot`, `-- lanes`, `-- many`,
-//! `-- profile` for a part.
+//! `-- profile`, `-- single` (of which the environment may name one, `CASE=AES-128-GCM,\ ipsec-mb`) for a part.
 
 mod alloc;
 mod floor;
@@ -43,7 +43,7 @@ pub fn ipsec_mb() -> Option<std::sync::Arc<ravelin_crypto::Provider>> {
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let quick = args.iter().any(|a| a == "quick");
-    let words = ["quick", "floor", "hot", "lanes", "many", "profile"];
+    let words = ["quick", "floor", "hot", "lanes", "many", "profile", "single"];
     let files: Vec<_> = args.iter().filter(|a| !words.contains(&a.as_str())).collect();
     let rounds = if quick { 60 } else { 400 };
     let mut md = String::new();
@@ -54,6 +54,11 @@ fn main() {
     if args.iter().any(|a| a == "floor") {
         let rounds = std::env::var("ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(20_000);
         floor::run(rounds, &mut md);
+        println!("{md}");
+        return;
+    }
+    if args.iter().any(|a| a == "single") {
+        single::run(rounds, &mut md);
         println!("{md}");
         return;
     }
