@@ -150,7 +150,7 @@ fn log2(x: f32) -> f32 {
 }
 
 fn bucket_cost(size: f32) -> f32 {
-    if size <= 10.0 { list_cost(size) } else { list_cost(10.0) + 6.0 * log2(size / 10.0) }
+    if size <= 10.0 { list_cost(size) } else { list_cost(10.0) + 30.0 + 6.0 * log2(size / 10.0) }
 }
 
 fn rest_cost(n: f32) -> f32 {
