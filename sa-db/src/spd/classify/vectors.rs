@@ -267,13 +267,6 @@ impl<A: Addr> Vectors<A> {
         all
     }
 
-    /// Asks for the rows of both addresses, of which there are many.
-    #[inline(always)]
-    pub(super) fn prefetch(&self, at: &Places) {
-        let [l, r, ..] = at;
-        [l, r].into_iter().filter_map(|row| self.rows.all.get(*row as usize)).for_each(ravelin_prefetch::read);
-    }
-
     /// The first rule that holds a packet with these rows, has at least this merit and is agreed to: its merit, its
     /// policy's slot and its place here.
     #[inline(always)]
