@@ -138,16 +138,6 @@ fn spd_section(sets: &[(Set, &str)], sizes: &[usize], shape: bool) {
                 continue;
             }
             let uniform = trace(&policies, Draw::Uniform, TRACE, 1);
-            if std::env::var("ST").is_ok() {
-                let line = |s: String| s.lines().next().unwrap().split("table").next().unwrap().to_string();
-                let _ = spd.describe_lookup();
-                let scope = Scope::default();
-                for p in &uniform { black_box(spd.lookup_out(p, &scope).is_some()); }
-                println!("{name} single {}", line(spd.describe_lookup()));
-                for chunk in uniform.chunks(64) { spd.lookup_burst(Direction::Outbound, chunk, &scope, |p| { black_box(p.is_some()); }); }
-                println!("{name} burst {}", line(spd.describe_lookup()));
-                continue;
-            }
             let zipf = trace(&policies, Draw::Zipf, TRACE, 2);
             let miss = trace(&policies, Draw::Miss, TRACE, 3);
             let scope = Scope::default();
