@@ -90,14 +90,15 @@ impl<A: Addr> Leaves<A> {
         (at, self.rules.get(at as usize..end).unwrap_or_default())
     }
 
-    /// Asks for the memory of a leaf before it is worked on: what the first and the last rule say is in it.
+    /// Asks for the memory of a leaf before it is worked on, the first and the last cache line of it.
     #[inline(always)]
-    pub(super) fn touch(&self, leaf: Ref) -> u32 {
+    pub(super) fn prefetch(&self, leaf: Ref) {
         let at = (leaf.0 & INDEX) as usize;
         let more = (1usize << ((leaf.0 >> 29) & 3)).wrapping_sub(1);
         // What is no leaf is asked for at some place or none, which does no harm.
-        let word = |at: usize| self.rules.get(at).map_or(0, |r| r.slot);
-        word(at) ^ word(at.wrapping_add(more))
+        for at in [at, at.wrapping_add(more)] {
+            self.rules.get(at).into_iter().for_each(ravelin_prefetch::read);
+        }
     }
 
     /// The order of the rule in a place.

@@ -5,6 +5,7 @@
 
 use super::arena::{Kind, Ref};
 use super::rule::{Addr, Point};
+use super::table::Table;
 use super::tree::{Best, PLACES, Tree};
 
 /// Packets looked at together.
@@ -64,6 +65,12 @@ impl Now {
     }
 }
 
+/// Asks for what the sieve of a table has for each packet.
+#[inline(never)]
+fn prefetch_bounds<A: Addr>(t: &Table, points: &Each<Point<A>>) {
+    points.iter().for_each(|p| t.prefetch_bound(t.masks.bucket(p)));
+}
+
 impl<A: Addr> Tree<A> {
     /// As [`Tree::lookup`] for several packets at once.
     pub(super) fn lookup_burst(
@@ -109,6 +116,9 @@ impl<A: Addr> Tree<A> {
         let mut early = false;
         while let Kind::Table(i) = at.kind() {
             let (Some(t), Some(merits)) = (self.table(i), chain.push(at)) else { return };
+            if t.is_far() {
+                prefetch_bounds(t, points);
+            }
             for (merit, p) in merits.iter_mut().zip(points) {
                 *merit = t.bound(t.masks.bucket(p));
             }
@@ -163,24 +173,21 @@ impl<A: Addr> Tree<A> {
             Kind::Table(i) => self.table(i).filter(|t| FIRST || t.rest == Ref::NONE),
             _ => None,
         };
-        let mut touched = 0;
         for (k, at, hash) in now.list.iter_mut().take(now.n) {
             if let (Some(t), Some(p)) = (table(*at), points.get(usize::from(*k))) {
                 *hash = t.masks.bucket(p);
-                touched ^= t.touch(*hash);
+                t.prefetch(*hash);
             }
         }
-        core::hint::black_box(touched);
-        let (mut again, mut touched) = (false, 0);
+        let mut again = false;
         for (k, at, hash) in now.list.iter_mut().take(now.n) {
             if let (Some(t), Some(best)) = (table(*at), best.get(usize::from(*k))) {
                 let (merit, child) = t.find(*hash);
                 *at = core::hint::select_unpredictable(merit >= best.merit, child, Ref::NONE);
-                touched ^= self.leaves.touch(*at);
+                self.leaves.prefetch(*at);
                 again |= !at.is_leaf() && self.alone(*at).is_some();
             }
         }
-        core::hint::black_box(touched);
         again
     }
 }

@@ -150,7 +150,7 @@ fn log2(x: f32) -> f32 {
 }
 
 fn bucket_cost(size: f32) -> f32 {
-    if size <= 10.0 { list_cost(size) } else { list_cost(10.0) + 6.0 * log2(size / 10.0) }
+    if size <= 10.0 { list_cost(size) } else { list_cost(10.0) + 30.0 + 6.0 * log2(size / 10.0) }
 }
 
 fn rest_cost(n: f32) -> f32 {
@@ -202,48 +202,134 @@ impl Counts {
     }
 }
 
+/// What is known of a shape.
+#[derive(Default)]
+struct Tally {
+    /// Rules asked.
+    rules: u32,
+    /// Of these, rules that it takes.
+    accepted: u32,
+    /// Their copies whose buckets were counted.
+    copies: u32,
+    /// Twice the pairs that share a bucket.
+    pairs: f32,
+    /// More buckets than could be counted.
+    overflow: bool,
+}
+
+impl Tally {
+    /// Adds a rule; of its copies those that `counts` says.
+    #[inline(always)]
+    fn add<A: Addr>(
+        &mut self,
+        shape: &Shape,
+        masks: &Masks,
+        rule: &Rule<A>,
+        to: &mut Counts,
+        counts: impl Fn(u32) -> bool,
+    ) {
+        self.rules = self.rules.saturating_add(1);
+        if !shape.accepts(rule) {
+            return;
+        }
+        self.accepted = self.accepted.saturating_add(1);
+        shape.buckets(masks, rule, |hash| {
+            if counts(hash) {
+                self.copies = self.copies.saturating_add(1);
+                match to.add(hash) {
+                    Some(before) => self.pairs += 2.0 * before as f32,
+                    None => self.overflow = true,
+                }
+            }
+        });
+    }
+
+    /// Estimated time of a lookup when the next table of `total` rules has this shape. Of a bucket-mate the tally knows
+    /// with probability `seen`; a rule has `spread` copies.
+    fn cost(&self, total: f32, seen: f32, spread: f32) -> f32 {
+        let (rules, accepted) = (self.rules as f32, self.accepted as f32);
+        // A table that takes less than one rule in five is not worth its probe, nor is one that is mostly copies.
+        if self.copies == 0 || accepted < rules / 5.0 || self.overflow {
+            return f32::INFINITY;
+        }
+        let size = 1.0 + self.pairs / self.copies as f32 / seen;
+        // Nor is one that leaves most of what it takes together.
+        if size * 3.0 > accepted * (total / rules) {
+            return f32::INFINITY;
+        }
+        let rest = total * (1.0 - accepted / rules);
+        16.0 + bucket_cost(size) + rest_cost(rest) + 3.0 * (spread - 1.0)
+    }
+}
+
+/// Shapes that are looked at again, with all rules.
+const FINALISTS: usize = 4;
+/// Shapes whose costs differ by less are equal: the model knows no better.
+const CLEARLY: f32 = 0.9;
+
 struct Sampled<'a, A> {
     rules: Vec<&'a Rule<A>>,
-    /// Of all rules.
-    total: f32,
+    all: &'a [Rule<A>],
     counts: Counts,
+    /// The best so far.
+    finalists: Vec<(f32, Shape)>,
 }
 
 impl<A: Addr> Sampled<'_, A> {
     /// Estimated time of a lookup when the next table has this shape.
     fn cost(&mut self, shape: &Shape) -> f32 {
-        self.cost_by(shape, 1)
+        let cost = self.cost_by(shape, 1);
+        let known = self.finalists.iter().any(|(_, s)| s == shape);
+        if cost.is_finite() && !known {
+            let at = self.finalists.partition_point(|(c, _)| *c <= cost);
+            self.finalists.insert(at, (cost, *shape));
+            self.finalists.truncate(FINALISTS);
+        }
+        cost
     }
 
     /// The same by every nth rule of the sample.
     fn cost_by(&mut self, shape: &Shape, nth: usize) -> f32 {
         self.counts.clear();
-        let masks = shape.masks();
-        let (mut accepted, mut copies, mut pairs, mut room) = (0u32, 0u32, 0f32, true);
-        for rule in self.rules.iter().step_by(nth).filter(|rule| shape.accepts(rule)) {
-            accepted = accepted.saturating_add(1);
-            shape.buckets(&masks, rule, |h| {
-                copies = copies.saturating_add(1);
-                match self.counts.add(h) {
-                    Some(before) => pairs += 2.0 * before as f32,
-                    None => room = false,
-                }
-            });
+        let (masks, mut tally) = (shape.masks(), Tally::default());
+        for rule in self.rules.iter().step_by(nth) {
+            tally.add(shape, &masks, rule, &mut self.counts, |_| true);
         }
-        let sampled = self.rules.len().div_ceil(nth) as f32;
-        // A table that takes less than one rule in five is not worth its probe, nor is one that is mostly copies.
-        if accepted == 0 || (accepted as f32) < sampled / 5.0 || !room {
-            return f32::INFINITY;
+        let seen = tally.rules as f32 / self.all.len() as f32;
+        let spread = tally.copies as f32 / tally.accepted as f32;
+        tally.cost(self.all.len() as f32, seen, spread)
+    }
+
+    /// The same by all rules and some of the buckets. A sample knows little of which rules meet in a bucket.
+    fn cost_of_all(&mut self, shape: &Shape) -> f32 {
+        self.counts.clear();
+        let (masks, mut tally) = (shape.masks(), Tally::default());
+        // Some thousand copies are counted.
+        let part = u32::try_from(self.all.len() / self.rules.len().max(1)).unwrap_or(1).max(1);
+        let limit = u32::MAX / part;
+        for rule in self.all {
+            tally.add(shape, &masks, rule, &mut self.counts, |hash| hash.wrapping_mul(0x9E37_79B1) <= limit);
         }
-        let fraction = sampled / self.total;
-        let size = 1.0 + pairs / copies as f32 / fraction;
-        let spread = copies as f32 / accepted as f32;
-        // Nor is one that leaves most of what it takes together.
-        if size * 3.0 > accepted as f32 / fraction {
-            return f32::INFINITY;
+        let spread = (tally.copies as f32 * part as f32 / tally.accepted as f32).max(1.0);
+        tally.cost(self.all.len() as f32, 1.0, spread)
+    }
+
+    /// The best of the sample, unless all rules say clearly that another one of the finalists is better.
+    fn winner(&mut self) -> Option<(Shape, f32)> {
+        let finalists = core::mem::take(&mut self.finalists);
+        let (cost, first) = finalists.first().copied()?;
+        if self.rules.len() == self.all.len() {
+            return Some((first, cost));
         }
-        let rest = self.total * (1.0 - accepted as f32 / sampled);
-        16.0 + bucket_cost(size) + rest_cost(rest) + 3.0 * (spread - 1.0)
+        let mut best = (first, self.cost_of_all(&first));
+        let limit = best.1 * CLEARLY;
+        for (_, other) in finalists.iter().skip(1) {
+            let cost = self.cost_of_all(other);
+            if cost < best.1.min(limit) {
+                best = (*other, cost);
+            }
+        }
+        Some(if best.1.is_finite() { best } else { (first, cost) })
     }
 }
 
@@ -276,7 +362,7 @@ pub(super) fn best<A: Addr>(rules: &[Rule<A>]) -> Option<(Shape, f32)> {
     let lp = candidates(sample.iter().map(|r| fit(r.lp)).collect(), PORT_WIDTH);
     let rp = candidates(sample.iter().map(|r| fit(r.rp)).collect(), PORT_WIDTH);
     let counts = Counts::new(sample.len().saturating_mul(2));
-    let mut sampled = Sampled { rules: sample, total: rules.len() as f32, counts };
+    let mut sampled = Sampled { rules: sample, all: rules, counts, finalists: Vec::new() };
     // Of the many pairs a part of a large sample tells enough.
     let nth = if sampled.rules.len() >= SAMPLE / 2 { 4 } else { 1 };
     let (mut here, mut cost) = (nothing, f32::INFINITY);
@@ -288,7 +374,7 @@ pub(super) fn best<A: Addr>(rules: &[Rule<A>]) -> Option<(Shape, f32)> {
             (here, cost) = (candidate, c);
         }
     }
-    if nth > 1 {
+    if here != nothing {
         cost = sampled.cost(&here);
     }
     let mut consider = |candidate: Shape, here: &mut Shape, cost: &mut f32| {
@@ -312,5 +398,5 @@ pub(super) fn best<A: Addr>(rules: &[Rule<A>]) -> Option<(Shape, f32)> {
             break;
         }
     }
-    (here != nothing && cost.is_finite()).then_some((here, cost))
+    sampled.winner()
 }

@@ -172,15 +172,14 @@ impl Classifier {
     ) {
         let roots = self.roots(scope.vrf, scope.if_id);
         let (chunks, tail) = packets.as_chunks::<BURST>();
+        let agrees = |slot| self.agrees(slot, scope.mark);
         for chunk in chunks {
-            if chunk.iter().all(|p| p.local.is_ipv4() && p.remote.is_ipv4()) {
-                let mut points = [Point::<u32>::NONE; BURST];
-                points.iter_mut().zip(chunk).for_each(|(to, p)| *to = Point::new(p, flag(direction)));
-                let mut best = [Best::NONE; BURST];
-                self.v4.lookup_burst(roots.v4, &points, &mut best, &|slot| self.agrees(slot, scope.mark));
-                best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));
-            } else {
-                chunk.iter().for_each(|p| each(self.lookup(direction, p, scope)));
+            let v6 = |p: &PacketKey| (p.local.is_ipv6(), p.remote.is_ipv6());
+            let same = chunk.first().map(v6).filter(|first| chunk.iter().all(|p| v6(p) == *first));
+            match same.map(|(l, r)| family(l, r).map(|f| roots.v6.get(f).copied().unwrap_or(Ref::NONE))) {
+                Some(None) => burst(&self.v4, roots.v4, direction, chunk, &agrees, &mut each),
+                Some(Some(root)) => burst(&self.v6, root, direction, chunk, &agrees, &mut each),
+                None => chunk.iter().for_each(|p| each(self.lookup(direction, p, scope))),
             }
         }
         tail.iter().for_each(|p| each(self.lookup(direction, p, scope)));
@@ -262,6 +261,22 @@ impl Classifier {
         self.plain.v6.iter().for_each(|root| self.v6.describe(*root, &mut out));
         out
     }
+}
+
+/// As [`Classifier::lookup_burst`] for packets of one pair of families.
+#[inline(never)]
+fn burst<A: Addr>(
+    tree: &Tree<A>,
+    root: Ref,
+    direction: Direction,
+    packets: &[PacketKey; BURST],
+    agrees: &impl Fn(u32) -> bool,
+    each: &mut impl FnMut(Option<u32>),
+) {
+    let points = core::array::from_fn(|n| packets.get(n).map_or(Point::NONE, |p| Point::new(p, flag(direction))));
+    let mut best = [Best::NONE; BURST];
+    tree.lookup_burst(root, &points, &mut best, agrees);
+    best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));
 }
 
 fn apply<A: Addr>(tree: &mut Tree<A>, root: &mut Ref, rule: Option<Rule<A>>, add: bool) {

@@ -11,6 +11,8 @@ pub(super) trait Addr: Copy + Ord + Default + core::hash::Hash + core::fmt::Debu
     /// Number of bits.
     const WIDTH: u8;
     const MAX: Self;
+    /// Some value.
+    const LANE: Self::Lane;
     /// Logical shift right; everything from [`Addr::WIDTH`] on gives 0.
     fn shr(self, n: u8) -> Self;
     /// One octet further; `None` at the end.
@@ -37,6 +39,7 @@ impl Addr for u32 {
     type Lane = i32;
     const WIDTH: u8 = 32;
     const MAX: Self = u32::MAX;
+    const LANE: i32 = 0;
     #[inline(always)]
     fn shr(self, n: u8) -> Self {
         // Through 64 bits, so that a shift by 32 needs no branch.
@@ -79,6 +82,7 @@ impl Addr for u128 {
     type Lane = u128;
     const WIDTH: u8 = 128;
     const MAX: Self = u128::MAX;
+    const LANE: u128 = 0;
     #[inline(always)]
     fn shr(self, n: u8) -> Self {
         self.checked_shr(u32::from(n)).unwrap_or(0)
@@ -192,13 +196,21 @@ pub(super) fn pack(lp: u32, rp: u32, protocol: u8) -> u64 {
     u64::from(lp) | (u64::from(rp) << PORT_WIDTH) | (u64::from(protocol) << (2 * PORT_WIDTH))
 }
 
-impl Point<u32> {
-    /// Some packet.
-    pub(super) const NONE: Self =
-        Self { l: 0, r: 0, lp: 0, rp: 0, protocol: 0, want: 0, excluded: 0, packed: 0, addrs: [0; 4], ports: [0; 4] };
-}
-
 impl<A: Addr> Point<A> {
+    /// Some packet.
+    pub(super) const NONE: Self = Self {
+        l: A::MAX,
+        r: A::MAX,
+        lp: 0,
+        rp: 0,
+        protocol: 0,
+        want: 0,
+        excluded: 0,
+        packed: 0,
+        addrs: [A::LANE; 4],
+        ports: [0; 4],
+    };
+
     #[inline(always)]
     pub(super) fn new(packet: &PacketKey, want: u8) -> Self {
         let (l, r) = (A::from_ip(packet.local), A::from_ip(packet.remote));

@@ -8,6 +8,10 @@ use super::arena::Ref;
 use super::choose::{Masks, Shape};
 use alloc::boxed::Box;
 
+/// A sieve of more cache lines of buckets, 16 octets each, is asked for before it is read: elsewhere that costs more than
+/// it spares.
+const FAR: usize = 1 << 15;
+
 /// Set in the tag of every bucket.
 const LIVE: u16 = 1 << 15;
 /// The tag of a place whose bucket is gone.
@@ -132,8 +136,8 @@ impl Table {
 
     /// Asks for the memory of a bucket's place before it is worked on.
     #[inline(always)]
-    pub(super) fn touch(&self, hash: u32) -> u16 {
-        self.bundles.get(self.home(hash)).map_or(0, |b| b.tags[0])
+    pub(super) fn prefetch(&self, hash: u32) {
+        self.bundles.get(self.home(hash)).into_iter().for_each(ravelin_prefetch::read);
     }
 
     /// What is in the bucket with this hash, and the merit of its best rule.
@@ -149,6 +153,18 @@ impl Table {
             at = self.after(at);
         }
         (0, Ref::NONE)
+    }
+
+    /// True for a sieve that is hardly in the caches next to the processor.
+    #[inline(always)]
+    pub(super) fn is_far(&self) -> bool {
+        self.sieve.len() > FAR
+    }
+
+    /// Asks for what [`Table::bound`] will read.
+    #[inline(always)]
+    pub(super) fn prefetch_bound(&self, hash: u32) {
+        self.sieve.get(self.home(hash)).into_iter().for_each(ravelin_prefetch::read);
     }
 
     /// No rule in the bucket with this hash has more merit; 0 when there is nothing.
