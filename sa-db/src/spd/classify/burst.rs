@@ -7,9 +7,13 @@ use super::arena::{Kind, Ref};
 use super::rule::{Addr, Point};
 use super::table::Table;
 use super::tree::{Best, PLACES, Tree};
+use core::hint::select_unpredictable;
 
 /// Packets looked at together.
 pub(in crate::spd) const BURST: usize = 16;
+
+/// So few packets that have more to look into go on one by one: a round for all costs as much as a walk for some of them.
+const FEW: usize = 4;
 
 /// A value for each packet.
 type Each<T> = [T; BURST];
@@ -31,6 +35,20 @@ impl Chain {
         let merits = self.merits.get_mut(self.n);
         self.n = self.n.wrapping_add(1);
         merits
+    }
+
+    /// The best place that one packet has left, once; `None` when it has less than this merit.
+    fn take(&mut self, k: usize, least: u16) -> Option<Ref> {
+        let mut best = (0, 0);
+        for (n, merits) in self.merits.iter().enumerate().take(self.n) {
+            let merit = merits.get(k).copied().unwrap_or(0);
+            best = select_unpredictable(merit > best.0, (merit, n), best);
+        }
+        if best.0 < least {
+            return None;
+        }
+        self.merits.get_mut(best.1).and_then(|m| m.get_mut(k)).into_iter().for_each(|m| *m = 0);
+        self.tables.get(best.1).copied()
     }
 
     /// For every packet the best place it has left, and how good that is.
@@ -106,6 +124,28 @@ impl<A: Addr> Tree<A> {
                 return;
             }
             self.look_into(&mut now, points, best, agree);
+            if now.n <= FEW {
+                for (k, ..) in now.list.iter().take(now.n) {
+                    let k = usize::from(*k);
+                    if let (Some(p), Some(best)) = (points.get(k), best.get_mut(k)) {
+                        self.look_on(&mut chain, k, p, best, agree);
+                    }
+                }
+                return;
+            }
+        }
+    }
+
+    /// The rest of [`Tree::lookup_burst`] for one packet.
+    fn look_on(&self, chain: &mut Chain, k: usize, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+        while let Some(at) = chain.take(k, best.merit) {
+            match at.kind() {
+                Kind::Table(i) => {
+                    let Some(t) = self.table(i) else { return };
+                    self.descend(t, p, best, agree);
+                }
+                _ => self.lookup(at, p, best, agree),
+            }
         }
     }
 
@@ -183,7 +223,7 @@ impl<A: Addr> Tree<A> {
         for (k, at, hash) in now.list.iter_mut().take(now.n) {
             if let (Some(t), Some(best)) = (table(*at), best.get(usize::from(*k))) {
                 let (merit, child) = t.find(*hash);
-                *at = core::hint::select_unpredictable(merit >= best.merit, child, Ref::NONE);
+                *at = select_unpredictable(merit >= best.merit, child, Ref::NONE);
                 self.leaves.prefetch(*at);
                 again |= !at.is_leaf() && self.alone(*at).is_some();
             }

@@ -267,7 +267,7 @@ impl<A: Addr> Tree<A> {
 
     /// Improves `best` by the bucket of a table.
     #[inline(always)]
-    fn descend(&self, t: &Table, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+    pub(super) fn descend(&self, t: &Table, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
         let (merit, child) = t.find(t.masks.bucket(p));
         self.lookup(select_unpredictable(merit >= best.merit, child, Ref::NONE), p, best, agree);
     }
