@@ -1,6 +1,6 @@
 //! Benchmarks of the three databases, beside simpler structures. Run with
 //! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|rivals|update|cache|sad|readers|pad] [--min N] [--max N]`,
-//! `-- [update] --set acl,hub [--shape]` for some rule sets, their trees described instead of measured; `--rounds 1` for
+//! `-- [update] --set acl,hub [--shape]` for some rule sets, their trees described instead of measured; `--seed N` for other sets; `--rounds 1` for
 //! instructions counted by `valgrind --tool=callgrind`, which neighbours do not disturb.
 //! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` gives it large pages, as a daemon with large tables would have them.
 //!
@@ -26,10 +26,16 @@ use ravelin_sa_db::spd::{Policy, Scope, Spd};
 use ravelin_sa_db::{Direction, PacketKey};
 use rules::{Draw, Set, trace};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-const SEED: u64 = 20_261_121;
+/// What the sets are made of: `--seed N`. Figures are given for this one, others tell luck from gain.
+static SEED: AtomicU64 = AtomicU64::new(20_261_121);
+
+pub(crate) fn seed() -> u64 {
+    SEED.load(Ordering::Relaxed)
+}
+
 const TRACE: usize = 1 << 17;
 const SEGMENT: usize = 1 << 12;
 
@@ -128,7 +134,7 @@ fn spd_section(sets: &[(Set, &str)], sizes: &[usize], shape: bool) {
     );
     for (set, name) in sets {
         for size in sizes {
-            let policies = set.policies(*size, SEED);
+            let policies = set.policies(*size, seed());
             if policies.len() < *size {
                 continue;
             }
@@ -176,7 +182,7 @@ fn rivals_section(sizes: &[usize]) {
     let sets = Set::ALL.iter().chain(Set::PORTS).filter(|(s, _)| *s != Set::Six);
     for (set, name) in sets {
         for size in sizes.iter().filter(|n| **n > 1 && **n <= 100_000) {
-            let policies = set.policies(*size, SEED);
+            let policies = set.policies(*size, seed());
             if policies.len() < *size {
                 continue;
             }
@@ -227,6 +233,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let value = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1)?.parse().ok());
     let (min, max) = (value("--min").unwrap_or(1), value("--max").unwrap_or(1_000_000));
+    if let Some(seed) = value("--seed") {
+        SEED.store(seed as u64, Ordering::Relaxed);
+    }
     if let Some(rounds) = value("--rounds") {
         ROUNDS.store(u32::try_from(rounds).unwrap_or(9), Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! Updates while other threads look up: rates, and how long readers take at worst.
 
 use crate::rules::{Draw, Rng, Set, trace};
-use crate::{SEED, TRACE, best, build};
+use crate::{TRACE, best, build, seed};
 use ravelin_sa_db::sad::{InboundKey, OutboundSa, Sad, SadOp, SadPublisher};
 use ravelin_sa_db::shared::Published;
 use ravelin_sa_db::spd::{FlowCache, Scope};
@@ -17,7 +17,7 @@ pub(crate) fn updates(size: usize, chosen: impl Fn(&str) -> bool) {
     println!("{:<10} {:>12} {:>14} {:>16} {:>14}", "set", "alone /s", "published /s", "reader lookups/s", "later");
     let sets = [(Set::Hosts, "hosts"), (Set::Mixed, "mixed"), (Set::Acl, "acl"), (Set::Hub, "hub")];
     for (set, name) in sets.into_iter().filter(|(_, name)| chosen(name)) {
-        let all = set.policies(size + size / 2, SEED);
+        let all = set.policies(size + size / 2, seed());
         let (base, spare) = all.split_at(size.min(all.len()));
         let (mut spd, _) = build(base);
         let mut ids: Vec<PolicyId> = spd.iter().map(|p| p.id).collect();
@@ -79,7 +79,7 @@ pub(crate) fn updates(size: usize, chosen: impl Fn(&str) -> bool) {
 pub(crate) fn cache() {
     println!("\nFlow cache in front of 100,000 policies: million lookups per second by number of flows");
     for (set, name) in [(Set::Hosts, "hosts"), (Set::Mixed, "mixed")] {
-        let policies = set.policies(100_000, SEED);
+        let policies = set.policies(100_000, seed());
         let (spd, _) = build(&policies);
         for flows in [100, 1_000, 10_000] {
             let few = trace(&policies, Draw::Uniform, flows, 4);

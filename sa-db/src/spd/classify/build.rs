@@ -27,9 +27,9 @@ impl<A: Addr> Tree<A> {
             Kind::Nothing => 0,
             Kind::Leaf(..) => self.leaves.merit(at),
             Kind::Table(i) => self.table(i).map_or(u16::MAX, Table::merit),
-            Kind::Group(i) => self.group(i).map_or(u16::MAX, |g| {
-                super::rule::merit(g.vectors.first_key()).max(g.merit_rest).max(self.merit(g.fresh))
-            }),
+            Kind::Group(i) => self
+                .group(i)
+                .map_or(u16::MAX, |g| super::rule::merit(g.vectors.first_key()).max(g.merit_rest).max(g.merit_fresh)),
         }
     }
 
@@ -46,7 +46,8 @@ impl<A: Addr> Tree<A> {
     pub(super) fn make_group(&mut self, rules: Vec<Rule<A>>, rest: Ref) -> Ref {
         let merit_rest = self.merit(rest);
         let total = u32::try_from(rules.len()).unwrap_or(u32::MAX).saturating_add(self.size(rest));
-        let group = Group { vectors: Vectors::new(rules), fresh: Ref::NONE, rest, merit_rest, total, built: total };
+        let vectors = Vectors::new(rules);
+        let group = Group { vectors, fresh: Ref::NONE, merit_fresh: 0, rest, merit_rest, total, built: total };
         Ref::group(store(&mut self.groups, &mut self.free_groups, group))
     }
 
@@ -74,7 +75,9 @@ impl<A: Addr> Tree<A> {
 
     /// Groups of rising size: the first ones are small, so that what decides most lookups lies close together.
     fn build_groups(&mut self, rules: &[Rule<A>]) -> Ref {
-        let (mut left, mut parts, mut size) = (rules, Vec::new(), FIRST_GROUP);
+        // Of many wide rules more have to be at hand before most lookups end here.
+        let first = (rules.len() / 8).clamp(FIRST_GROUP, 2 * FIRST_GROUP);
+        let (mut left, mut parts, mut size) = (rules, Vec::new(), first);
         while let Some((part, more)) = left.split_at_checked(size.min(left.len())).filter(|(p, _)| !p.is_empty()) {
             parts.push(part);
             left = more;

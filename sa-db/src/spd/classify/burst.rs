@@ -181,7 +181,7 @@ impl<A: Addr> Tree<A> {
         let places = g.vectors.locate(points);
         for ((p, best), places) in all.zip(&places) {
             self.look_into_group(i, g, places, p, best, agree);
-            if g.fresh != Ref::NONE {
+            if g.merit_fresh >= best.merit {
                 self.scan(g.fresh, p, best, agree);
             }
         }

@@ -25,6 +25,8 @@ pub(super) const SMALL: usize = 8;
 pub(super) struct Group<A: Addr> {
     pub(super) vectors: Vectors<A>,
     pub(super) fresh: Ref,
+    /// No fresh rule has more; 0 without one.
+    pub(super) merit_fresh: u16,
     pub(super) rest: Ref,
     /// No rule in the rest has more.
     pub(super) merit_rest: u16,
@@ -238,7 +240,7 @@ impl<A: Addr> Tree<A> {
                 let [places] = g.vectors.locate(core::array::from_ref(p));
                 self.look_into_group(i, g, &places, p, best, agree);
             }
-            if g.fresh != Ref::NONE {
+            if g.merit_fresh >= best.merit {
                 self.scan(g.fresh, p, best, agree);
             }
             if g.merit_rest < best.merit {

@@ -78,14 +78,17 @@ impl<A: Addr> Tree<A> {
             return at;
         }
         // What most lookups walk over stays short.
-        let few = if g.vectors.len() <= 2 * FIRST_GROUP { FEW_FRESH } else { MAX_LEAF };
+        let few = if g.vectors.len() <= 3 * FIRST_GROUP { FEW_FRESH } else { MAX_LEAF };
         let fresh = match g.fresh.kind() {
             Kind::Leaf(class, f) if self.leaves.count(class, f) >= few => None,
             Kind::Leaf(class, f) => self.leaves.insert(class, f, rule),
             _ => Some(self.leaves.put(core::slice::from_ref(rule))),
         };
         match (fresh, self.group_mut(i)) {
-            (Some(new), Some(g)) => g.fresh = new,
+            (Some(new), Some(g)) => {
+                g.fresh = new;
+                g.merit_fresh = g.merit_fresh.max(merit(rule.key));
+            }
             _ => self.regroup(i, rule),
         }
         at
@@ -110,7 +113,7 @@ impl<A: Addr> Tree<A> {
         if let Some(g) = self.group_mut(i) {
             g.merit_rest = g.merit_rest.max(merit_rest);
             g.vectors = Vectors::new(rules);
-            g.fresh = Ref::NONE;
+            (g.fresh, g.merit_fresh) = (Ref::NONE, 0);
             g.rest = rest;
         }
     }
@@ -161,7 +164,8 @@ impl<A: Addr> Tree<A> {
             let in_fresh = matches!(fresh.kind(), Kind::Leaf(c, f) if self.leaves.live(c, f).any(|r| r == *rule));
             if in_fresh {
                 let new = self.remove_at(fresh, rule, depth, chain);
-                self.group_mut(i).into_iter().for_each(|g| g.fresh = new);
+                let now = self.merit(new);
+                self.group_mut(i).into_iter().for_each(|g| (g.fresh, g.merit_fresh) = (new, now));
             } else {
                 let new = self.remove_at(rest, rule, depth, chain);
                 self.group_mut(i).into_iter().for_each(|g| g.rest = new);
