@@ -12,7 +12,7 @@
 mod aeads;
 
 use proptest::prelude::*;
-use ravelin_crypto::{Provider, rustcrypto};
+use ravelin_crypto::{CryptoError, Provider, rustcrypto};
 
 /// The provider under test over the portable one; none, and a line that says so, where it cannot be had.
 fn providers() -> Vec<Provider> {
@@ -29,6 +29,24 @@ fn it_says_what_it_runs_on() {
     assert_eq!(own.is_some(), ravelin_crypto_ipsec_mb::instructions().is_some());
     println!("ipsec-mb: {}", ravelin_crypto_ipsec_mb::instructions().unwrap_or("not available"));
     assert!(own.is_none_or(|p| p.aeads.len() == 12));
+}
+
+#[test]
+fn each_bit_of_a_tag_counts() {
+    for aead in ravelin_crypto_ipsec_mb::provider().iter().flat_map(|p| p.aeads.clone()) {
+        let key = aead.key(&vec![3; aead.key_len()]).unwrap();
+        let (nonce, aad, plain) = ([5; 12], [7; 12], [9; 70]);
+        let (mut data, mut tag) = (plain, vec![0; aead.tag_len()]);
+        key.seal(&nonce, &aad, &mut data, &mut tag).unwrap();
+        for bit in 0..tag.len() * 8 {
+            let mut other = tag.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            let opened = key.open(&nonce, &aad, &mut data.clone(), &other);
+            assert_eq!(opened, Err(CryptoError::Integrity), "{} {}: bit {bit}", aead.id(), aead.key_len());
+        }
+        key.open(&nonce, &aad, &mut data, &tag).unwrap();
+        assert_eq!(data, plain);
+    }
 }
 
 proptest! {
