@@ -35,7 +35,7 @@ TESTS = {
 NEAR = {
     "auth": {"ravelin_ike_proto": ["auth", "keys"], "known": [], "pair": [], "authentication": [], "post_quantum": []},
     "seal": {"all": ["secret"], "ravelin_ike_proto": ["seal", "codec", "sa::"], "known": [], "pair": [], "scenarios": ["hostile", "bad_network", "liveness", "ivs"]},
-    "replay": {"ravelin_esp": ["replay", "inbound", "plane::tests"], "ravelin_ike_proto": ["window"], "pair": [], "scenarios": ["hostile", "strangers", "liveness"]},
+    "replay": {"ravelin_esp": ["replay", "inbound", "plane::tests", "plane::run"], "ravelin_ike_proto": ["window"], "pair": [], "scenarios": ["hostile", "strangers", "liveness"]},
     "collision": {"ravelin_ike_proto": ["collision"], "rekey": []},
     "selectors": {"ravelin_ike_proto": ["selectors"], "ravelin_esp": ["selectors"], "ravelin_sa_db": ["selector"], "pair": []},
     "gate": {"ravelin_ike_proto": ["gate", "puzzle"], "scenarios": ["strangers", "retries", "puzzles", "hostile"]},
