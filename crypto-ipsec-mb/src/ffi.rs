@@ -110,32 +110,44 @@ pub(crate) fn instructions() -> Option<&'static str> {
 /// The longest plaintext of GCM (NIST SP 800-38D §5.2.1.1), in octets.
 const MAX: u64 = (1 << 36) - 32;
 
-/// A key with its schedule, wiped when dropped.
+/// A key with its schedule, wiped when dropped. In one piece: with many keys each packet finds its key outside the caches,
+/// and would wait for a pointer first. Made where it stays, so that no copy of the schedule is left behind.
+#[repr(C)]
 pub(crate) struct Key {
-    data: Box<KeyData>,
+    data: KeyData,
     encrypt: Crypt,
     decrypt: Crypt,
+    /// Octets of ICV.
+    pub(crate) tag_len: usize,
+    /// Octets of round keys, with which the key data begin.
+    round_keys: usize,
+    /// The powers of the hash key end at [`POWERS_END`], the first of them last, and longer packets need more of them.
+    backwards: bool,
 }
+
+/// The end of the powers of the hash key in the largest form of the key data.
+const POWERS_END: usize = 1008;
 
 impl Key {
     /// `None` for a length other than 16, 24 or 32 octets, or on a processor without AES instructions.
-    pub(crate) fn new(key: &[u8]) -> Option<Self> {
-        Self::with(best()?, key)
+    pub(crate) fn new(key: &[u8], tag_len: usize) -> Option<Box<Self>> {
+        Self::with(best()?, key, tag_len)
     }
 
-    fn with(code: &'static Code, key: &[u8]) -> Option<Self> {
-        let size = match key.len() {
-            16 => 0,
-            24 => 1,
-            32 => 2,
+    fn with(code: &'static Code, key: &[u8], tag_len: usize) -> Option<Box<Self>> {
+        let (size, round_keys) = match key.len() {
+            16 => (0, 11 * 16),
+            24 => (1, 13 * 16),
+            32 => (2, 15 * 16),
             _ => return None,
         };
-        let mut data = Box::new(KeyData([0; 1024]));
         let (prepare, encrypt, decrypt) = (code.prepare.get(size)?, *code.encrypt.get(size)?, *code.decrypt.get(size)?);
+        let backwards = core::ptr::eq(code, &raw const VAES);
+        let mut made = Box::new(Self { data: KeyData([0; 1024]), encrypt, decrypt, tag_len, round_keys, backwards });
         // SAFETY: reads as many octets of the key as its name says, which is what is there; writes a `gcm_key_data`,
         // which has this size and alignment at most. `usable` made sure of the instructions.
-        unsafe { prepare(key.as_ptr().cast(), &raw mut *data) };
-        Some(Self { data, encrypt, decrypt })
+        unsafe { prepare(key.as_ptr().cast(), &raw mut made.data) };
+        Some(made)
     }
 
     /// Encrypts in place and writes the tag of 8, 12 or 16 octets; false for other lengths.
@@ -150,13 +162,25 @@ impl Key {
         self.run(self.decrypt, nonce, aad, data, tag)
     }
 
-    /// Asks the memory for what a packet needs of the key, without waiting.
+    /// Asks the memory for what a packet of so many octets needs of the key, without waiting.
     #[inline]
-    pub(crate) fn warm(&self) {
-        // Round keys and the powers of the hash key that all but AVX-512 use.
-        for line in self.data.0.chunks(64).take(8) {
+    pub(crate) fn warm(&self, octets: usize) {
+        fn line<T>(at: &T) {
             // SAFETY: a hint; it has no effect but on the cache, whatever the address is.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(at).cast()) };
+        }
+        let ask = |octets: &[u8]| octets.iter().step_by(64).for_each(line);
+        let data = &self.data.0;
+        line(&self.encrypt);
+        if self.backwards {
+            let powers = (octets / 16).saturating_add(2).min(48).saturating_mul(16);
+            let first = POWERS_END.saturating_sub(powers) & !63;
+            let round_keys = self.round_keys.next_multiple_of(64);
+            ask(data.get(..round_keys).unwrap_or(&[]));
+            ask(data.get(first.max(round_keys)..).unwrap_or(&[]));
+        } else {
+            // Round keys, and the powers that all codes but those with AVX-512 use.
+            ask(data.get(..512).unwrap_or(&[]));
         }
     }
 
@@ -184,7 +208,7 @@ impl Key {
         // it, the data in place (the header allows `out == in`) and the tag. `prepare` of the same code made the key.
         unsafe {
             crypt(
-                &raw const *self.data,
+                &raw const self.data,
                 context.as_mut_ptr(),
                 at,
                 at,
@@ -246,13 +270,16 @@ mod tests {
             println!("skipped: no AES instructions");
         }
         for code in all {
-            let k = Key::with(code, &key).unwrap();
+            let k = Key::with(code, &key, 16).unwrap();
             let (mut data, mut out) = (plain.clone(), [0; 16]);
             assert!(k.seal(&nonce, &aad, &mut data, &mut out), "{}", code.name);
             assert_eq!((&data, &out[..]), (&sealed, &tag[..]), "{}", code.name);
             let mut again = [0; 16];
             assert!(k.open(&nonce, &aad, &mut data, &mut again));
             assert_eq!((&data, &again[..]), (&plain, &tag[..]), "{}", code.name);
+            // Hints change nothing, however long the packet is said to be.
+            [0, 64, 1400, usize::MAX].into_iter().for_each(|octets| k.warm(octets));
+            assert!(k.seal(&nonce, &aad, &mut data, &mut out) && data == sealed);
         }
     }
 
@@ -266,8 +293,8 @@ mod tests {
 
     #[test]
     fn lengths_that_cannot_be_are_refused() {
-        assert!(Key::new(&[0; 15]).is_none() && Key::new(&[]).is_none());
-        let Some(key) = Key::new(&[0; 16]) else { return println!("skipped: no AES instructions") };
+        assert!(Key::new(&[0; 15], 16).is_none() && Key::new(&[], 16).is_none());
+        let Some(key) = Key::new(&[0; 16], 16) else { return println!("skipped: no AES instructions") };
         for len in [0, 4, 7, 9, 15, 17, 32] {
             assert!(!key.seal(&[0; 12], &[], &mut [0; 4], &mut vec![0; len]), "tag of {len}");
         }

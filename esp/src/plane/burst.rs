@@ -81,9 +81,8 @@ impl Worker {
 
     fn open_chunk(&mut self, now: Instant, jobs: &mut [OpenJob<'_>]) {
         if self.parts().1.is_large() && jobs.len() > 1 {
-            let spis = jobs.iter().take(BURST).filter_map(|j| Frame::esp(j.start).spi(j.buf));
-            let spis: ArrayVec<Spi, BURST> = spis.collect();
-            self.parts().1.warm_in(&spis);
+            let packets = jobs.iter().filter_map(|j| Some((Frame::esp(j.start).spi(j.buf)?, j.buf.len())));
+            self.parts().1.warm_in(packets);
         }
         if !self.plane().groups {
             self.open_runs(now, jobs);
