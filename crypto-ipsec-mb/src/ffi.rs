@@ -11,9 +11,10 @@ use core::mem::MaybeUninit;
 use std::sync::OnceLock;
 use zeroize::Zeroize;
 
-/// `struct gcm_key_data`: round keys and powers of the hash key. The size is that of the largest form there is.
-#[repr(C, align(64))]
-struct KeyData([u8; 1024]);
+/// `struct gcm_key_data`: round keys and powers of the hash key. The size is that of the largest form there is, without
+/// the padding behind it, which belongs to [`Key`].
+#[repr(C)]
+struct KeyData([u8; 1008]);
 
 /// `struct gcm_context_data`: working memory of one call.
 #[repr(C, align(64))]
@@ -110,87 +111,89 @@ pub(crate) fn instructions() -> Option<&'static str> {
 /// The longest plaintext of GCM (NIST SP 800-38D §5.2.1.1), in octets.
 const MAX: u64 = (1 << 36) - 32;
 
-/// A key with its schedule, wiped when dropped. In one piece: with many keys each packet finds its key outside the caches,
-/// and would wait for a pointer first. Made where it stays, so that no copy of the schedule is left behind.
-#[repr(C)]
-pub(crate) struct Key {
+/// A key with its schedule, wiped when dropped. With many keys each packet finds its key outside the caches: so it is one
+/// piece, and what is known besides the schedule lies with the power of the hash key that every packet needs. Made
+/// where it stays, so that no copy of the schedule is left behind.
+#[repr(C, align(64))]
+pub(crate) struct Key<const LEN: usize> {
     data: KeyData,
-    encrypt: Crypt,
-    decrypt: Crypt,
+    code: &'static Code,
     /// Octets of ICV.
-    pub(crate) tag_len: usize,
-    /// Octets of round keys, with which the key data begin.
-    round_keys: usize,
-    /// The powers of the hash key end at [`POWERS_END`], the first of them last, and longer packets need more of them.
-    backwards: bool,
+    tag_len: u8,
 }
 
-/// The end of the powers of the hash key in the largest form of the key data.
-const POWERS_END: usize = 1008;
+impl<const LEN: usize> Key<LEN> {
+    /// Which of each kind of function in [`Code`].
+    const SIZE: usize = LEN / 8 - 2;
+    /// Octets of round keys, with which the key data begin.
+    const ROUND_KEYS: usize = (LEN / 4 + 7) * 16;
 
-impl Key {
-    /// `None` for a length other than 16, 24 or 32 octets, or on a processor without AES instructions.
+    /// `None` for a key of another length, or on a processor without AES instructions. `LEN` is 16, 24 or 32 octets.
     pub(crate) fn new(key: &[u8], tag_len: usize) -> Option<Box<Self>> {
         Self::with(best()?, key, tag_len)
     }
 
     fn with(code: &'static Code, key: &[u8], tag_len: usize) -> Option<Box<Self>> {
-        let (size, round_keys) = match key.len() {
-            16 => (0, 11 * 16),
-            24 => (1, 13 * 16),
-            32 => (2, 15 * 16),
-            _ => return None,
-        };
-        let (prepare, encrypt, decrypt) = (code.prepare.get(size)?, *code.encrypt.get(size)?, *code.decrypt.get(size)?);
-        let backwards = core::ptr::eq(code, &raw const VAES);
-        let mut made = Box::new(Self { data: KeyData([0; 1024]), encrypt, decrypt, tag_len, round_keys, backwards });
-        // SAFETY: reads as many octets of the key as its name says, which is what is there; writes a `gcm_key_data`,
-        // which has this size and alignment at most. `usable` made sure of the instructions.
+        let key: &[u8; LEN] = key.try_into().ok()?;
+        let (prepare, tag_len) = (code.prepare.get(Self::SIZE)?, u8::try_from(tag_len).ok()?);
+        let mut made = Box::new(Self { data: KeyData([0; 1008]), code, tag_len });
+        // SAFETY: reads as many octets of the key as its name says, which is what is there; writes the parts of a
+        // `gcm_key_data`, which have this size and alignment at most. `usable` made sure of the instructions.
         unsafe { prepare(key.as_ptr().cast(), &raw mut made.data) };
         Some(made)
+    }
+
+    /// Octets of ICV.
+    #[inline(always)]
+    pub(crate) fn tag_len(&self) -> usize {
+        usize::from(self.tag_len)
     }
 
     /// Encrypts in place and writes the tag of 8, 12 or 16 octets; false for other lengths.
     #[inline]
     pub(crate) fn seal(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
-        self.run(self.encrypt, nonce, aad, data, tag)
+        self.run(&self.code.encrypt, nonce, aad, data, tag)
     }
 
     /// Decrypts in place and computes the tag that should have come; false for lengths that cannot be.
     #[inline]
     pub(crate) fn open(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
-        self.run(self.decrypt, nonce, aad, data, tag)
+        self.run(&self.code.decrypt, nonce, aad, data, tag)
     }
 
     /// Asks the memory for what a packet of so many octets needs of the key, without waiting.
     #[inline]
     pub(crate) fn warm(&self, octets: usize) {
-        fn line<T>(at: &T) {
-            // SAFETY: a hint; it has no effect but on the cache, whatever the address is.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(at).cast()) };
-        }
-        let ask = |octets: &[u8]| octets.iter().step_by(64).for_each(line);
+        let ask = |octets: &[u8]| {
+            for line in octets.iter().step_by(64) {
+                // SAFETY: a hint; it has no effect but on the cache, whatever the address is.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(line).cast()) };
+            }
+        };
         let data = &self.data.0;
-        line(&self.encrypt);
-        if self.backwards {
+        // Nothing of the key is read here. The powers of the hash key of this code end with the data, the first of them last,
+        // and longer packets need more of them.
+        if best().is_some_and(|code| core::ptr::eq(code, &raw const VAES)) {
             let powers = (octets / 16).saturating_add(2).min(48).saturating_mul(16);
-            let first = POWERS_END.saturating_sub(powers) & !63;
-            let round_keys = self.round_keys.next_multiple_of(64);
+            let first = data.len().saturating_sub(powers) & !63;
+            let round_keys = Self::ROUND_KEYS.next_multiple_of(64);
             ask(data.get(..round_keys).unwrap_or(&[]));
             ask(data.get(first.max(round_keys)..).unwrap_or(&[]));
         } else {
             // Round keys, and the powers that all codes but those with AVX-512 use.
             ask(data.get(..512).unwrap_or(&[]));
+            ask(data.get(1007..).unwrap_or(&[]));
         }
     }
 
     #[inline]
-    fn run(&self, crypt: Crypt, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
+    fn run(&self, by_size: &[Crypt; 3], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
         let (len, aad_len, tag_len) = (data.len() as u64, aad.len() as u64, tag.len() as u64);
         // The library says nothing of arguments that it refuses, so none may reach it.
         if len > MAX || !matches!(tag_len, 8 | 12 | 16) {
             return false;
         }
+        let Some(crypt) = by_size.get(Self::SIZE) else { return false };
         let nonce = whole(nonce);
         // With extended sequence numbers it has twelve octets (RFC 4106 §5).
         let wide;
@@ -239,7 +242,7 @@ fn whole(octets: &[u8; 12]) -> __m128i {
     unsafe { _mm_set_epi64x(i64::from(last), first.cast_signed()) }
 }
 
-impl Drop for Key {
+impl<const LEN: usize> Drop for Key<LEN> {
     fn drop(&mut self) {
         self.data.0.zeroize();
     }
@@ -270,7 +273,7 @@ mod tests {
             println!("skipped: no AES instructions");
         }
         for code in all {
-            let k = Key::with(code, &key, 16).unwrap();
+            let k = Key::<16>::with(code, &key, 16).unwrap();
             let (mut data, mut out) = (plain.clone(), [0; 16]);
             assert!(k.seal(&nonce, &aad, &mut data, &mut out), "{}", code.name);
             assert_eq!((&data, &out[..]), (&sealed, &tag[..]), "{}", code.name);
@@ -293,8 +296,9 @@ mod tests {
 
     #[test]
     fn lengths_that_cannot_be_are_refused() {
-        assert!(Key::new(&[0; 15], 16).is_none() && Key::new(&[], 16).is_none());
-        let Some(key) = Key::new(&[0; 16], 16) else { return println!("skipped: no AES instructions") };
+        assert!(Key::<16>::new(&[0; 15], 16).is_none() && Key::<16>::new(&[], 16).is_none());
+        assert!(Key::<32>::new(&[0; 16], 16).is_none());
+        let Some(key) = Key::<16>::new(&[0; 16], 16) else { return println!("skipped: no AES instructions") };
         for len in [0, 4, 7, 9, 15, 17, 32] {
             assert!(!key.seal(&[0; 12], &[], &mut [0; 4], &mut vec![0; len]), "tag of {len}");
         }

@@ -58,22 +58,32 @@ impl Aead for Gcm {
         if key.len() != self.key_len {
             return Err(CryptoError::Length);
         }
-        Ok(Key::new(key, self.tag_len).ok_or(CryptoError::Internal)?)
+        match self.key_len {
+            16 => self.make::<16>(key),
+            24 => self.make::<24>(key),
+            _ => self.make::<32>(key),
+        }
     }
 }
 
-impl Key {
+impl Gcm {
+    fn make<const LEN: usize>(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError> {
+        Ok(Key::<LEN>::new(key, self.tag_len).ok_or(CryptoError::Internal)?)
+    }
+}
+
+impl<const LEN: usize> Key<LEN> {
     #[inline(always)]
     fn seal_one(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> Result<(), CryptoError> {
-        let fits = tag.len() == self.tag_len && Key::seal(self, nonce, aad, data, tag);
+        let fits = tag.len() == self.tag_len() && Key::seal(self, nonce, aad, data, tag);
         if fits { Ok(()) } else { Err(CryptoError::Length) }
     }
 
     #[inline(always)]
     fn open_one(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError> {
         let mut room = [0; 16];
-        let computed = room.get_mut(..self.tag_len).ok_or(CryptoError::Length)?;
-        if tag.len() != self.tag_len || !Key::open(self, nonce, aad, data, computed) {
+        let computed = room.get_mut(..self.tag_len()).ok_or(CryptoError::Length)?;
+        if tag.len() != self.tag_len() || !Key::open(self, nonce, aad, data, computed) {
             return Err(CryptoError::Length);
         }
         if same(&room, tag) { Ok(()) } else { Err(CryptoError::Integrity) }
@@ -96,7 +106,7 @@ fn same(computed: &[u8; 16], tag: &[u8]) -> bool {
     wide.is_some_and(|tag| u128::from_le_bytes(*computed).ct_eq(&tag).into())
 }
 
-impl AeadKey for Key {
+impl<const LEN: usize> AeadKey for Key<LEN> {
     fn seal(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> Result<(), CryptoError> {
         self.seal_one(nonce.try_into().map_err(|_| CryptoError::Length)?, aad, data, tag)
     }

@@ -4,6 +4,8 @@
 
 mod ahead;
 
+pub(super) use ahead::Ahead;
+
 use super::Plane;
 use super::burst::BURST;
 use super::entry::{Inbound, Outbound};
