@@ -11,9 +11,10 @@ use core::mem::MaybeUninit;
 use std::sync::OnceLock;
 use zeroize::Zeroize;
 
-/// `struct gcm_key_data`: round keys and powers of the hash key. The size is that of the largest form there is.
-#[repr(C, align(64))]
-struct KeyData([u8; 1024]);
+/// `struct gcm_key_data`: round keys and powers of the hash key. The size is that of the largest form there is, without
+/// the padding behind it, which belongs to [`Key`].
+#[repr(C)]
+struct KeyData([u8; 1008]);
 
 /// `struct gcm_context_data`: working memory of one call.
 #[repr(C, align(64))]
@@ -110,63 +111,89 @@ pub(crate) fn instructions() -> Option<&'static str> {
 /// The longest plaintext of GCM (NIST SP 800-38D §5.2.1.1), in octets.
 const MAX: u64 = (1 << 36) - 32;
 
-/// A key with its schedule, wiped when dropped.
-pub(crate) struct Key {
-    data: Box<KeyData>,
-    encrypt: Crypt,
-    decrypt: Crypt,
+/// A key with its schedule, wiped when dropped. With many keys each packet finds its key outside the caches: so it is one
+/// piece, and what is known besides the schedule lies with the power of the hash key that every packet needs. Made
+/// where it stays, so that no copy of the schedule is left behind.
+#[repr(C, align(64))]
+pub(crate) struct Key<const LEN: usize> {
+    data: KeyData,
+    code: &'static Code,
+    /// Octets of ICV.
+    tag_len: u8,
 }
 
-impl Key {
-    /// `None` for a length other than 16, 24 or 32 octets, or on a processor without AES instructions.
-    pub(crate) fn new(key: &[u8]) -> Option<Self> {
-        Self::with(best()?, key)
+impl<const LEN: usize> Key<LEN> {
+    /// Which of each kind of function in [`Code`].
+    const SIZE: usize = LEN / 8 - 2;
+    /// Octets of round keys, with which the key data begin.
+    const ROUND_KEYS: usize = (LEN / 4 + 7) * 16;
+
+    /// `None` for a key of another length, or on a processor without AES instructions. `LEN` is 16, 24 or 32 octets.
+    pub(crate) fn new(key: &[u8], tag_len: usize) -> Option<Box<Self>> {
+        Self::with(best()?, key, tag_len)
     }
 
-    fn with(code: &'static Code, key: &[u8]) -> Option<Self> {
-        let size = match key.len() {
-            16 => 0,
-            24 => 1,
-            32 => 2,
-            _ => return None,
-        };
-        let mut data = Box::new(KeyData([0; 1024]));
-        let (prepare, encrypt, decrypt) = (code.prepare.get(size)?, *code.encrypt.get(size)?, *code.decrypt.get(size)?);
-        // SAFETY: reads as many octets of the key as its name says, which is what is there; writes a `gcm_key_data`,
-        // which has this size and alignment at most. `usable` made sure of the instructions.
-        unsafe { prepare(key.as_ptr().cast(), &raw mut *data) };
-        Some(Self { data, encrypt, decrypt })
+    fn with(code: &'static Code, key: &[u8], tag_len: usize) -> Option<Box<Self>> {
+        let key: &[u8; LEN] = key.try_into().ok()?;
+        let (prepare, tag_len) = (code.prepare.get(Self::SIZE)?, u8::try_from(tag_len).ok()?);
+        let mut made = Box::new(Self { data: KeyData([0; 1008]), code, tag_len });
+        // SAFETY: reads as many octets of the key as its name says, which is what is there; writes the parts of a
+        // `gcm_key_data`, which have this size and alignment at most. `usable` made sure of the instructions.
+        unsafe { prepare(key.as_ptr().cast(), &raw mut made.data) };
+        Some(made)
+    }
+
+    /// Octets of ICV.
+    #[inline(always)]
+    pub(crate) fn tag_len(&self) -> usize {
+        usize::from(self.tag_len)
     }
 
     /// Encrypts in place and writes the tag of 8, 12 or 16 octets; false for other lengths.
     #[inline]
     pub(crate) fn seal(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
-        self.run(self.encrypt, nonce, aad, data, tag)
+        self.run(&self.code.encrypt, nonce, aad, data, tag)
     }
 
     /// Decrypts in place and computes the tag that should have come; false for lengths that cannot be.
     #[inline]
     pub(crate) fn open(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
-        self.run(self.decrypt, nonce, aad, data, tag)
+        self.run(&self.code.decrypt, nonce, aad, data, tag)
     }
 
-    /// Asks the memory for what a packet needs of the key, without waiting.
+    /// Asks the memory for what a packet of so many octets needs of the key, without waiting.
     #[inline]
-    pub(crate) fn warm(&self) {
-        // Round keys and the powers of the hash key that all but AVX-512 use.
-        for line in self.data.0.chunks(64).take(8) {
-            // SAFETY: a hint; it has no effect but on the cache, whatever the address is.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    pub(crate) fn warm(&self, octets: usize) {
+        let ask = |octets: &[u8]| {
+            for line in octets.iter().step_by(64) {
+                // SAFETY: a hint; it has no effect but on the cache, whatever the address is.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(line).cast()) };
+            }
+        };
+        let data = &self.data.0;
+        // Nothing of the key is read here. The powers of the hash key of this code end with the data, the first of them last,
+        // and longer packets need more of them.
+        if best().is_some_and(|code| core::ptr::eq(code, &raw const VAES)) {
+            let powers = (octets / 16).saturating_add(2).min(48).saturating_mul(16);
+            let first = data.len().saturating_sub(powers) & !63;
+            let round_keys = Self::ROUND_KEYS.next_multiple_of(64);
+            ask(data.get(..round_keys).unwrap_or(&[]));
+            ask(data.get(first.max(round_keys)..).unwrap_or(&[]));
+        } else {
+            // Round keys, and the powers that all codes but those with AVX-512 use.
+            ask(data.get(..512).unwrap_or(&[]));
+            ask(data.get(1007..).unwrap_or(&[]));
         }
     }
 
     #[inline]
-    fn run(&self, crypt: Crypt, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
+    fn run(&self, by_size: &[Crypt; 3], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
         let (len, aad_len, tag_len) = (data.len() as u64, aad.len() as u64, tag.len() as u64);
         // The library says nothing of arguments that it refuses, so none may reach it.
         if len > MAX || !matches!(tag_len, 8 | 12 | 16) {
             return false;
         }
+        let Some(crypt) = by_size.get(Self::SIZE) else { return false };
         let nonce = whole(nonce);
         // With extended sequence numbers it has twelve octets (RFC 4106 §5).
         let wide;
@@ -184,7 +211,7 @@ impl Key {
         // it, the data in place (the header allows `out == in`) and the tag. `prepare` of the same code made the key.
         unsafe {
             crypt(
-                &raw const *self.data,
+                &raw const self.data,
                 context.as_mut_ptr(),
                 at,
                 at,
@@ -215,7 +242,7 @@ fn whole(octets: &[u8; 12]) -> __m128i {
     unsafe { _mm_set_epi64x(i64::from(last), first.cast_signed()) }
 }
 
-impl Drop for Key {
+impl<const LEN: usize> Drop for Key<LEN> {
     fn drop(&mut self) {
         self.data.0.zeroize();
     }
@@ -246,13 +273,16 @@ mod tests {
             println!("skipped: no AES instructions");
         }
         for code in all {
-            let k = Key::with(code, &key).unwrap();
+            let k = Key::<16>::with(code, &key, 16).unwrap();
             let (mut data, mut out) = (plain.clone(), [0; 16]);
             assert!(k.seal(&nonce, &aad, &mut data, &mut out), "{}", code.name);
             assert_eq!((&data, &out[..]), (&sealed, &tag[..]), "{}", code.name);
             let mut again = [0; 16];
             assert!(k.open(&nonce, &aad, &mut data, &mut again));
             assert_eq!((&data, &again[..]), (&plain, &tag[..]), "{}", code.name);
+            // Hints change nothing, however long the packet is said to be.
+            [0, 64, 1400, usize::MAX].into_iter().for_each(|octets| k.warm(octets));
+            assert!(k.seal(&nonce, &aad, &mut data, &mut out) && data == sealed);
         }
     }
 
@@ -266,8 +296,9 @@ mod tests {
 
     #[test]
     fn lengths_that_cannot_be_are_refused() {
-        assert!(Key::new(&[0; 15]).is_none() && Key::new(&[]).is_none());
-        let Some(key) = Key::new(&[0; 16]) else { return println!("skipped: no AES instructions") };
+        assert!(Key::<16>::new(&[0; 15], 16).is_none() && Key::<16>::new(&[], 16).is_none());
+        assert!(Key::<32>::new(&[0; 16], 16).is_none());
+        let Some(key) = Key::<16>::new(&[0; 16], 16) else { return println!("skipped: no AES instructions") };
         for len in [0, 4, 7, 9, 15, 17, 32] {
             assert!(!key.seal(&[0; 12], &[], &mut [0; 4], &mut vec![0; len]), "tag of {len}");
         }

@@ -58,28 +58,32 @@ impl Aead for Gcm {
         if key.len() != self.key_len {
             return Err(CryptoError::Length);
         }
-        let key = Key::new(key).ok_or(CryptoError::Internal)?;
-        Ok(Box::new(GcmKey { key, tag_len: self.tag_len }))
+        match self.key_len {
+            16 => self.make::<16>(key),
+            24 => self.make::<24>(key),
+            _ => self.make::<32>(key),
+        }
     }
 }
 
-struct GcmKey {
-    key: Key,
-    tag_len: usize,
+impl Gcm {
+    fn make<const LEN: usize>(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError> {
+        Ok(Key::<LEN>::new(key, self.tag_len).ok_or(CryptoError::Internal)?)
+    }
 }
 
-impl GcmKey {
+impl<const LEN: usize> Key<LEN> {
     #[inline(always)]
     fn seal_one(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> Result<(), CryptoError> {
-        let fits = tag.len() == self.tag_len && self.key.seal(nonce, aad, data, tag);
+        let fits = tag.len() == self.tag_len() && Key::seal(self, nonce, aad, data, tag);
         if fits { Ok(()) } else { Err(CryptoError::Length) }
     }
 
     #[inline(always)]
     fn open_one(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError> {
         let mut room = [0; 16];
-        let computed = room.get_mut(..self.tag_len).ok_or(CryptoError::Length)?;
-        if tag.len() != self.tag_len || !self.key.open(nonce, aad, data, computed) {
+        let computed = room.get_mut(..self.tag_len()).ok_or(CryptoError::Length)?;
+        if tag.len() != self.tag_len() || !Key::open(self, nonce, aad, data, computed) {
             return Err(CryptoError::Length);
         }
         if same(&room, tag) { Ok(()) } else { Err(CryptoError::Integrity) }
@@ -102,7 +106,7 @@ fn same(computed: &[u8; 16], tag: &[u8]) -> bool {
     wide.is_some_and(|tag| u128::from_le_bytes(*computed).ct_eq(&tag).into())
 }
 
-impl AeadKey for GcmKey {
+impl<const LEN: usize> AeadKey for Key<LEN> {
     fn seal(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> Result<(), CryptoError> {
         self.seal_one(nonce.try_into().map_err(|_| CryptoError::Length)?, aad, data, tag)
     }
@@ -111,8 +115,8 @@ impl AeadKey for GcmKey {
         self.open_one(nonce.try_into().map_err(|_| CryptoError::Length)?, aad, data, tag)
     }
 
-    fn warm(&self) {
-        self.key.warm();
+    fn warm(&self, octets: usize) {
+        Key::warm(self, octets);
     }
 
     fn seal_many(&self, jobs: &mut [AeadJob<'_>]) {

@@ -58,9 +58,9 @@ pub trait AeadKey: Send + Sync {
     /// [`CryptoError::Integrity`] when the tag is wrong; `data` is then unspecified and must be thrown away.
     fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError>;
 
-    /// Asks the memory for the key schedule, without waiting: the key is about to be used. Does nothing where the
-    /// provider cannot tell where it lies.
-    fn warm(&self) {}
+    /// Asks the memory for the key schedule, without waiting: a packet of about so many octets is about to be sealed or
+    /// opened. Does nothing where the provider cannot tell where it lies.
+    fn warm(&self, _octets: usize) {}
 
     /// Seals many packets; a multi-buffer library overrides this. Nonces of 12 octets only.
     fn seal_many(&self, jobs: &mut [AeadJob<'_>]) {

@@ -163,10 +163,12 @@ impl<W: Word> ReplayWindow<W> {
         block.wrapping_mul(BITS) | u64::from(bits.ilog2())
     }
 
-    /// Reads what the next number will need of the ring.
+    /// Asks the memory for what the next number will need of the ring.
     #[inline]
-    pub(crate) fn touch(&self) -> u64 {
-        self.place(self.near.read()).map_or(0, |(word, ..)| word.read())
+    pub(crate) fn warm(&self) {
+        if let Ok((word, ..)) = self.place(self.near.read()) {
+            ravelin_prefetch::read(word);
+        }
     }
 
     /// The window size in packets.

@@ -79,12 +79,6 @@ impl Selectors {
         Self { local: Side::new(&params.local_ts), remote: Side::new(&params.remote_ts) }
     }
 
-    /// Reads what a packet will need of this.
-    #[inline(always)]
-    pub(crate) fn touch(&self) -> u64 {
-        u64::from(self.local.first.protocol) ^ u64::from(self.remote.first.protocol)
-    }
-
     /// Is the packet inside both sides?
     #[inline(always)]
     pub(crate) fn hold(&self, ip: &IpPacket, direction: Direction) -> bool {

@@ -181,11 +181,12 @@ impl Transform {
         }
     }
 
-    /// Asks the memory for the key schedule.
+    /// Asks the memory for what a packet of so many octets will need of the key.
     #[inline]
-    pub(crate) fn warm(&self) {
+    pub(crate) fn warm(&self, octets: usize) {
         if let Kind::Aead { key, .. } = &self.kind {
-            key.warm();
+            ravelin_prefetch::read(&**key);
+            key.warm(octets);
         }
     }
 

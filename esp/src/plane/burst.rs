@@ -8,6 +8,7 @@ use super::Plane;
 use super::entry::Outbound;
 use super::in_place::Plan;
 use super::ingress::{Frame, Ingress, OuterInfo};
+use super::memory::Ahead;
 use super::sink::{Egress, Refusal, Target, TransmitMeta};
 use super::tally::octets;
 use super::worker::Worker;
@@ -80,15 +81,16 @@ impl Worker {
     }
 
     fn open_chunk(&mut self, now: Instant, jobs: &mut [OpenJob<'_>]) {
+        let mut ahead = Ahead::default();
         if self.parts().1.is_large() && jobs.len() > 1 {
-            let spis = jobs.iter().take(BURST).filter_map(|j| Frame::esp(j.start).spi(j.buf));
-            let spis: ArrayVec<Spi, BURST> = spis.collect();
-            self.parts().1.warm_in(&spis);
+            let packets = jobs.iter().map(|j| Some((Frame::esp(j.start).spi(j.buf)?, j.buf.len())));
+            self.parts().1.warm_in(packets, &mut ahead);
         }
         if !self.plane().groups {
-            self.open_runs(now, jobs);
+            self.open_runs(now, jobs, &mut ahead);
             return;
         }
+        self.parts().1.warm_next_in(&mut ahead, BURST);
         let mut left: ArrayVec<(usize, Spi), BURST> = ArrayVec::new();
         for (i, job) in jobs.iter_mut().enumerate().take(BURST) {
             match Frame::esp(job.start).spi(job.buf) {
@@ -199,14 +201,16 @@ impl Worker {
     }
 
     fn seal_chunk(&mut self, now: Instant, jobs: &mut [SealJob<'_>]) {
+        let mut ahead = Ahead::default();
         if self.parts().1.is_large() && jobs.len() > 1 {
             let packets = jobs.iter().map(|j| (j.target, j.buf.get(j.packet.clone()).unwrap_or(&[])));
-            self.parts().1.warm_out(packets);
+            self.parts().1.warm_out(packets, &mut ahead);
         }
         if !self.plane().groups {
-            self.seal_runs(now, jobs);
+            self.seal_runs(now, jobs, &mut ahead);
             return;
         }
+        self.parts().1.warm_next_out(&mut ahead, BURST);
         let mut left: ArrayVec<(usize, u64, IpPacket), BURST> = ArrayVec::new();
         let (plane, memory) = self.parts();
         for (i, job) in jobs.iter_mut().enumerate().take(BURST) {

@@ -132,21 +132,7 @@ pub(crate) struct Entry<S, F> {
 pub(crate) type Inbound = Entry<InboundSa, Usual>;
 pub(crate) type Outbound = Entry<OutboundSa, Front>;
 
-impl<S> Core<S> {
-    /// Reads what a packet will need of this besides the SA, for `Memory::warm_in` and `Memory::warm_out`.
-    #[inline(always)]
-    pub(crate) fn touch(&self) -> u64 {
-        u64::from(self.usage.is_usable()) ^ u64::from(self.mtu.load(Ordering::Relaxed))
-    }
-}
-
 impl<S, F: Lane> Entry<S, F> {
-    /// As [`Core::touch`].
-    #[inline(always)]
-    pub(crate) fn touch(&self) -> u64 {
-        self.child.0 ^ u64::from(self.front.is_usual()) ^ self.core().touch()
-    }
-
     pub(crate) fn new(sa: S, params: &SaParams, facts: Arc<Facts>, config: &PlaneConfig, now: Instant) -> Self {
         let core = Core {
             sa,
@@ -275,6 +261,14 @@ impl<S, F: Lane> Entry<S, F> {
     pub(crate) fn drop_for(&self, reason: DropReason) -> DropReason {
         self.core().drops.count(reason);
         reason
+    }
+
+    /// Asks the memory for what [`Entry::account`] needs, when the core is here.
+    #[inline]
+    pub(crate) fn warm_count(&self) {
+        if let Home::Here(core) = &self.home {
+            ravelin_prefetch::read(&core.usage);
+        }
     }
 
     /// Counts `packets` with `bytes` octets together and reports limits that were crossed.

@@ -2,6 +2,10 @@
 //! not counted yet. Everything here holds while the entry is not stale (`entry.rs`) and, for flows, the routes have not
 //! changed (`routes.rs`).
 
+mod ahead;
+
+pub(super) use ahead::Ahead;
+
 use super::Plane;
 use super::burst::BURST;
 use super::entry::{Inbound, Outbound};
@@ -10,12 +14,12 @@ use super::lane::open::Held;
 use super::sink::{Egress, Target};
 use super::tally::{Tally, octets};
 use crate::DropReason;
-use crate::packet::{self, IpPacket};
+use crate::packet::IpPacket;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use arrayvec::ArrayVec;
 use core::ops::Range;
+use ravelin_prefetch as prefetch;
 use ravelin_sa_db::{Instant, Path, Spi};
 
 #[repr(align(64))]
@@ -230,22 +234,34 @@ impl Memory {
 
     #[cold]
     pub(super) fn flush_in(&mut self, plane: &Plane) {
-        for at in self.dirty_in.drain(..) {
-            let slot = usize::try_from(at).ok().and_then(|i| self.inbound.get_mut(i));
-            if let Some(Some(s)) = slot {
-                s.tally.flush(plane, &s.entry);
+        for some in self.dirty_in.chunks(BURST) {
+            let slot = |at: &u32| self.inbound.get(usize::try_from(*at).ok()?);
+            some.iter().filter_map(slot).for_each(prefetch::read);
+            some.iter().filter_map(slot).flatten().for_each(|s| s.entry.warm_count());
+            for at in some {
+                let slot = usize::try_from(*at).ok().and_then(|i| self.inbound.get_mut(i));
+                if let Some(Some(s)) = slot {
+                    s.tally.flush(plane, &s.entry);
+                }
             }
         }
+        self.dirty_in.clear();
     }
 
     #[cold]
     pub(super) fn flush_out(&mut self, plane: &Plane) {
-        for at in self.dirty_out.drain(..) {
-            let slot = usize::try_from(at).ok().and_then(|i| self.flows.get_mut(i));
-            if let Some(Some(f)) = slot {
-                f.tally.flush(plane, &f.entry);
+        for some in self.dirty_out.chunks(BURST) {
+            let slot = |at: &u32| self.flows.get(usize::try_from(*at).ok()?);
+            some.iter().filter_map(slot).for_each(prefetch::read);
+            some.iter().filter_map(slot).flatten().for_each(|f| f.entry.warm_count());
+            for at in some {
+                let slot = usize::try_from(*at).ok().and_then(|i| self.flows.get_mut(i));
+                if let Some(Some(f)) = slot {
+                    f.tally.flush(plane, &f.entry);
+                }
             }
         }
+        self.dirty_out.clear();
     }
 
     #[inline]
@@ -267,58 +283,10 @@ impl Memory {
         self.dirty_out.push(at);
     }
 
-    /// True when a burst should be preceded by [`Memory::warm_in`] or [`Memory::warm_out`].
+    /// True when a burst should be preceded by [`Memory::warm_in`] or [`Memory::warm_out`] (`ahead.rs`).
     #[inline]
     pub(super) fn is_large(&self) -> bool {
         self.filled > MANY
-    }
-
-    /// Looks at what the packets of a burst will need, level by level, so that the memory's answers overlap: a packet
-    /// alone would wait for slot, entry, counters, selectors and key one after the other. The slots are read first and
-    /// searched afterwards, since a search that guessed wrong waits for the memory.
-    pub(super) fn warm_in(&self, spis: &[Spi]) {
-        let mut seen = 0u64;
-        for spi in spis {
-            let slot = self.inbound.get(in_slot(*spi, self.inbound.len()));
-            seen ^= slot.map_or(0, |s| u64::from(s.is_some()));
-        }
-        let at: ArrayVec<usize, BURST> = spis.iter().take(BURST).map(|spi| self.way_in(*spi)).collect();
-        let slots = || at.iter().filter_map(|at| self.inbound.get(*at)?.as_ref());
-        for e in slots().map(|s| &*s.entry) {
-            seen ^= e.touch() ^ u64::from(e.core().sa.window().size());
-        }
-        for s in slots() {
-            let e = &*s.entry;
-            seen ^= e.core().sa.window().touch();
-            if s.held == Held::default() {
-                seen ^= e.facts.selectors.touch();
-            }
-            e.core().sa.transform().warm();
-        }
-        core::hint::black_box(seen);
-    }
-
-    /// The same for packets to be sealed, each by its target and headers.
-    pub(super) fn warm_out<'p>(&self, packets: impl Iterator<Item = (Target, &'p [u8])>) {
-        let mut wanted: ArrayVec<(FlowKey, IpPacket), BURST> = ArrayVec::new();
-        let mut seen = 0u64;
-        for (target, ip) in packets.take(BURST) {
-            if let Some(ip) = packet::usual(ip) {
-                let key = FlowKey::new(target, &ip);
-                let slot = self.flows.get(key.slot(self.flows.len()));
-                seen ^= slot.map_or(0, |f| u64::from(f.is_some()));
-                wanted.push((key, ip));
-            }
-        }
-        let at: ArrayVec<usize, BURST> = wanted.iter().map(|(key, ip)| self.way_out(key, ip)).collect();
-        let entries = || at.iter().filter_map(|at| self.flows.get(*at)?.as_ref()).map(|f| &*f.entry);
-        for e in entries() {
-            seen ^= e.touch() ^ e.core().sa.sequence().used() ^ u64::from(e.core().sa.esn());
-        }
-        for e in entries() {
-            e.core().sa.transform().warm();
-        }
-        core::hint::black_box(seen);
     }
 
     #[inline]

@@ -11,7 +11,7 @@ use super::ingress::{Frame, Ingress};
 use super::lane::open::{Head, Held, open_told, parts};
 use super::lane::seal::{Identifications, Pattern, Shape};
 use super::lane::{HEAD, Lane, Told};
-use super::memory::InSlot;
+use super::memory::{Ahead, InSlot};
 use super::sink::Target;
 use super::tally::octets;
 use super::worker::Worker;
@@ -42,9 +42,10 @@ fn seems_one(target: Target, to: Option<[u8; 4]>, other: Target, ip: &[u8]) -> b
 impl Worker {
     /// Seals one after the other, runs at once.
     #[inline(never)]
-    pub(super) fn seal_runs(&mut self, now: Instant, jobs: &mut [SealJob<'_>]) {
+    pub(super) fn seal_runs(&mut self, now: Instant, jobs: &mut [SealJob<'_>], ahead: &mut Ahead) {
         let mut at = 0usize;
         while let Some(rest) = jobs.get_mut(at..).filter(|rest| !rest.is_empty()) {
+            self.parts().1.warm_next_out(ahead, at);
             let mut done = 0usize;
             if let [first, second, ..] = &*rest
                 && let (Some(a), Some(b)) = (first.buf.get(first.packet.clone()), second.buf.get(second.packet.clone()))
@@ -139,9 +140,10 @@ impl Worker {
 
     /// Opens one after the other, runs at once.
     #[inline(never)]
-    pub(super) fn open_runs(&mut self, now: Instant, jobs: &mut [OpenJob<'_>]) {
+    pub(super) fn open_runs(&mut self, now: Instant, jobs: &mut [OpenJob<'_>], ahead: &mut Ahead) {
         let mut at = 0usize;
         while let Some(rest) = jobs.get_mut(at..).filter(|rest| !rest.is_empty()) {
+            self.parts().1.warm_next_in(ahead, at);
             let done = self.open_run(now, rest);
             at = at.wrapping_add(done.max(1));
             if done == 0
