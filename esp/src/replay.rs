@@ -6,7 +6,7 @@
 //! so of two equal numbers exactly one is accepted, in every interleaving. `top`, the highest accepted number, is not
 //! kept: `near` is an accepted number that lies in the same word, and the highest bit there is `top`. Numbers in order
 //! so cost one atomic step each, and a second one only when a word is full; those of a burst that lie in that word cost
-//! one together ([`Gathered`]). `top` only grows. A number at or below
+//! one together (`Gathered`). `top` only grows. A number at or below
 //! `top - size` is too old. The ring is larger than the window, so that no word serves two numbers that are both inside it.
 
 use crate::DropReason;
