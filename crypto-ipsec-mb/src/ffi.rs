@@ -5,7 +5,7 @@
 //! `tests/header.rs` compiles these declarations against the header that is installed.
 
 use core::arch::asm;
-use core::arch::x86_64::{__m128i, _MM_HINT_T0, _mm_prefetch, _mm_set_epi64x};
+use core::arch::x86_64::{__m128i, _mm_set_epi64x};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use std::sync::OnceLock;
@@ -164,12 +164,7 @@ impl<const LEN: usize> Key<LEN> {
     /// Asks the memory for what a packet of so many octets needs of the key, without waiting.
     #[inline]
     pub(crate) fn warm(&self, octets: usize) {
-        let ask = |octets: &[u8]| {
-            for line in octets.iter().step_by(64) {
-                // SAFETY: a hint; it has no effect but on the cache, whatever the address is.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(line).cast()) };
-            }
-        };
+        let ask = |octets: &[u8]| octets.iter().step_by(64).for_each(ravelin_prefetch::read);
         let data = &self.data.0;
         // Nothing of the key is read here. The powers of the hash key of this code end with the data, the first of them last,
         // and longer packets need more of them.
