@@ -15,7 +15,12 @@ pub trait Replay: Clone {
     type Op: Clone;
     /// Repeats it. The same changes in the same order make the same database.
     fn replay(&mut self, op: &Self::Op);
+    /// Done after few changes: work that makes reading quicker and may wait. Bounded.
+    fn settle(&mut self) {}
 }
+
+/// More changes at once are a bulk: what comes after it does the work that may wait.
+const FEW: usize = 32;
 
 /// What became of a publication.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,8 +57,12 @@ impl<V: Replay> Shared<V> {
     /// Makes `changes` visible to readers, all at once, and empties the list; or leaves it as it is.
     pub fn publish(&mut self, changes: &mut Vec<V::Op>) -> Published {
         let Some(back) = Arc::get_mut(&mut self.back) else { return Published::Later };
+        let few = self.behind.len().saturating_add(changes.len()) <= FEW;
         self.behind.drain(..).for_each(|op| back.replay(&op));
         changes.iter().for_each(|op| back.replay(op));
+        if few {
+            back.settle();
+        }
         core::mem::swap(&mut self.behind, changes);
         changes.clear();
         self.back = self.front.swap(Arc::clone(&self.back));

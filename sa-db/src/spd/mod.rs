@@ -200,6 +200,14 @@ impl Spd {
         self.slots.is_empty()
     }
 
+    /// Makes lookups a little quicker after many changes, without another effect: policies that no hash separates and
+    /// that came lately are walked until there are some of them, and are put behind bit vectors now. Takes some 50 µs
+    /// per 1,000 policies of that kind. Publication to other threads does this by itself when few changes are
+    /// published; call it where lookups are made on the database itself, after a bulk of changes.
+    pub fn settle(&mut self) {
+        self.classifier.settle(usize::MAX);
+    }
+
     /// Octets that the lookup structure takes, without the policies themselves.
     #[must_use]
     pub fn lookup_memory(&self) -> usize {

@@ -72,6 +72,9 @@ mod publish {
     use crate::spd::Spd;
     use alloc::vec::Vec;
 
+    /// Groups of policies that one publication puts in order; see [`Spd::settle`].
+    const GROUPS: usize = 2;
+
     impl Replay for SpdView {
         type Op = Op;
 
@@ -80,6 +83,10 @@ mod publish {
                 Op::Insert(slot, key, policy) => self.classifier.insert(*slot, *key, policy),
                 Op::Remove(slot) => drop(self.classifier.remove(*slot)),
             }
+        }
+
+        fn settle(&mut self) {
+            self.classifier.settle(GROUPS);
         }
     }
 

@@ -23,10 +23,14 @@ pub(super) enum Kind {
     Table(u32),
     /// A group of rules behind bit vectors.
     Group(u32),
+    /// Rules in two parts by rank.
+    Split(u32),
     Nothing,
 }
 
 const INDEX: u32 = (1 << 29) - 1;
+/// Tells a split from a group.
+const SPLIT: u32 = 1 << 28;
 
 impl Ref {
     /// Nothing there: the first block, which holds one dead rule for ever, so that it can be read like a leaf.
@@ -41,7 +45,10 @@ impl Ref {
         Self((6 << 29) | (at & INDEX))
     }
     pub(super) fn group(at: u32) -> Self {
-        Self((7 << 29) | (at & INDEX))
+        Self((7 << 29) | (at & (SPLIT - 1)))
+    }
+    pub(super) fn split(at: u32) -> Self {
+        Self((7 << 29) | SPLIT | (at & (SPLIT - 1)))
     }
 
     /// True for a leaf and for [`Ref::NONE`].
@@ -55,6 +62,7 @@ impl Ref {
         match self.0 >> 29 {
             6 => Kind::Table(self.0 & INDEX),
             7 if self.0 == Self::DEAD.0 => Kind::Nothing,
+            7 if self.0 & SPLIT != 0 => Kind::Split(self.0 & (SPLIT - 1)),
             7 => Kind::Group(self.0 & INDEX),
             0 if self.0 == 0 => Kind::Nothing,
             class => Kind::Leaf(class as u8, self.0 & INDEX),

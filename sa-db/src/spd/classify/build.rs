@@ -9,13 +9,15 @@ use super::vectors::{FIRST_GROUP, MAX_GROUP, Vectors};
 use alloc::vec::Vec;
 
 /// How many tables may stand after each other before these rules go behind vectors. Where ranks do not follow width,
-/// the first group of vectors is asked early and answers most lookups; where they do, it is asked last and seldom has
-/// the answer, so that more tables are worth their probes.
+/// the first group of vectors is asked early and answers most lookups, however many groups come after it; where they do,
+/// it is asked last and seldom has the answer, so that more tables are worth their probes.
 fn longest_chain<A: Addr>(rules: &[Rule<A>]) -> u8 {
-    let by_width = |r: Option<&Rule<A>>| r.is_some_and(|r| (r.key >> 32).wrapping_sub(1 << 31) < 1 << 11);
+    let width = |r: Option<&Rule<A>>| r.is_some_and(|r| (r.key >> 32).wrapping_sub(1 << 31) < 1 << 11);
+    let by_width = width(rules.first()) && width(rules.last());
+    let many = if by_width { 4 * MAX_GROUP } else { 16 * MAX_GROUP };
     match rules.len() {
-        n if n > 4 * MAX_GROUP => MAX_CHAIN,
-        n if n > MAX_GROUP / 4 && by_width(rules.first()) && by_width(rules.last()) => LONGER_CHAIN,
+        n if n > many => MAX_CHAIN,
+        n if n > MAX_GROUP / 4 && by_width => LONGER_CHAIN,
         _ => LONG_CHAIN,
     }
 }
@@ -30,6 +32,7 @@ impl<A: Addr> Tree<A> {
             Kind::Group(i) => self
                 .group(i)
                 .map_or(u16::MAX, |g| super::rule::merit(g.vectors.first_key()).max(g.merit_rest).max(g.merit_fresh)),
+            Kind::Split(i) => self.merit_of_split(i),
         }
     }
 
@@ -40,6 +43,7 @@ impl<A: Addr> Tree<A> {
             Kind::Leaf(class, i) => u32::try_from(self.leaves.count(class, i)).unwrap_or(0),
             Kind::Table(i) => self.table(i).map_or(0, Table::total),
             Kind::Group(i) => self.group(i).map_or(0, |g| g.total),
+            Kind::Split(i) => self.split(i).map_or(0, |s| s.total),
         }
     }
 
@@ -56,6 +60,11 @@ impl<A: Addr> Tree<A> {
         let n = rules.len();
         if n <= SMALL {
             return self.leaves.put(&rules);
+        }
+        if (depth, chain) == (0, 0)
+            && let Some(split) = self.build_split(&rules)
+        {
+            return split;
         }
         let list = if n <= MAX_LEAF { choose::list_cost(n as f32) } else { f32::INFINITY };
         let vectors = choose::vector_cost(n);
@@ -170,6 +179,12 @@ impl<A: Addr> Tree<A> {
                     self.collect(g.rest, out);
                 }
             }
+            Kind::Split(i) => {
+                if let Some(s) = self.split(i) {
+                    self.collect(s.head, out);
+                    self.collect(s.rest, out);
+                }
+            }
         }
     }
 
@@ -192,6 +207,7 @@ impl<A: Addr> Tree<A> {
                     self.discard(g.rest);
                 }
             }
+            Kind::Split(i) => self.discard_split(i),
         }
     }
 
@@ -232,6 +248,13 @@ impl<A: Addr> Tree<A> {
                     let Some(g) = self.group(i) else { return };
                     at = g.rest;
                     writeln!(out, "vectors over {}", g.vectors.len())
+                }
+                Kind::Split(i) => {
+                    let Some(s) = self.split(i) else { return };
+                    at = s.rest;
+                    let _ = writeln!(out, "the first {} by rank:", self.size(s.head));
+                    self.describe(s.head, out);
+                    writeln!(out, "the others:")
                 }
             };
         }

@@ -5,6 +5,7 @@
 
 use super::arena::{Kind, Ref};
 use super::rule::{Addr, Point};
+use super::split::Split;
 use super::table::Table;
 use super::tree::{Best, PLACES, Tree};
 use core::hint::select_unpredictable;
@@ -98,6 +99,9 @@ impl<A: Addr> Tree<A> {
         best: &mut Each<Best>,
         agree: &impl Fn(u32) -> bool,
     ) {
+        if let Some(s) = self.as_split(root) {
+            return self.look_into_split(s, points, best, agree);
+        }
         let Kind::Table(i) = root.kind() else { return self.look_behind_burst(root, points, best, agree) };
         let Some(first) = self.table(i) else { return };
         if first.rest == Ref::NONE {
@@ -133,6 +137,18 @@ impl<A: Addr> Tree<A> {
                 }
                 return;
             }
+        }
+    }
+
+    /// The head for all packets; the rest for those that it did not decide.
+    fn look_into_split(&self, s: &Split, points: &Each<Point<A>>, best: &mut Each<Best>, agree: &impl Fn(u32) -> bool) {
+        self.lookup_burst(s.head, points, best, agree);
+        let open = best.iter().filter(|b| s.merit_rest >= b.merit).count();
+        if open > BURST / 2 {
+            return self.lookup_burst(s.rest, points, best, agree);
+        }
+        for (p, best) in points.iter().zip(best).filter(|(_, best)| s.merit_rest >= best.merit) {
+            self.lookup(s.rest, p, best, agree);
         }
     }
 

@@ -30,6 +30,7 @@ mod build;
 mod burst;
 mod choose;
 mod rule;
+mod split;
 mod table;
 mod tree;
 mod update;
@@ -245,6 +246,12 @@ impl Classifier {
         } else {
             self.scopes.insert((policy.vrf, policy.if_id), roots);
         }
+    }
+
+    /// Puts the rules that came since a group of vectors was built into it, for so many groups of a family at most.
+    pub(super) fn settle(&mut self, groups: usize) {
+        self.v4.settle(groups);
+        self.v6.settle(groups);
     }
 
     /// Octets used for lookup, without the policies themselves.

@@ -2,15 +2,18 @@
 //!
 //! A lookup learns three things from one cache line: whether there is a bucket, how early its best rule goes, and where
 //! it is. Before that it asks the *sieve*, a quarter of the size: for each eighth of a bundle the merit of the best rule
-//! in it. So buckets that cannot win are not even looked for.
+//! in it, and in place of the merit's rough bits which sixths of the eighth have buckets at all. So buckets that cannot
+//! win, or are not there, are not even looked for.
 
 use super::arena::Ref;
 use super::choose::{Masks, Shape};
+use super::rule::ROUGH;
 use alloc::boxed::Box;
+use core::hint::select_unpredictable;
 
 /// A sieve of more cache lines of buckets, 16 octets each, is asked for before it is read: elsewhere that costs more than
 /// it spares.
-const FAR: usize = 1 << 15;
+const FAR: usize = 1 << 12;
 
 /// Set in the tag of every bucket.
 const LIVE: u16 = 1 << 15;
@@ -59,6 +62,12 @@ impl Bundle {
 #[inline(always)]
 fn tag(hash: u32) -> u16 {
     hash as u16 | LIVE
+}
+
+/// Which of the rough bits of a merit stands for a tag in the sieve.
+#[inline(always)]
+fn sixth(hash: u32) -> u32 {
+    (hash >> 3 & 255).wrapping_mul(6) >> 8
 }
 
 /// Buckets of rules that agree in the bits of `shape`, and the rules that are too wide for it. What a lookup reads is in
@@ -170,10 +179,13 @@ impl Table {
     /// No rule in the bucket with this hash has more merit; 0 when there is nothing.
     #[inline(always)]
     pub(super) fn bound(&self, hash: u32) -> u16 {
-        match self.sieve.get(self.home(hash)) {
+        let all = match self.sieve.get(self.home(hash)) {
             Some(eighths) => eighths.get(usize::from(hash as u16 & 7)).copied().unwrap_or(0),
-            None => self.merit_own,
-        }
+            None => self.merit_own | ROUGH,
+        };
+        // Whether there is a bucket is anybody's guess: no branch on it.
+        let there = u32::from(all) & (1 << sixth(hash)) != 0;
+        select_unpredictable(there, all | ROUGH, 0)
     }
 
     /// A table that stood alone and does not any more gets its sieve.
@@ -193,18 +205,18 @@ impl Table {
     /// Says in the sieve what is in the bundles.
     fn sift(&mut self, home: usize, eighth: u16) {
         let mut at = home;
-        let mut top = 0;
+        let (mut top, mut sixths) = (0, 0);
         for _ in 0..self.bundles.len() {
             let Some(bundle) = self.bundles.get(at) else { return };
             let here = bundle.tags.iter().zip(bundle.merits).filter(|(t, _)| **t >= LIVE && **t & 7 == eighth);
-            top = here.fold(top, |top, (_, m)| m.max(top));
+            (top, sixths) = here.fold((top, sixths), |(top, s), (t, m)| (m.max(top), s | 1 << sixth(u32::from(*t))));
             if !bundle.was_full() {
                 break;
             }
             at = self.after(at);
         }
         let place = self.sieve.get_mut(home).and_then(|s| s.get_mut(usize::from(eighth)));
-        place.into_iter().for_each(|m| *m = top);
+        place.into_iter().for_each(|m| *m = (top & !ROUGH) | sixths);
     }
 
     /// Sets what is in a bucket; [`Ref::NONE`] empties it. A new bucket needs a table that is not full.

@@ -101,6 +101,9 @@ fn check(ops: Vec<(Policy, u8)>, packets: Vec<(PacketKey, Scope, Direction)>) ->
             let id = spd.add(policy).unwrap();
             model.push(Arc::clone(spd.policy(id).unwrap()));
         }
+        if n % 50 == 49 {
+            spd.settle();
+        }
         for p in packets.iter().skip(n % 3).step_by(3) {
             prop_assert_eq!(spd.lookup(p.2, &p.0, &p.1), walk(&model, p), "{:?}\n{}", p, spd.describe_lookup());
         }
@@ -127,15 +130,22 @@ fn cases(n: u32) -> ProptestConfig {
     ProptestConfig { cases: if asked.cases > 256 { asked.cases / (300 / n) } else { n }, ..asked }
 }
 
-/// Every rank of which `merit` says that it is exact, and the first pair beyond that is not told apart.
+/// Every rank of which `merit` says that it is exact, and the first pair beyond that is not told apart. What the sieves
+/// keep of a merit tells the specific ones apart as well.
 #[test]
 fn merit_is_exact_for_early_ranks() {
-    for kind in [0u64, 1 << 31] {
-        for rank in 0..2048u64 {
-            let merit_of = |rank: u64| rule::merit((kind | rank) << 32);
+    for (kind, exact) in [(0u64, 2_047u64), (1 << 31, 511)] {
+        let merit_of = |rank: u64| rule::merit((kind | rank) << 32);
+        for rank in 0..exact {
             assert!(merit_of(rank) > merit_of(rank + 1), "{kind:x} {rank}");
+            assert!(kind == 0 || merit_of(rank) & !rule::ROUGH > merit_of(rank + 1) & !rule::ROUGH, "{rank}");
         }
-        assert_eq!(rule::merit((kind | 2048) << 32), rule::merit((kind | 2049) << 32), "{kind:x}");
+        assert_eq!(merit_of(exact), merit_of(exact + 1), "{kind:x}");
+        assert!(merit_of((1 << 31) - 1) > 1);
+    }
+    for rank in 0..2_000u64 {
+        let roughly = |rank: u64| rule::merit(rank << 32) & !rule::ROUGH;
+        assert!(roughly(rank) > roughly(rank + rank / 15 + 1), "{rank}");
     }
 }
 
@@ -352,4 +362,70 @@ fn buckets_that_share_a_tag_and_wide_policies_between() {
             hosts.push((spd.add(p).unwrap(), l, r));
         }
     }
+}
+
+/// Policies of random rank, some of them wide: a split. Its head loses all it has, then gets more than the rest has.
+#[test]
+fn rules_split_by_rank_come_and_go() {
+    let mut spd = Spd::new();
+    let mut state = 9u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 8
+    };
+    let ts = |addr: u32, prefix: u8, ports: PortRange| TrafficSelector {
+        addrs: AddrRange::prefix(IpAddr::V4(Ipv4Addr::from_bits(addr)), prefix).unwrap(),
+        protocol: 0,
+        ports,
+    };
+    let mut policy = |n: u32, rank: u32| {
+        let (l, r) = (draw() << 8 | n & 0xFF, draw() << 8);
+        let prefix = if n % 8 == 0 { (draw() % 3) as u8 } else { 24 };
+        let ports = if n % 3 == 0 { PortRange::Range(0, 300) } else { PortRange::ANY };
+        let mut p =
+            Policy::new(alloc::format!("{n}"), [ts(l, prefix, PortRange::ANY)], [ts(r, prefix, ports)], Action::Bypass);
+        p.priority = Priority::At(if rank == 0 { 1_000 + draw() } else { rank });
+        let [local, remote] = [l, r].map(|a| IpAddr::from(Ipv4Addr::from_bits(a)));
+        (p, PacketKey { local, remote, protocol: 6, local_port: Some(1), remote_port: Some((n % 600) as u16) })
+    };
+    let (mut model, mut packets) = (Vec::new(), Vec::new());
+    let check = |spd: &Spd, model: &[Arc<Policy>], packets: &[PacketKey]| {
+        let scope = Scope::default();
+        let some: Vec<PacketKey> = packets.iter().step_by(5).copied().collect();
+        let expected: Vec<_> =
+            some.iter().map(|p| walk(model, &(*p, scope, Direction::Outbound)).map(|p| p.id)).collect();
+        let single: Vec<_> = some.iter().map(|p| spd.lookup_out(p, &scope).map(|p| p.id)).collect();
+        let mut burst = Vec::new();
+        spd.lookup_burst(Direction::Outbound, &some, &scope, |p| burst.push(p.map(|p| p.id)));
+        assert_eq!(single, expected);
+        assert_eq!(burst, expected);
+    };
+    for n in 0..3_000 {
+        let (p, packet) = policy(n, 0);
+        let id = spd.add(p).unwrap();
+        model.push(Arc::clone(spd.policy(id).unwrap()));
+        packets.push(packet);
+    }
+    assert!(spd.describe_lookup().contains("by rank"), "{}", spd.describe_lookup());
+    check(&spd, &model, &packets);
+    model.sort_by_key(|p| (order::rank(p), p.id));
+    for gone in model.drain(..800) {
+        assert_eq!(spd.remove(gone.id), Some(gone));
+    }
+    check(&spd, &model, &packets);
+    for n in 3_000..6_000 {
+        let (p, packet) = policy(n, 1 + n % 900);
+        let id = spd.add(p).unwrap();
+        model.push(Arc::clone(spd.policy(id).unwrap()));
+        packets.push(packet);
+        if n % 1_000 == 0 {
+            spd.settle();
+            check(&spd, &model, &packets);
+        }
+    }
+    check(&spd, &model, &packets);
+    while let Some(p) = model.pop() {
+        assert_eq!(spd.remove(p.id), Some(p));
+    }
+    assert!(spd.is_empty() && spd.describe_lookup().is_empty());
 }

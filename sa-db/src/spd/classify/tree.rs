@@ -4,6 +4,7 @@
 
 use super::arena::{Kind, Leaves, Ref};
 use super::rule::{Addr, Hot, MARKED, Point};
+use super::split::Split;
 use super::table::Table;
 use super::vectors::{Places, Vectors};
 use alloc::vec::Vec;
@@ -109,6 +110,10 @@ pub(super) struct Tree<A: Addr> {
     pub(super) free_tables: Vec<u32>,
     pub(super) groups: Vec<Option<Group<A>>>,
     pub(super) free_groups: Vec<u32>,
+    pub(super) splits: Vec<Option<Split>>,
+    pub(super) free_splits: Vec<u32>,
+    /// Some group has fresh rules.
+    pub(super) unsettled: bool,
 }
 
 impl<A: Addr> Default for Tree<A> {
@@ -119,6 +124,9 @@ impl<A: Addr> Default for Tree<A> {
             free_tables: Vec::new(),
             groups: Vec::new(),
             free_groups: Vec::new(),
+            splits: Vec::new(),
+            free_splits: Vec::new(),
+            unsettled: false,
         }
     }
 }
@@ -227,6 +235,13 @@ impl<A: Addr> Tree<A> {
         match at.kind() {
             Kind::Table(_) => self.chain(at, p, best, agree),
             Kind::Group(_) => self.look_behind(at, p, best, agree),
+            Kind::Split(i) => {
+                let Some(s) = self.split(i) else { return };
+                self.lookup(s.head, p, best, agree);
+                if s.merit_rest >= best.merit {
+                    self.lookup(s.rest, p, best, agree);
+                }
+            }
             Kind::Leaf(..) | Kind::Nothing => {}
         }
     }

@@ -16,7 +16,7 @@ impl<A: Addr> Tree<A> {
         self.insert_at(at, rule, 0, 0)
     }
 
-    fn insert_at(&mut self, at: Ref, rule: &Rule<A>, depth: u8, chain: u8) -> Ref {
+    pub(super) fn insert_at(&mut self, at: Ref, rule: &Rule<A>, depth: u8, chain: u8) -> Ref {
         match at.kind() {
             Kind::Nothing => self.leaves.put(core::slice::from_ref(rule)),
             Kind::Leaf(class, i) => {
@@ -31,6 +31,7 @@ impl<A: Addr> Tree<A> {
             }
             Kind::Table(i) => self.insert_into_table(at, i, rule, depth),
             Kind::Group(i) => self.insert_into_group(at, i, rule, depth, chain),
+            Kind::Split(i) => self.insert_into_split(at, i, rule),
         }
     }
 
@@ -89,19 +90,41 @@ impl<A: Addr> Tree<A> {
                 g.fresh = new;
                 g.merit_fresh = g.merit_fresh.max(merit(rule.key));
             }
-            _ => self.regroup(i, rule),
+            _ => self.regroup(i, Some(rule)),
         }
+        self.unsettled = true;
         at
     }
 
-    /// Takes the fresh rules of a group and one more into its vectors; a group that gets too long becomes two.
-    fn regroup(&mut self, i: u32, rule: &Rule<A>) {
+    /// Takes the fresh rules of so many groups into their vectors.
+    pub(super) fn settle(&mut self, groups: usize) {
+        if !core::mem::take(&mut self.unsettled) {
+            return;
+        }
+        let mut left = groups;
+        // What becomes of a group that is too long is new, and has no fresh rules.
+        for i in 0..self.groups.len() {
+            if !matches!(self.groups.get(i), Some(Some(g)) if g.fresh != Ref::NONE) {
+                continue;
+            }
+            let Some(less) = left.checked_sub(1) else {
+                self.unsettled = true;
+                return;
+            };
+            left = less;
+            self.regroup(u32::try_from(i).unwrap_or(u32::MAX), None);
+        }
+    }
+
+    /// Takes the fresh rules of a group, and one more if there is one, into its vectors; a group that gets too long
+    /// becomes two.
+    fn regroup(&mut self, i: u32, more: Option<&Rule<A>>) {
         let Some(g) = self.group_mut(i) else { return };
         let (fresh, rest) = (g.fresh, g.rest);
         let mut rules: Vec<Rule<A>> = g.vectors.live().copied().collect();
         self.collect(fresh, &mut rules);
         self.discard(fresh);
-        rules.push(*rule);
+        rules.extend(more);
         rules.sort_unstable();
         rules.dedup();
         let mut rest = rest;
@@ -123,12 +146,13 @@ impl<A: Addr> Tree<A> {
         self.remove_at(at, rule, 0, 0)
     }
 
-    fn remove_at(&mut self, at: Ref, rule: &Rule<A>, depth: u8, chain: u8) -> Ref {
+    pub(super) fn remove_at(&mut self, at: Ref, rule: &Rule<A>, depth: u8, chain: u8) -> Ref {
         match at.kind() {
             Kind::Nothing => Ref::NONE,
             Kind::Leaf(class, i) => self.leaves.remove(class, i, rule),
             Kind::Table(i) => self.remove_from_table(at, i, rule, depth),
             Kind::Group(i) => self.remove_from_group(at, i, rule, depth, chain),
+            Kind::Split(i) => self.remove_from_split(at, i, rule),
         }
     }
 
