@@ -89,6 +89,7 @@ fn build(policies: &[Policy]) -> (Spd, f64) {
     for p in copies {
         spd.add(p).unwrap();
     }
+    spd.settle();
     (spd, (on_core() - start) as f64 / 1e9)
 }
 

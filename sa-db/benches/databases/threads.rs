@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 pub(crate) fn updates(size: usize, chosen: impl Fn(&str) -> bool) {
     println!("\nSPD updates at {size} policies (each is one removal and one insertion, counted as two)");
     println!("{:<10} {:>12} {:>14} {:>16} {:>14}", "set", "alone /s", "published /s", "reader lookups/s", "later");
-    let sets = [(Set::Hosts, "hosts"), (Set::Mixed, "mixed"), (Set::Acl, "acl"), (Set::Hub, "hub")];
-    for (set, name) in sets.into_iter().filter(|(_, name)| chosen(name)) {
+    for (set, name) in Set::ALL.iter().copied().filter(|(_, name)| chosen(name)) {
         let all = set.policies(size + size / 2, seed());
         let (base, spare) = all.split_at(size.min(all.len()));
         let (mut spd, _) = build(base);
