@@ -380,8 +380,8 @@ fn rules_split_by_rank_come_and_go() {
     };
     let mut policy = |n: u32, rank: u32| {
         let (l, r) = (draw() << 8 | n & 0xFF, draw() << 8);
-        let prefix = if n % 8 == 0 { (draw() % 3) as u8 } else { 24 };
-        let ports = if n % 3 == 0 { PortRange::Range(0, 300) } else { PortRange::ANY };
+        let prefix = if n.is_multiple_of(8) { (draw() % 3) as u8 } else { 24 };
+        let ports = if n.is_multiple_of(3) { PortRange::Range(0, 300) } else { PortRange::ANY };
         let mut p =
             Policy::new(alloc::format!("{n}"), [ts(l, prefix, PortRange::ANY)], [ts(r, prefix, ports)], Action::Bypass);
         p.priority = Priority::At(if rank == 0 { 1_000 + draw() } else { rank });
@@ -418,7 +418,7 @@ fn rules_split_by_rank_come_and_go() {
         let id = spd.add(p).unwrap();
         model.push(Arc::clone(spd.policy(id).unwrap()));
         packets.push(packet);
-        if n % 1_000 == 0 {
+        if n.is_multiple_of(1_000) {
             spd.settle();
             check(&spd, &model, &packets);
         }
