@@ -7,7 +7,7 @@
 //! vectors* (`vectors.rs`). Nothing is decided by prefix lengths: ranges of addresses and of ports are fields like
 //! others.
 //!
-//! The tables that stand after each other are asked first how good their buckets can be (two octets for an eighth of a
+//! The tables that stand after each other are asked first how good their buckets can be (two octets for a sixteenth of a
 //! cache line of buckets, `table.rs`), all of them, so that no branch waits for an answer; then the buckets and what is
 //! behind the tables are looked into, the best first, until none can beat what was found. So where wide rules of high
 //! rank hide narrow ones, these are never read. Where what is behind the tables has rules that go before nearly all
