@@ -70,7 +70,8 @@ pub struct Node {
 impl Node {
     /// A node without SAs. `rng` must be a cryptographic generator with a secret seed (in tests: a known one).
     #[must_use]
-    pub fn new(mut config: Config, crypto: Arc<Provider>, db: Db, mut rng: Box<dyn CryptoRng + Send>) -> Self {
+    pub fn new(mut config: Config, crypto: Arc<Provider>, mut db: Db, mut rng: Box<dyn CryptoRng + Send>) -> Self {
+        db.spd.settle();
         if config.plane.seed.is_empty() {
             let mut seed = Secret::zeroed(32);
             rng.fill_bytes(seed.expose_mut());

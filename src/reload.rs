@@ -157,6 +157,7 @@ impl Node {
                 done.notes.push(e.to_string());
             }
         }
+        self.db_mut().spd.settle();
     }
 
     /// Deletes the Child SAs of a policy.

@@ -38,6 +38,7 @@ NEAR = {
     "replay": {"ravelin_esp": ["replay", "inbound", "plane::tests", "plane::run"], "ravelin_ike_proto": ["window"], "pair": [], "scenarios": ["hostile", "strangers", "liveness"]},
     "collision": {"ravelin_ike_proto": ["collision"], "rekey": []},
     "selectors": {"ravelin_ike_proto": ["selectors"], "ravelin_esp": ["selectors"], "ravelin_sa_db": ["selector"], "pair": []},
+    "spd": {"ravelin_sa_db": ["spd"]},
     "gate": {"ravelin_ike_proto": ["gate", "puzzle"], "scenarios": ["strangers", "retries", "puzzles", "hostile"]},
 }
 SWITCH = """

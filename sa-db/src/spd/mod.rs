@@ -203,7 +203,8 @@ impl Spd {
     /// Makes lookups a little quicker after many changes, without another effect: policies that no hash separates and
     /// that came lately are walked until there are some of them, and are put behind bit vectors now. Takes some 50 µs
     /// per 1,000 policies of that kind. Publication to other threads does this by itself when few changes are
-    /// published; call it where lookups are made on the database itself, after a bulk of changes.
+    /// published, `ravelin::Node` when it is made and reloaded; call it where lookups are made on the database itself,
+    /// after a bulk of changes.
     pub fn settle(&mut self) {
         self.classifier.settle(usize::MAX);
     }
