@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 fn longest_chain<A: Addr>(rules: &[Rule<A>]) -> u8 {
     let width = |r: Option<&Rule<A>>| r.is_some_and(|r| (r.key >> 32).wrapping_sub(1 << 31) < 1 << 11);
     let by_width = width(rules.first()) && width(rules.last());
-    let many = if by_width { 4 * MAX_GROUP } else { 16 * MAX_GROUP };
+    let many = if by_width { 4 * MAX_GROUP } else { 8 * MAX_GROUP };
     match rules.len() {
         n if n > many => MAX_CHAIN,
         n if n > MAX_GROUP / 4 && by_width => LONGER_CHAIN,

@@ -143,11 +143,12 @@ impl<A: Addr> Tree<A> {
     /// The head for all packets; the rest for those that it did not decide.
     fn look_into_split(&self, s: &Split, points: &Each<Point<A>>, best: &mut Each<Best>, agree: &impl Fn(u32) -> bool) {
         self.lookup_burst(s.head, points, best, agree);
-        let open = best.iter().filter(|b| s.merit_rest >= b.merit).count();
+        let is_open = |best: &Best| best.slot == u32::MAX;
+        let open = best.iter().filter(|b| is_open(b)).count();
         if open > BURST / 2 {
             return self.lookup_burst(s.rest, points, best, agree);
         }
-        for (p, best) in points.iter().zip(best).filter(|(_, best)| s.merit_rest >= best.merit) {
+        for (p, best) in points.iter().zip(best).filter(|(_, best)| is_open(best)) {
             self.lookup(s.rest, p, best, agree);
         }
     }

@@ -12,12 +12,15 @@
 //! behind the tables are looked into, the best first, until none can beat what was found. So where wide rules of high
 //! rank hide narrow ones, these are never read. Where what is behind the tables has rules that go before nearly all
 //! others, it is looked into before the buckets; a first table that has nearly all rules is not asked but looked into.
+//! Very many rules of which the first by rank decide most packets are split by rank, and the head is asked first
+//! (`split.rs`).
 //!
 //! **Bounds.** A lookup visits at most 24 tables after each other (one probe each; from the ninth on only where they
 //! spare groups of vectors) and 6 below each other; a list has at most 32 rules; m rules that nothing separates cost at
 //! most ceil(m / 512) + 3 groups of at most 2 binary searches over at most 2,049 borders, 3 counts of bits, and 4 blocks
-//! of 4 words from 6 rows. Subtrees that cannot beat the best match so far are not entered.
-//! Memory: 40 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 10 octets per
+//! of 4 words from 6 rows. Splits are nested at most 5 deep and add a tree each. Subtrees that cannot beat the best match
+//! so far are not entered.
+//! Memory: 40 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 12 octets per
 //! place of a table at least a quarter full; vectors: (2n + 1) * n / 8 octets per field for a group of n, the
 //! second n rounded up to a multiple of 256, 16 kB more for a field of ports with 32 borders.
 //! An insertion or removal touches one path; a subtree is built anew when it has doubled or fallen to a quarter,

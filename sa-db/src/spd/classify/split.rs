@@ -25,9 +25,8 @@ pub(super) struct Split {
     pub(super) head: Ref,
     /// The order of the last rule that was put into the head when it was built.
     border: u64,
+    /// The others. A packet that the head has a rule for does not come here.
     pub(super) rest: Ref,
-    /// No rule in the rest has more.
-    pub(super) merit_rest: u16,
     pub(super) total: u32,
     built: u32,
     /// Rules in the head.
@@ -104,8 +103,8 @@ impl<A: Addr> Tree<A> {
         let head = self.build(first.to_vec(), 0, 0);
         let rest = self.build(others.to_vec(), 1, 0);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let (total, merit_rest) = (count(rules.len()), self.merit(rest));
-        let split = Split { head, border, rest, merit_rest, total, built: total, first: count(first.len()) };
+        let total = count(rules.len());
+        let split = Split { head, border, rest, total, built: total, first: count(first.len()) };
         Some(Ref::split(store(&mut self.splits, &mut self.free_splits, split)))
     }
 
@@ -121,7 +120,6 @@ impl<A: Addr> Tree<A> {
             let new = self.insert(head, rule);
             self.split_mut(i).into_iter().for_each(|s| s.head = new);
         } else {
-            s.merit_rest = s.merit_rest.max(super::rule::merit(rule.key));
             let rest = s.rest;
             let new = self.insert_at(rest, rule, 1, 0);
             self.split_mut(i).into_iter().for_each(|s| s.rest = new);
@@ -156,7 +154,7 @@ impl<A: Addr> Tree<A> {
 
     /// No rule below has more.
     pub(super) fn merit_of_split(&self, i: u32) -> u16 {
-        self.split(i).map_or(u16::MAX, |s| self.merit(s.head).max(s.merit_rest))
+        self.split(i).map_or(u16::MAX, |s| self.merit(s.head).max(self.merit(s.rest)))
     }
 
     /// Whether a reference is a split.

@@ -429,3 +429,30 @@ fn rules_split_by_rank_come_and_go() {
     }
     assert!(spd.is_empty() && spd.describe_lookup().is_empty());
 }
+
+/// The boxes of one policy are on one side of a split, wherever that falls, so that they are found when it goes.
+#[test]
+fn a_split_keeps_a_policy_together() {
+    let any = TrafficSelector { addrs: AddrRange::ANY_V4, protocol: 0, ports: PortRange::ANY };
+    let host = |n: u32| IpAddr::from(Ipv4Addr::from_bits(0x0A00_0000 + n));
+    let scope = Scope::default();
+    for odd in 0..3 {
+        let mut spd = Spd::new();
+        let mut ids = Vec::new();
+        for n in 0..400u32 {
+            let own = TrafficSelector { addrs: AddrRange::prefix(host(n), 32).unwrap(), ..any };
+            let local = if n < odd { alloc::vec![any] } else { alloc::vec![any, own] };
+            let mut p = Policy::new(alloc::format!("{n}"), local, [any], Action::Bypass);
+            p.priority = Priority::At(n);
+            ids.push(spd.add(p).unwrap());
+        }
+        assert!(spd.describe_lookup().contains("by rank"), "{}", spd.describe_lookup());
+        for n in 0..150u32 {
+            assert!(spd.remove(ids[n as usize]).is_some());
+            for host in (0..=n).map(host) {
+                let p = PacketKey { local: host, remote: host, protocol: 6, local_port: None, remote_port: None };
+                assert_eq!(spd.lookup_out(&p, &scope).map(|p| p.id), ids.get(n as usize + 1).copied(), "{n}");
+            }
+        }
+    }
+}

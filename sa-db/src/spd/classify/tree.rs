@@ -237,8 +237,9 @@ impl<A: Addr> Tree<A> {
             Kind::Group(_) => self.look_behind(at, p, best, agree),
             Kind::Split(i) => {
                 let Some(s) = self.split(i) else { return };
+                let before = best.slot;
                 self.lookup(s.head, p, best, agree);
-                if s.merit_rest >= best.merit {
+                if best.slot == before {
                     self.lookup(s.rest, p, best, agree);
                 }
             }
