@@ -114,15 +114,8 @@ impl<A: Addr> Tree<A> {
             return self.rebuild(at, Some(rule), 0, 0);
         }
         s.total = s.total.saturating_add(1);
-        if rule.key <= s.border {
-            s.first = s.first.saturating_add(1);
-            let head = s.head;
-            let new = self.insert(head, rule);
-            self.split_mut(i).into_iter().for_each(|s| s.head = new);
-        } else {
-            let rest = s.rest;
-            let new = self.insert_at(rest, rule, 1, 0);
-            self.split_mut(i).into_iter().for_each(|s| s.rest = new);
+        if self.change_part(i, rule, |tree, part, depth| tree.insert_at(part, rule, depth, 0)) {
+            self.split_mut(i).into_iter().for_each(|s| s.first = s.first.saturating_add(1));
         }
         at
     }
@@ -130,18 +123,22 @@ impl<A: Addr> Tree<A> {
     pub(super) fn remove_from_split(&mut self, at: Ref, i: u32, rule: &Rule<A>) -> Ref {
         let Some(s) = self.split_mut(i) else { return at };
         s.total = s.total.saturating_sub(1);
-        if rule.key <= s.border {
-            s.first = s.first.saturating_sub(1);
-            let head = s.head;
-            let new = self.remove(head, rule);
-            self.split_mut(i).into_iter().for_each(|s| s.head = new);
-        } else {
-            let rest = s.rest;
-            let new = self.remove_at(rest, rule, 1, 0);
-            self.split_mut(i).into_iter().for_each(|s| s.rest = new);
+        if self.change_part(i, rule, |tree, part, depth| tree.remove_at(part, rule, depth, 0)) {
+            self.split_mut(i).into_iter().for_each(|s| s.first = s.first.saturating_sub(1));
         }
         let shrunk = self.split(i).is_some_and(|s| s.total <= SMALL as u32 || s.total < s.built / 4);
         if shrunk { self.rebuild(at, None, 0, 0) } else { at }
+    }
+
+    /// Changes the part of a split that a rule is in; true for the head. Only heads, at depth 0, are split again.
+    fn change_part(&mut self, i: u32, rule: &Rule<A>, change: impl FnOnce(&mut Self, Ref, u8) -> Ref) -> bool {
+        let Some(s) = self.split(i) else { return false };
+        let in_head = rule.key <= s.border;
+        let new = if in_head { change(self, s.head, 0) } else { change(self, s.rest, 1) };
+        if let Some(s) = self.split_mut(i) {
+            *(if in_head { &mut s.head } else { &mut s.rest }) = new;
+        }
+        in_head
     }
 
     pub(super) fn discard_split(&mut self, i: u32) {
