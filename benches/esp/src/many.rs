@@ -1,8 +1,9 @@
 //! Many SAs: packets go to random ones of 1, 1,000, 100,000; one policy, a route per peer. One by one; in bursts, for
-//! which the plane asks the memory ahead; in bursts with runs of one SA, as traffic has them. The bare call with a key
-//! at random from as many says what of it is the provider's own memory.
+//! which the plane asks the memory ahead; in bursts with runs of one SA, as traffic has them. Sealing is measured while so
+//! many outbound SAs are in use, opening while so many inbound ones are; "in turns" has both, 64 packets of each in turns,
+//! that is twice as many SAs. The bare call with a key at random from as many says what of it is the provider's own memory.
 
-use crate::setup::{BATCH, Batch, FRONT, NOW, OUTER, POLICY, clock, path, planes, quartile, suite};
+use crate::setup::{BATCH, FRONT, NOW, OUTER, POLICY, clock, headers, packet, path, planes, quartile, suite};
 use ravelin_crypto::aead::AeadKey;
 use ravelin_crypto::{EncrId, IntegId, Provider};
 use ravelin_esp::plane::{OpenJob, SealJob};
@@ -15,7 +16,33 @@ use std::sync::Arc;
 const BURST: usize = 32;
 /// Packets of one SA one after the other, where there are runs.
 const RUN: usize = 8;
-const WAYS: [&str; 4] = ["bare call", "plane, one by one", "plane, bursts", "plane, bursts with runs of 8"];
+/// Octets of an inner packet.
+const LENGTHS: [usize; 2] = [64, 1400];
+/// Batches of each way in one turn that count.
+const ROUNDS: usize = 10;
+/// The most packets that do not count, at the beginning of each way in a turn.
+const WARM: usize = 4096;
+
+/// The most other keys that are used before those of packets to be opened.
+const OTHERS: usize = 40_000;
+
+/// How packets are given to the plane.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Bare,
+    Single,
+    Burst,
+    Runs,
+    InTurns,
+}
+
+const WAYS: [(Way, &str); 5] = [
+    (Way::Bare, "bare call"),
+    (Way::Single, "plane, one by one"),
+    (Way::Burst, "plane, bursts"),
+    (Way::Runs, "plane, bursts with runs of 8"),
+    (Way::InTurns, "plane, bursts, both ways in turns"),
+];
 
 pub fn run(rounds: usize, md: &mut String) {
     let fast = Arc::new(ravelin_crypto::awslc::provider());
@@ -33,19 +60,22 @@ fn table(name: &str, provider: &Arc<Provider>, rounds: usize, md: &mut String) {
     let _ = writeln!(md, "| SAs | | seal 64 | open 64 | seal 1400 | open 1400 |");
     let _ = writeln!(md, "|---:|---|{}", "---:|".repeat(4));
     // All stand at once and take turns, so that a slow moment of the machine is everybody's. What is asked is the cost while
-    // so many SAs are in use, not that of finding the others' data in the caches: each turn begins with packets to about
-    // all of its SAs, not counted. Bare keys are used apart from the planes, or each would push the other out.
+    // so many SAs are in use, not that of finding the others' data in the caches: each way begins with packets to about
+    // all of its SAs, not counted.
     let mut all: Vec<(u32, Hosts)> = [1u32, 1000, 100_000].map(|n| (n, Hosts::new(provider, n))).into();
     let mut gauge = Gauge::new(provider);
     let turns = (rounds / 10).max(3);
     for _ in 0..turns {
-        for (count, hosts) in &mut all {
-            let warm = (*count as usize * 3).min(WARM).div_ceil(BATCH);
-            for ways in [0..1, 1..WAYS.len()] {
-                for round in 0..warm + ROUNDS * ways.len() {
-                    let (way, len) = (ways.start + round % ways.len(), [64, 1400][round / ways.len() % 2]);
-                    let pace = gauge.pace();
-                    hosts.round(way, len, (round >= warm).then_some(pace));
+        for (_, hosts) in &mut all {
+            for (n, (way, _)) in WAYS.iter().enumerate() {
+                for (m, len) in LENGTHS.into_iter().enumerate() {
+                    let [seal, open] = match way {
+                        Way::Bare => hosts.bare(len, &mut gauge),
+                        Way::InTurns => hosts.in_turns(len, &mut gauge),
+                        _ => hosts.apart(*way, len, &mut gauge),
+                    };
+                    hosts.rows[n][2 * m].extend(seal);
+                    hosts.rows[n][2 * m + 1].extend(open);
                 }
             }
         }
@@ -54,7 +84,7 @@ fn table(name: &str, provider: &Arc<Provider>, rounds: usize, md: &mut String) {
     for (count, hosts) in &mut all {
         let rows: Vec<[f64; 4]> = hosts.rows.iter().map(|row| std::array::from_fn(|i| gauge.quick(&row[i]))).collect();
         let base = first.get_or_insert_with(|| rows.clone());
-        for ((way, row), base) in WAYS.iter().zip(&rows).zip(base.iter()) {
+        for (((_, way), row), base) in WAYS.iter().zip(&rows).zip(base.iter()) {
             let cells: Vec<_> = row.iter().zip(base).map(|(v, b)| format!("{v:.0} ({:.2} ×)", v / *b)).collect();
             let _ = writeln!(md, "| {count} | {way} | {} |", cells.join(" | "));
         }
@@ -62,10 +92,8 @@ fn table(name: &str, provider: &Arc<Provider>, rounds: usize, md: &mut String) {
     md.push('\n');
 }
 
-/// Rounds of each way in one turn.
-const ROUNDS: usize = 10;
-/// The most packets that are not counted at the beginning of a turn.
-const WARM: usize = 4096;
+/// What the gauge said, and nanoseconds.
+type Samples = Vec<(f64, f64)>;
 
 /// Two planes with so many SAs, and as many bare keys.
 struct Hosts {
@@ -74,8 +102,8 @@ struct Hosts {
     inn: Worker,
     keys: Vec<Box<dyn AeadKey>>,
     random: u64,
-    /// What the gauge said, and nanoseconds, by way and column.
-    rows: Vec<[Vec<(f64, f64)>; 4]>,
+    /// By way and column.
+    rows: Vec<[Samples; 4]>,
 }
 
 /// How fast the machine is at the moment. Its clock falls to some 70 % for seconds, and turns are longer than that of one
@@ -118,17 +146,81 @@ fn back() -> Path {
     Path { local: p.remote, remote: p.local }
 }
 
-/// The next random SA.
-fn next(random: &mut u64, count: u32) -> u32 {
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    (*random % u64::from(count)) as u32
+/// One batch of buffers, used again and again: of more packets than the caches hold every second line would be theirs.
+struct Buffers {
+    bufs: Vec<Vec<u8>>,
+    len: usize,
+    /// Where a sealed packet is.
+    sealed: (usize, usize),
+}
+
+impl Buffers {
+    fn new(len: usize) -> Self {
+        let mut buf = vec![0; FRONT + len + crate::setup::BACK];
+        buf[FRONT..FRONT + len].copy_from_slice(&packet(len, 0));
+        Self { bufs: vec![buf; BATCH], len, sealed: (0, 0) }
+    }
+
+    /// Packets to these SAs. The headers are needed again, the rest may be what it is.
+    fn aim(&mut self, chosen: &[u32]) {
+        for (buf, n) in self.bufs.iter_mut().zip(chosen) {
+            buf[FRONT..FRONT + 28].copy_from_slice(&headers(self.len, *n));
+        }
+    }
+
+    fn seal(&mut self, way: Way, out: &mut Worker) -> f64 {
+        let plain = FRONT..FRONT + self.len;
+        if way == Way::Single {
+            return clock(|| {
+                for buf in &mut self.bufs {
+                    let (r, _) = out.seal_in_place(NOW, POLICY, buf, plain.clone()).unwrap();
+                    self.sealed = (r.start, r.end);
+                }
+            });
+        }
+        let mut jobs: Vec<_> = self.bufs.iter_mut().map(|b| SealJob::new(POLICY, b, plain.clone())).collect();
+        let took = clock(|| jobs.chunks_mut(BURST).for_each(|burst| out.seal_burst(NOW, burst)));
+        for j in &jobs {
+            let (r, _) = j.result.clone().unwrap();
+            self.sealed = (r.start, r.end);
+        }
+        took
+    }
+
+    fn open(&mut self, way: Way, inn: &mut Worker) -> f64 {
+        let (back, (start, end)) = (back(), self.sealed);
+        if way == Way::Single {
+            return clock(|| {
+                for buf in &mut self.bufs {
+                    let r = inn.ingress(NOW, back, OuterInfo::default(), &mut buf[start..end], OUTER);
+                    assert!(matches!(r, Ingress::Deliver { .. }));
+                }
+            });
+        }
+        let job = |b| OpenJob::new(back, OuterInfo::default(), b, OUTER);
+        let mut jobs: Vec<_> = self.bufs.iter_mut().map(|b| job(&mut b[start..end])).collect();
+        let took = clock(|| jobs.chunks_mut(BURST).for_each(|burst| inn.open_burst(NOW, burst)));
+        assert!(jobs.iter().all(|j| matches!(j.result, Ingress::Deliver { .. })));
+        took
+    }
+
+    /// What is sealed, one after the other.
+    fn keep(&self, to: &mut Vec<u8>) {
+        let (start, end) = self.sealed;
+        self.bufs.iter().for_each(|b| to.extend_from_slice(&b[start..end]));
+    }
+
+    /// Packets that [`Buffers::keep`] kept.
+    fn fill(&mut self, from: &[u8]) {
+        let (start, end) = self.sealed;
+        for (buf, packet) in self.bufs.iter_mut().zip(from.chunks_exact(end - start)) {
+            buf[start..end].copy_from_slice(packet);
+        }
+    }
 }
 
 impl Hosts {
     fn new(provider: &Arc<Provider>, count: u32) -> Self {
-        let back = back();
         let gcm = |n| suite(EncrId::AES_GCM_16, Some(128), IntegId::NONE, n);
         let (a, b) = planes(provider, count, gcm);
         let aead = provider.aead(EncrId::AES_GCM_16, Some(128)).unwrap();
@@ -136,126 +228,119 @@ impl Hosts {
             (0..count).map(|n| aead.key(&gcm(n).encr_key.expose()[..16]).unwrap()).collect();
         // As `Worker::with_memory` advises.
         let slots = (count as usize * 2).max(4096);
-        let (mut out, mut inn) =
-            (Worker::with_memory(Arc::clone(&a), slots), Worker::with_memory(Arc::clone(&b), slots));
+        let (out, inn) = (Worker::with_memory(Arc::clone(&a), slots), Worker::with_memory(Arc::clone(&b), slots));
+        let rows = vec![Default::default(); WAYS.len()];
+        let mut all = Self { count, out, inn, keys, random: 88172645463325252, rows };
         // A worker learns its SAs once; that is not what is asked here.
-        let mut all: Vec<u32> = (0..count).collect();
-        all.resize(all.len().next_multiple_of(BATCH), 0);
-        for chosen in all.chunks(BATCH) {
-            let mut batch = Batch::new(64, |i| chosen[i]);
-            batch.refill();
-            for buf in &mut batch.bufs {
-                let (r, _) = out.seal_in_place(NOW, POLICY, buf, FRONT..FRONT + 64).unwrap();
-                assert!(matches!(
-                    inn.ingress(NOW, back, OuterInfo::default(), &mut buf[r], OUTER),
-                    Ingress::Deliver { .. }
-                ));
-            }
+        let mut known: Vec<u32> = (0..count).collect();
+        known.resize(known.len().next_multiple_of(BATCH), 0);
+        let mut batch = Buffers::new(64);
+        for chosen in known.chunks(BATCH) {
+            batch.aim(chosen);
+            batch.seal(Way::Single, &mut all.out);
+            batch.open(Way::Single, &mut all.inn);
         }
-        Self { count, out, inn, keys, random: 88172645463325252, rows: vec![Default::default(); WAYS.len()] }
+        all
     }
 
-    fn round(&mut self, way: usize, len: usize, pace: Option<f64>) {
-        let Self { count, out, inn, keys, random, rows } = self;
-        let back = back();
-        let mut next = || next(random, *count);
-        let mut ignored = Default::default();
-        {
-            let column = usize::from(len == 1400) * 2;
-            let run = if way == 3 { RUN } else { 1 };
-            let chosen: Vec<u32> = (0..BATCH / run).flat_map(|_| std::iter::repeat_n(next(), run)).collect();
-            let mut batch = Batch::new(len, |i| chosen[i]);
-            batch.refill();
-            let mut sealed = vec![(0, 0); BATCH];
-            let row = if pace.is_some() { &mut rows[way] } else { &mut ignored };
-            let pace = pace.unwrap_or(0.0);
-            if way == 0 {
-                let (nonce, aad) = ([1u8; 12], [1u8; 12]);
-                row[column].push((
-                    pace,
-                    clock(|| {
-                        for (buf, n) in batch.bufs.iter_mut().zip(&chosen) {
-                            let (data, tag) = buf[FRONT..FRONT + len + 16].split_at_mut(len);
-                            keys[*n as usize].seal(&nonce, &aad, data, tag).unwrap();
-                        }
-                    }),
-                ));
-                // Other keys, which the caches have no more than these.
-                let other: Vec<u32> = (0..BATCH).map(|_| next()).collect();
-                for (buf, n) in batch.bufs.iter_mut().zip(&other) {
+    /// Batches at the beginning that do not count.
+    fn warm(&self) -> usize {
+        (self.count as usize * 3).min(WARM).div_ceil(BATCH)
+    }
+
+    /// Random SAs for a batch.
+    fn choose(&mut self, way: Way) -> Vec<u32> {
+        let run = if way == Way::Runs { RUN } else { 1 };
+        let next = |_| {
+            self.random ^= self.random << 13;
+            self.random ^= self.random >> 7;
+            self.random ^= self.random << 17;
+            (self.random % u64::from(self.count)) as u32
+        };
+        (0..BATCH / run).map(next).flat_map(|n| std::iter::repeat_n(n, run)).collect()
+    }
+
+    /// First only sealing, then only opening.
+    fn apart(&mut self, way: Way, len: usize, gauge: &mut Gauge) -> [Samples; 2] {
+        let warm = self.warm();
+        let (mut batch, mut times) = (Buffers::new(len), [const { Vec::new() }; 2]);
+        for round in 0..warm + ROUNDS {
+            batch.aim(&self.choose(way));
+            let pace = gauge.pace();
+            let took = batch.seal(way, &mut self.out);
+            times[0].extend((round >= warm).then_some((pace, took)));
+        }
+        let mut kept = Vec::new();
+        for _ in 0..warm + ROUNDS {
+            batch.aim(&self.choose(way));
+            batch.seal(way, &mut self.out);
+            batch.keep(&mut kept);
+        }
+        for (round, packets) in kept.chunks_exact(kept.len() / (warm + ROUNDS)).enumerate() {
+            batch.fill(packets);
+            let pace = gauge.pace();
+            let took = batch.open(way, &mut self.inn);
+            times[1].extend((round >= warm).then_some((pace, took)));
+        }
+        times
+    }
+
+    /// What is sealed is opened, batch by batch.
+    fn in_turns(&mut self, len: usize, gauge: &mut Gauge) -> [Samples; 2] {
+        let warm = self.warm();
+        let (mut batch, mut times) = (Buffers::new(len), [const { Vec::new() }; 2]);
+        for round in 0..warm + ROUNDS {
+            batch.aim(&self.choose(Way::InTurns));
+            let pace = gauge.pace();
+            let took = [batch.seal(Way::InTurns, &mut self.out), batch.open(Way::InTurns, &mut self.inn)];
+            if round >= warm {
+                times.iter_mut().zip(took).for_each(|(t, took)| t.push((pace, took)));
+            }
+        }
+        times
+    }
+
+    /// As [`Hosts::apart`], by the bare keys.
+    fn bare(&mut self, len: usize, gauge: &mut Gauge) -> [Samples; 2] {
+        let warm = self.warm();
+        let (mut batch, mut times) = (Buffers::new(len), [const { Vec::new() }; 2]);
+        batch.sealed = (FRONT, FRONT + len + 16);
+        let (nonce, aad) = ([1u8; 12], [1u8; 12]);
+        let seal = |keys: &[Box<dyn AeadKey>], batch: &mut Buffers, chosen: &[u32]| {
+            for (buf, n) in batch.bufs.iter_mut().zip(chosen) {
+                let (data, tag) = buf[FRONT..FRONT + len + 16].split_at_mut(len);
+                keys[*n as usize].seal(&nonce, &aad, data, tag).unwrap();
+            }
+        };
+        for round in 0..warm + ROUNDS {
+            let chosen = self.choose(Way::Bare);
+            let pace = gauge.pace();
+            let took = clock(|| seal(&self.keys, &mut batch, &chosen));
+            times[0].extend((round >= warm).then_some((pace, took)));
+        }
+        let (mut kept, mut keys) = (Vec::new(), Vec::new());
+        for _ in 0..warm + ROUNDS {
+            let chosen = self.choose(Way::Bare);
+            seal(&self.keys, &mut batch, &chosen);
+            batch.keep(&mut kept);
+            keys.push(chosen);
+        }
+        // As many other keys, or those just used would be the only ones in use.
+        for _ in 0..(self.count as usize).min(OTHERS).div_ceil(BATCH) {
+            let chosen = self.choose(Way::Bare);
+            seal(&self.keys, &mut batch, &chosen);
+        }
+        for ((round, chosen), packets) in keys.iter().enumerate().zip(kept.chunks_exact(BATCH * (len + 16))) {
+            batch.fill(packets);
+            let pace = gauge.pace();
+            let took = clock(|| {
+                for (buf, n) in batch.bufs.iter_mut().zip(chosen) {
                     let (data, tag) = buf[FRONT..FRONT + len + 16].split_at_mut(len);
-                    keys[*n as usize].seal(&nonce, &aad, data, tag).unwrap();
+                    self.keys[*n as usize].open(&nonce, &aad, data, tag).unwrap();
                 }
-                sweep(keys, &mut next);
-                row[column + 1].push((
-                    pace,
-                    clock(|| {
-                        for (buf, n) in batch.bufs.iter_mut().zip(&other) {
-                            let (data, tag) = buf[FRONT..FRONT + len + 16].split_at_mut(len);
-                            keys[*n as usize].open(&nonce, &aad, data, tag).unwrap();
-                        }
-                    }),
-                ));
-                return;
-            }
-            if way == 1 {
-                row[column].push((
-                    pace,
-                    clock(|| {
-                        for (buf, s) in batch.bufs.iter_mut().zip(&mut sealed) {
-                            let (r, _) = out.seal_in_place(NOW, POLICY, buf, FRONT..FRONT + len).unwrap();
-                            *s = (r.start, r.end);
-                        }
-                    }),
-                ));
-                row[column + 1].push((
-                    pace,
-                    clock(|| {
-                        for (buf, s) in batch.bufs.iter_mut().zip(&sealed) {
-                            let r = inn.ingress(NOW, back, OuterInfo::default(), &mut buf[s.0..s.1], OUTER);
-                            assert!(matches!(r, Ingress::Deliver { .. }));
-                        }
-                    }),
-                ));
-                return;
-            }
-            let mut jobs: Vec<_> = batch.bufs.iter_mut().map(|b| SealJob::new(POLICY, b, FRONT..FRONT + len)).collect();
-            row[column].push((
-                pace,
-                clock(|| {
-                    for burst in jobs.chunks_mut(BURST) {
-                        out.seal_burst(NOW, burst)
-                    }
-                }),
-            ));
-            for (j, s) in jobs.iter().zip(&mut sealed) {
-                let (r, _) = j.result.clone().unwrap();
-                *s = (r.start, r.end);
-            }
-            drop(jobs);
-            let mut jobs: Vec<_> = batch
-                .bufs
-                .iter_mut()
-                .zip(&sealed)
-                .map(|(b, s)| OpenJob::new(back, OuterInfo::default(), &mut b[s.0..s.1], OUTER))
-                .collect();
-            row[column + 1].push((
-                pace,
-                clock(|| {
-                    for burst in jobs.chunks_mut(BURST) {
-                        inn.open_burst(NOW, burst)
-                    }
-                }),
-            ));
-            assert!(jobs.iter().all(|j| matches!(j.result, Ingress::Deliver { .. })));
+            });
+            times[1].extend((round >= warm).then_some((pace, took)));
         }
-    }
-}
-
-/// Uses so many other keys that those used before are not in the nearer caches any more.
-fn sweep(keys: &[Box<dyn AeadKey>], next: &mut impl FnMut() -> u32) {
-    let mut tag = [0; 16];
-    for _ in 0..keys.len().min(2000) {
-        keys[next() as usize].seal(&[2; 12], &[], &mut [0; 128], &mut tag).unwrap();
+        times
     }
 }

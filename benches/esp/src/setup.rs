@@ -69,15 +69,24 @@ pub fn params(n: u32, direction: Direction, suite: CipherSuite) -> SaParams {
 }
 
 /// Two planes with `count` SAs from the first to the second.
-pub fn planes(
-    provider: &Arc<Provider>,
-    count: u32,
-    suite: impl Fn(u32) -> CipherSuite,
-) -> (Arc<Plane>, Arc<Plane>) {
+pub fn planes(provider: &Arc<Provider>, count: u32, suite: impl Fn(u32) -> CipherSuite) -> (Arc<Plane>, Arc<Plane>) {
     planes_padding(provider, count, 0, suite)
 }
 
-/// The same, with ESP padding to a multiple of `pad_to` octets.
+/// One plane that sends itself what it seals on `count` SAs: a gateway has both directions of its Child SAs in one plane.
+pub fn circle(provider: &Arc<Provider>, count: u32, suite: impl Fn(u32) -> CipherSuite) -> Arc<Plane> {
+    let config = PlaneConfig { output: OutputForm::Ip, ..PlaneConfig::default() };
+    let plane = Plane::with_config(Arc::clone(provider), config);
+    for n in 0..count {
+        let suite = suite(n);
+        let out = Arc::new(params(n, Direction::Outbound, suite.clone()));
+        plane.apply(NOW, &Change::InstallOutbound(out)).unwrap();
+        plane.apply(NOW, &Change::InstallInbound(Arc::new(params(n, Direction::Inbound, suite)))).unwrap();
+    }
+    Arc::new(plane)
+}
+
+/// The same as [`planes`], with ESP padding to a multiple of `pad_to` octets.
 pub fn planes_padding(
     provider: &Arc<Provider>,
     count: u32,
@@ -95,16 +104,20 @@ pub fn planes_padding(
     (Arc::new(a), Arc::new(b))
 }
 
-/// An IPv4/UDP packet of `len` octets to the host behind SA `n`.
-pub fn packet(len: usize, n: u32) -> Vec<u8> {
-    let mut p = vec![0x5a; len];
-    p[..28].copy_from_slice(&[
-        0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 1, 0, 1, 0, 0, 0, 0, 0x04, 0, 0x08, 0, 0, 8, 0, 0,
-    ]);
+/// The IPv4 and UDP headers of a packet of `len` octets to the host behind SA `n`.
+pub fn headers(len: usize, n: u32) -> [u8; 28] {
+    let mut p = [0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 1, 0, 1, 0, 0, 0, 0, 0x04, 0, 0x08, 0, 0, 8, 0, 0];
     p[2..4].copy_from_slice(&(len as u16).to_be_bytes());
     p[16..20].copy_from_slice(&host(n).octets());
     let sum = ravelin_esp::checksum::checksum(&p[..20]).to_be_bytes();
     p[10..12].copy_from_slice(&sum);
+    p
+}
+
+/// An IPv4/UDP packet of `len` octets to the host behind SA `n`.
+pub fn packet(len: usize, n: u32) -> Vec<u8> {
+    let mut p = vec![0x5a; len];
+    p[..28].copy_from_slice(&headers(len, n));
     p
 }
 

@@ -7,12 +7,13 @@
 //! about to sleep calls [`Worker::quiesce`], which also lets go of removed SAs, so that their keys are wiped.
 
 use super::Plane;
+use super::entry::Core;
 use super::ingress::{Frame, Ingress, OuterInfo};
 use super::memory::{Memory, recall, route};
 use super::sink::{Egress, PacketSink, Target, TransmitMeta};
 use super::tally::octets;
-use crate::DropReason;
 use crate::packet::{self, IpPacket, protocol};
+use crate::{DropReason, OutboundSa};
 use alloc::sync::Arc;
 use core::ops::Range;
 use core::time::Duration;
@@ -26,9 +27,14 @@ pub struct Worker {
     plane: Arc<Plane>,
     memory: Memory,
     flush_at: Instant,
+    /// Where the flow is that the last call sealed a packet of; nowhere after other calls.
+    sealed: usize,
     /// Value of the plane's count of retired entries when the memory was last swept.
     swept: u64,
 }
+
+/// No place in a memory.
+const NOWHERE: usize = usize::MAX;
 
 /// SAs and flows remembered by a worker that was not told otherwise.
 const SLOTS: usize = 4096;
@@ -46,7 +52,7 @@ impl Worker {
     pub fn with_memory(plane: Arc<Plane>, slots: usize) -> Self {
         let slots = slots.clamp(1, 1 << 22).next_power_of_two();
         let swept = plane.retired();
-        Self { plane, memory: Memory::new(slots), flush_at: Instant(0), swept }
+        Self { plane, memory: Memory::new(slots), flush_at: Instant(0), sealed: NOWHERE, swept }
     }
 
     /// The plane it works on.
@@ -75,6 +81,7 @@ impl Worker {
         start: usize,
         result: &mut Ingress,
     ) {
+        self.sealed = NOWHERE;
         let plane = &self.plane;
         if let Some(spi) = Frame::esp(start).spi(buf)
             && let Some((at, slot)) = self.memory.known_in(spi)
@@ -210,6 +217,7 @@ impl Worker {
         if let Err(reason) = plane.copy_shaped::<MOST>(entry, core, &shape, ip, |len| sink.reserve(len)) {
             return Some(plane.discard(Some(entry), reason));
         }
+        ask_next(&mut self.sealed, at, core);
         sink.commit(plane.meta(entry, shape.end, protocol::ESP, shape.outer));
         if flow.tally.add(plane, &flow.entry, 1, octets(inner.len), now) {
             self.memory.mark_out(plane, at);
@@ -301,6 +309,7 @@ impl Worker {
             *result = Err(plane.discard(Some(entry), reason));
             return true;
         }
+        ask_next(&mut self.sealed, at, core);
         plane.sealed_usual(entry, shape.start..shape.end, shape.outer, result);
         if flow.tally.add(plane, &flow.entry, 1, octets(inner.len), now) {
             self.memory.mark_out(plane, at);
@@ -366,6 +375,15 @@ impl Worker {
     #[inline]
     pub(super) fn parts(&mut self) -> (&Plane, &mut Memory) {
         (&self.plane, &mut self.memory)
+    }
+}
+
+/// Asks for the next sequence number's memory when packets of one flow are sealed one after the other: another thread that
+/// uses the SA hands it over meanwhile, and not while the next packet waits.
+#[inline(always)]
+fn ask_next(sealed: &mut usize, at: usize, core: &Core<OutboundSa>) {
+    if core::mem::replace(sealed, at) == at {
+        ravelin_prefetch::write(core.sa.sequence());
     }
 }
 
