@@ -197,7 +197,7 @@ impl<A: Addr> Tree<A> {
         let Some(g) = self.group(i) else { return };
         let places = g.vectors.locate(points);
         for ((p, best), places) in all.zip(&places) {
-            self.look_into_group(i, g, places, p, best, agree);
+            self.look_into_group(i, g, places, best, agree);
             if g.merit_fresh >= best.merit {
                 self.scan(g.fresh, p, best, agree);
             }

@@ -39,13 +39,13 @@ impl Masks {
     /// The bucket of a packet.
     #[inline(always)]
     pub(super) fn bucket<A: Addr>(&self, p: &Point<A>) -> u32 {
-        self.hash(p.l, p.r, p.packed)
+        self.hash::<A>(p.pair, p.packed)
     }
 
     #[inline(always)]
-    fn hash<A: Addr>(&self, l: A, r: A, packed: u64) -> u32 {
+    fn hash<A: Addr>(&self, pair: A::Pair, packed: u64) -> u32 {
         // One multiplication: a lookup does this for every table.
-        (fold(A::digest(l, r, self) ^ K1, (packed & self.ports) ^ K2) >> 32) as u32
+        (fold(A::digest(pair, self) ^ K1, (packed & self.ports) ^ K2) >> 32) as u32
     }
 }
 
@@ -94,7 +94,7 @@ impl Shape {
             for r in r.iter().take(rn) {
                 for lp in lp.iter().take(lpn) {
                     for rp in rp.iter().take(rpn) {
-                        let h = masks.hash(*l, *r, pack(*lp, *rp, rule.protocol));
+                        let h = masks.hash::<A>(A::pair(*l, *r), pack(*lp, *rp, rule.protocol));
                         if seen.iter().take(count).any(|s| *s == h) {
                             continue;
                         }

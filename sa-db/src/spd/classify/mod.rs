@@ -17,18 +17,19 @@
 //!
 //! **Bounds.** A lookup visits at most 24 tables after each other (one probe each; from the ninth on only where they
 //! spare groups of vectors) and 6 below each other; a list has at most 32 rules; m rules that nothing separates cost at
-//! most ceil(m / 512) + 3 groups of at most 2 binary searches over at most 2,049 borders, 3 counts of bits, and 4 blocks
-//! of 4 words from 6 rows. Splits are nested at most 5 deep and add a tree each. Subtrees that cannot beat the best match
+//! most ceil(m / 512) + 3 groups of at most 2 binary searches over at most 2,049 borders, 3 reads of counts, and 4 blocks
+//! of 4 words from 5 rows. Splits are nested at most 5 deep and add a tree each. Subtrees that cannot beat the best match
 //! so far are not entered.
 //! Memory: 40 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 12 octets per
 //! place of a table at least a quarter full; vectors: (2n + 1) * n / 8 octets per field for a group of n, the
-//! second n rounded up to a multiple of 256, 16 kB more for a field of ports with 32 borders.
+//! second n rounded up to a multiple of 256, 33 kB more for a field of ports with 32 borders.
 //! An insertion or removal touches one path; a subtree is built anew when it has doubled or fallen to a quarter,
 //! which costs constant time per update on average.
 //!
 //! Interface id and VRF choose the tree; direction is a bit of the rule; marks are asked of the policy.
 
 mod arena;
+mod borders;
 mod build;
 mod burst;
 mod choose;

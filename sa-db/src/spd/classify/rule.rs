@@ -13,6 +13,14 @@ pub(super) trait Addr: Copy + Ord + Default + core::hash::Hash + core::fmt::Debu
     const MAX: Self;
     /// Some value.
     const LANE: Self::Lane;
+    /// A local and a remote address. In one piece where a register holds both: what was stored in two pieces and is read
+    /// as one makes its reader wait until all in front of it is done, and so the next lookup for this one.
+    type Pair: Copy + core::fmt::Debug;
+    /// Some pair.
+    const PAIR: Self::Pair;
+    fn pair(l: Self, r: Self) -> Self::Pair;
+    fn local(pair: Self::Pair) -> Self;
+    fn remote(pair: Self::Pair) -> Self;
     /// Logical shift right; everything from [`Addr::WIDTH`] on gives 0.
     fn shr(self, n: u8) -> Self;
     /// One octet further; `None` at the end.
@@ -28,7 +36,7 @@ pub(super) trait Addr: Copy + Ord + Default + core::hash::Hash + core::fmt::Debu
     /// All bits turned over, which turns the order over.
     fn not(self) -> Self;
     /// Both addresses in 64 bits, without those that `masks` drops: all of IPv4's, a digest of IPv6's.
-    fn digest(l: Self, r: Self, masks: &Masks) -> u64;
+    fn digest(pair: Self::Pair, masks: &Masks) -> u64;
 }
 
 fn bits_of(leading_zeros: u32, width: u8) -> u8 {
@@ -40,6 +48,20 @@ impl Addr for u32 {
     const WIDTH: u8 = 32;
     const MAX: Self = u32::MAX;
     const LANE: i32 = 0;
+    type Pair = u64;
+    const PAIR: u64 = u64::MAX;
+    #[inline(always)]
+    fn pair(l: Self, r: Self) -> u64 {
+        u64::from(l) | (u64::from(r) << 32)
+    }
+    #[inline(always)]
+    fn local(pair: u64) -> Self {
+        pair as u32
+    }
+    #[inline(always)]
+    fn remote(pair: u64) -> Self {
+        (pair >> 32) as u32
+    }
     #[inline(always)]
     fn shr(self, n: u8) -> Self {
         // Through 64 bits, so that a shift by 32 needs no branch.
@@ -73,8 +95,8 @@ impl Addr for u32 {
         !self
     }
     #[inline(always)]
-    fn digest(l: Self, r: Self, masks: &Masks) -> u64 {
-        (u64::from(l) | (u64::from(r) << 32)) & masks.addrs
+    fn digest(pair: u64, masks: &Masks) -> u64 {
+        pair & masks.addrs
     }
 }
 
@@ -83,6 +105,20 @@ impl Addr for u128 {
     const WIDTH: u8 = 128;
     const MAX: Self = u128::MAX;
     const LANE: u128 = 0;
+    type Pair = [u128; 2];
+    const PAIR: [u128; 2] = [u128::MAX; 2];
+    #[inline(always)]
+    fn pair(l: Self, r: Self) -> [u128; 2] {
+        [l, r]
+    }
+    #[inline(always)]
+    fn local([l, _]: [u128; 2]) -> Self {
+        l
+    }
+    #[inline(always)]
+    fn remote([_, r]: [u128; 2]) -> Self {
+        r
+    }
     #[inline(always)]
     fn shr(self, n: u8) -> Self {
         self.checked_shr(u32::from(n)).unwrap_or(0)
@@ -115,7 +151,7 @@ impl Addr for u128 {
         !self
     }
     #[inline(always)]
-    fn digest(l: Self, r: Self, masks: &Masks) -> u64 {
+    fn digest([l, r]: [u128; 2], masks: &Masks) -> u64 {
         let ((l0, l1), (r0, r1)) = (l.shr(masks.shifts[0]).halves(), r.shr(masks.shifts[1]).halves());
         fold(l0 ^ K1, r1.wrapping_add(K2)).wrapping_add(fold(r0 ^ K2, l1.wrapping_add(K1)))
     }
@@ -186,8 +222,8 @@ pub(super) fn flag(direction: Direction) -> u8 {
 /// A packet as a point.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<A: Addr> {
-    pub l: A,
-    pub r: A,
+    /// The addresses.
+    pub pair: A::Pair,
     pub lp: u32,
     pub rp: u32,
     pub protocol: u8,
@@ -210,8 +246,7 @@ pub(super) fn pack(lp: u32, rp: u32, protocol: u8) -> u64 {
 impl<A: Addr> Point<A> {
     /// Some packet.
     pub(super) const NONE: Self = Self {
-        l: A::MAX,
-        r: A::MAX,
+        pair: A::PAIR,
         lp: 0,
         rp: 0,
         protocol: 0,
@@ -233,8 +268,7 @@ impl<A: Addr> Point<A> {
         let (lp, l_port, l_flag) = port(packet.local_port, OPAQUE_L);
         let (rp, r_port, r_flag) = port(packet.remote_port, OPAQUE_R);
         Self {
-            l,
-            r,
+            pair: A::pair(l, r),
             lp,
             rp,
             protocol: packet.protocol,

@@ -215,9 +215,9 @@ proptest! {
                 let agree = |slot| agreed || slot % 2 == 0;
                 let holds = |r: &&Rule<u32>| rule::Hot::new(r).matches(p) && (r.flags & MARKED == 0 || agree(r.slot));
                 let first = rules.iter().find(holds).map(|r| (rule::merit(r.key), r.slot));
-                prop_assert_eq!(vectors.first(&places, p.want, 1, &agree).map(|(merit, slot, _)| (merit, slot)), first);
+                prop_assert_eq!(vectors.first(&places, 1, &agree).map(|(merit, slot, _)| (merit, slot)), first);
                 if let Some(least) = first.map_or(Some(9), |(merit, _)| merit.checked_add(1)) {
-                    prop_assert_eq!(vectors.first(&places, p.want, least, &agree), None);
+                    prop_assert_eq!(vectors.first(&places, least, &agree), None);
                 }
             }
         }

@@ -254,7 +254,7 @@ impl<A: Addr> Tree<A> {
             let Some(g) = self.group(i) else { return };
             if g.vectors.merit() >= best.merit {
                 let [places] = g.vectors.locate(core::array::from_ref(p));
-                self.look_into_group(i, g, &places, p, best, agree);
+                self.look_into_group(i, g, &places, best, agree);
             }
             if g.merit_fresh >= best.merit {
                 self.scan(g.fresh, p, best, agree);
@@ -273,11 +273,10 @@ impl<A: Addr> Tree<A> {
         group: u32,
         g: &Group<A>,
         places: &Places,
-        p: &Point<A>,
         best: &mut Best,
         agree: &impl Fn(u32) -> bool,
     ) {
-        let Some((merit, slot, at)) = g.vectors.first(places, p.want, best.merit, agree) else { return };
+        let Some((merit, slot, at)) = g.vectors.first(places, best.merit, agree) else { return };
         if merit > best.merit || g.vectors.key(at) < self.key_of(best) {
             *best = Best { merit, slot, at, group };
         }
@@ -304,11 +303,16 @@ impl<A: Addr> Tree<A> {
             }
             at = first.rest;
         }
-        // All sieves are asked before anything is looked into: no branch depends on their answers, and these come while
-        // what is behind is searched.
+        // What is behind is searched while the sieves answer: while those that are far come, or, where none is, while the
+        // first of them are read.
+        let far = early & first.is_far();
+        if far {
+            self.look_behind_first(at, first.behind, p, best, agree);
+        }
+        // All sieves are asked before anything is looked into: no branch depends on their answers.
         let mut found = Found::NONE;
         self.ask(at, p, &mut found, !early);
-        if early {
+        if early & !far {
             self.lookup(first.behind, p, best, agree);
         }
         while let Some(place) = found.take(best) {
@@ -320,6 +324,17 @@ impl<A: Addr> Tree<A> {
                 _ => self.lookup(place, p, best, agree),
             }
         }
+    }
+
+    /// Asks the memory for the sieves at the front of a chain that are far, and improves `best` by what is behind.
+    #[inline(never)]
+    fn look_behind_first(&self, mut at: Ref, behind: Ref, p: &Point<A>, best: &mut Best, agree: &impl Fn(u32) -> bool) {
+        while let Kind::Table(i) = at.kind() {
+            let Some(t) = self.table(i).filter(|t| t.is_far()) else { break };
+            t.prefetch_bound(t.masks.bucket(p));
+            at = t.rest;
+        }
+        self.look_behind(behind, p, best, agree);
     }
 
     /// Asks the sieves of all tables of a chain.

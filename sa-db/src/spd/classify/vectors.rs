@@ -1,11 +1,12 @@
 //! Bit vectors for rules that no cut separates: per field a row of bits for every elementary interval, one bit per
 //! rule in order. A lookup finds its row in each field and intersects them; the first bit left is the answer.
 //!
-//! Bound for n <= 1024 rules: per field that counts one binary search over at most 2n + 1 borders (ports and protocol:
-//! one count of bits where there are 32 borders), and n / 256 blocks of four words; memory at most (2n + 1) * n / 8
-//! octets per field that counts, with the second n rounded up to a multiple of 256, and 16 kB for the bits of a field of
-//! ports.
+//! Bound for n <= 1024 rules: per field that counts one binary search over at most 2n + 1 borders (protocols, and ports
+//! where there are 32 borders: one read, `borders.rs`), and n / 256 blocks of four words; memory at most (2n + 1) * n / 8
+//! octets per field that counts, with the second n rounded up to a multiple of 256, and 33 kB for the counts of a field
+//! of ports.
 
+use super::borders::{Counts, Starts};
 use super::rule::{Addr, INBOUND, MARKED, OUTBOUND, Point, Rule, merit};
 use alloc::vec::Vec;
 use core::hint::select_unpredictable;
@@ -24,8 +25,16 @@ pub(super) const FIRST_GROUP: usize = 256;
 struct Block([u64; 4]);
 
 const EMPTY: Block = Block([0; 4]);
+const ONES: Block = Block([u64::MAX; 4]);
 
 impl Block {
+    #[inline(always)]
+    fn and(&self, other: &Self) -> Self {
+        let mut all = self.0;
+        all.iter_mut().zip(&other.0).for_each(|(all, one)| *all &= one);
+        Self(all)
+    }
+
     /// The first bit; `None` without one. Which word has it is anybody's guess: no branch on it.
     #[inline(always)]
     fn first(&self) -> Option<usize> {
@@ -40,45 +49,14 @@ impl Block {
     }
 }
 
-/// Where the intervals of a small field begin, one bit per value, with counts, so that no search is needed.
-#[derive(Clone, Debug)]
-struct Bits {
-    /// Begins in this word's values, and begins before them.
-    words: Vec<(u64, u32)>,
-}
-
-impl Bits {
-    /// `starts` are in order and begin with 0.
-    fn new(starts: &[u32], last: u32) -> Self {
-        let mut words = alloc::vec![(0u64, 0u32); (last / 64).saturating_add(1) as usize];
-        for at in starts {
-            words.get_mut((at / 64) as usize).into_iter().for_each(|w| w.0 |= 1u64 << (at % 64));
-        }
-        let mut sum = 0u32;
-        for (word, before) in &mut words {
-            *before = sum;
-            sum = sum.saturating_add(word.count_ones());
-        }
-        Self { words }
-    }
-
-    /// How many intervals begin at or before the value.
-    #[inline(always)]
-    fn count(&self, value: u32) -> usize {
-        let (word, before) = self.words.get((value / 64) as usize).copied().unwrap_or_default();
-        let up_to = u64::MAX >> (63 - value % 64);
-        before.wrapping_add((word & up_to).count_ones()) as usize
-    }
-}
-
 /// One field: where its intervals begin. Each has a row of bits.
 #[derive(Clone, Debug)]
 struct Axis<V> {
-    starts: Vec<V>,
+    starts: Starts<V>,
     /// Where the row of the first interval is.
     first: usize,
     /// Instead of a search over `starts`, for small fields of larger groups.
-    bits: Option<Bits>,
+    counts: Option<Counts>,
 }
 
 fn set(blocks: &mut [Block], bit: usize, on: bool) {
@@ -115,24 +93,24 @@ impl<V: Copy + Ord> Axis<V> {
             set(&mut row, bit, up);
         }
         rows.all.extend_from_slice(&row);
-        Some(Self { starts, first, bits: None })
+        Some(Self { starts: Starts::new(&starts, whole[1]), first, counts: None })
     }
 
-    /// Where the row of a value's interval is.
+    /// Where the rows of some values' intervals are.
     #[inline(always)]
-    fn row(&self, value: V, blocks: usize) -> usize {
-        self.nth(self.starts.partition_point(|s| *s <= value), blocks)
+    fn rows<const K: usize>(&self, values: &[V; K], blocks: usize) -> [u32; K] {
+        let mut rows = self.starts.count(values);
+        rows.iter_mut().for_each(|row| *row = self.nth(*row, blocks));
+        rows
     }
 
     #[inline(always)]
-    fn nth(&self, count: usize, blocks: usize) -> usize {
-        self.first.wrapping_add(count.wrapping_sub(1).wrapping_mul(blocks))
+    fn nth(&self, count: u32, blocks: usize) -> u32 {
+        self.first.wrapping_add((count as usize).wrapping_sub(1).wrapping_mul(blocks)) as u32
     }
 
     fn memory(&self) -> usize {
-        let bits = self.bits.as_ref().map_or(0, |b| b.words.capacity().saturating_mul(16));
-        let starts = self.starts.capacity().saturating_mul(size_of::<V>());
-        starts.saturating_add(bits)
+        self.starts.memory().saturating_add(self.counts.as_ref().map_or(0, Counts::memory))
     }
 }
 
@@ -140,50 +118,85 @@ impl Axis<u32> {
     /// A field whose last value is `last`: where there are enough intervals, they are counted instead of searched.
     fn small(ranges: &[[u32; 2]], last: u32, rows: &mut Rows) -> Option<Self> {
         let mut axis = Self::new(ranges, [0, last], |v: u32| v.checked_add(1), rows)?;
-        if axis.starts.len() >= FEW_STARTS {
-            axis.bits = Some(Bits::new(&axis.starts, last));
+        if axis.starts.len() >= FEW_STARTS || last < 256 {
+            axis.counts = Some(Counts::new(axis.starts.as_slice(), last));
         }
         Some(axis)
     }
 
     #[inline(always)]
-    fn small_row(&self, value: u32, blocks: usize) -> usize {
-        match &self.bits {
-            Some(bits) => self.nth(bits.count(value), blocks),
-            None => self.row(value, blocks),
+    fn small_rows<const K: usize>(&self, values: &[u32; K], blocks: usize) -> [u32; K] {
+        match &self.counts {
+            Some(counts) => {
+                // Loops, not `map`, which is a call for each value.
+                let mut rows = *values;
+                rows.iter_mut().for_each(|row| *row = self.nth(counts.count(*row), blocks));
+                rows
+            }
+            None => self.rows(values, blocks),
         }
     }
 }
 
-/// All rows of a group, one after the other. First those of the rules that were not removed, by direction, and one with
-/// all bits set, which stands for fields that do not count.
+/// All rows of a group, one after the other. First those of the protocols, for both directions, without the rules that are
+/// not for a direction or were removed; then one with all bits set, which stands for fields that do not count.
 #[derive(Clone, Debug)]
 struct Rows {
     all: Vec<Block>,
     /// Of one row.
     blocks: usize,
+    /// Of all protocols in one direction.
+    way: usize,
 }
 
 impl Rows {
-    fn new(n: usize) -> Self {
-        let blocks = n.div_ceil(256);
-        let mut all = alloc::vec![EMPTY; blocks.saturating_mul(2)];
-        all.resize(blocks.saturating_mul(3), Block([u64::MAX; 4]));
-        Self { all, blocks }
+    fn new<A>(rules: &[Rule<A>]) -> (Self, Option<Axis<u32>>) {
+        let blocks = rules.len().div_ceil(256);
+        let ranges: Vec<_> = rules
+            .iter()
+            .map(|r| match r.protocol {
+                0 => [0, 255],
+                p => [u32::from(p); 2],
+            })
+            .collect();
+        let mut rows = Self { all: Vec::new(), blocks, way: 0 };
+        let axis = Axis::small(&ranges, 255, &mut rows);
+        if axis.is_none() {
+            rows.all.resize(blocks, ONES);
+        }
+        rows.way = rows.all.len();
+        let protocols = rows.all.clone();
+        rows.all.clear();
+        for way in [INBOUND, OUTBOUND] {
+            let mut alive = alloc::vec![EMPTY; blocks];
+            rules.iter().enumerate().for_each(|(n, r)| set(&mut alive, n, r.flags & way != 0));
+            rows.all.extend(protocols.iter().zip(alive.iter().cycle()).map(|(a, b)| a.and(b)));
+        }
+        rows.all.resize(rows.all.len().saturating_add(blocks), ONES);
+        (rows, axis)
     }
 
-    /// Where the row of the live rules is that are for a direction.
+    /// Where the rows of the protocols are for a direction.
     #[inline(always)]
     fn alive(&self, want: u8) -> usize {
-        if want == INBOUND { 0 } else { self.blocks }
+        if want == INBOUND { 0 } else { self.way }
     }
 
-    fn row(&mut self, start: usize) -> &mut [Block] {
-        self.all.get_mut(start..).unwrap_or_default()
+    /// Where the row of all bits is.
+    #[inline(always)]
+    fn everything(&self) -> usize {
+        self.way.wrapping_mul(2)
+    }
+
+    /// Which rules are there, row by row.
+    fn there(&mut self) -> impl Iterator<Item = &mut [Block]> {
+        let all = self.everything();
+        self.all.get_mut(..all).unwrap_or_default().chunks_exact_mut(self.blocks.max(1))
     }
 
     fn is_alive(&self, bit: usize) -> bool {
-        [INBOUND, OUTBOUND].iter().any(|way| is_set(self.all.get(self.alive(*way)..).unwrap_or_default(), bit))
+        let all = self.all.get(..self.everything()).unwrap_or_default();
+        all.chunks_exact(self.blocks.max(1)).any(|row| is_set(row, bit))
     }
 }
 
@@ -208,11 +221,7 @@ pub(super) struct Vectors<A> {
 impl<A: Addr> Vectors<A> {
     /// `rules` are in order and at most [`MAX_GROUP`].
     pub(super) fn new(rules: Vec<Rule<A>>) -> Self {
-        let mut rows = Rows::new(rules.len());
-        for (way, start) in [INBOUND, OUTBOUND].map(|way| (way, rows.alive(way))) {
-            let row = rows.row(start);
-            rules.iter().enumerate().for_each(|(n, r)| set(row, n, r.flags & way != 0));
-        }
+        let (mut rows, protocol) = Rows::new(&rules);
         let addrs = |f: fn(&Rule<A>) -> [A; 2], rows: &mut Rows| {
             let ranges: Vec<_> = rules.iter().map(f).collect();
             Axis::new(&ranges, [A::default(), A::MAX], A::next, rows)
@@ -221,16 +230,12 @@ impl<A: Addr> Vectors<A> {
             let ranges: Vec<_> = rules.iter().map(f).collect();
             Axis::small(&ranges, last, rows)
         };
-        let protocol = |r: &Rule<A>| match r.protocol {
-            0 => [0, 255],
-            p => [u32::from(p); 2],
-        };
         Self {
             l: addrs(|r| r.l, &mut rows),
             r: addrs(|r| r.r, &mut rows),
             lp: small(|r| r.lp, super::rule::OPAQUE, &mut rows),
             rp: small(|r| r.rp, super::rule::OPAQUE, &mut rows),
-            protocol: small(protocol, 255, &mut rows),
+            protocol,
             answers: rules.iter().map(|r| (merit(r.key), r.flags & MARKED != 0, r.slot)).collect(),
             live: rules.len(),
             rows,
@@ -247,42 +252,45 @@ impl<A: Addr> Vectors<A> {
     /// Where each of some packets is in every field. Field by field, so that the searches of several overlap.
     #[inline(always)]
     pub(super) fn locate<const N: usize>(&self, points: &[Point<A>; N]) -> [Places; N] {
-        fn each<A: Addr, const N: usize>(
+        fn each<A: Addr, V: Copy, const N: usize>(
             points: &[Point<A>; N],
-            all: &mut [Places; N],
-            field: usize,
-            of: impl Fn(&Point<A>) -> usize,
-        ) {
-            for (p, place) in points.iter().zip(all.iter_mut().filter_map(|all| all.get_mut(field))) {
-                *place = of(p) as u32;
-            }
+            none: V,
+            of: impl Fn(&Point<A>) -> V,
+        ) -> [V; N] {
+            let mut values = [none; N];
+            values.iter_mut().zip(points).for_each(|(v, p)| *v = of(p));
+            values
         }
         let n = self.rows.blocks;
-        let mut all = [[n.wrapping_mul(2) as u32; 5]; N];
-        self.l.iter().for_each(|axis| each(points, &mut all, 0, |p| axis.row(p.l, n)));
-        self.r.iter().for_each(|axis| each(points, &mut all, 1, |p| axis.row(p.r, n)));
-        self.lp.iter().for_each(|axis| each(points, &mut all, 2, |p| axis.small_row(p.lp, n)));
-        self.rp.iter().for_each(|axis| each(points, &mut all, 3, |p| axis.small_row(p.rp, n)));
-        self.protocol.iter().for_each(|axis| each(points, &mut all, 4, |p| axis.small_row(u32::from(p.protocol), n)));
+        let mut all = [[self.rows.everything() as u32; 5]; N];
+        let mut put = |field: usize, rows: [u32; N]| {
+            for (row, place) in rows.into_iter().zip(all.iter_mut().filter_map(|all| all.get_mut(field))) {
+                *place = row;
+            }
+        };
+        self.l.iter().for_each(|axis| put(0, axis.rows(&each(points, A::MAX, |p| A::local(p.pair)), n)));
+        self.r.iter().for_each(|axis| put(1, axis.rows(&each(points, A::MAX, |p| A::remote(p.pair)), n)));
+        self.lp.iter().for_each(|axis| put(2, axis.small_rows(&each(points, 0, |p| p.lp), n)));
+        self.rp.iter().for_each(|axis| put(3, axis.small_rows(&each(points, 0, |p| p.rp), n)));
+        put(4, each(points, 0, |p| self.rows.alive(p.want) as u32));
+        if let Some(axis) = &self.protocol {
+            let rows = axis.small_rows(&each(points, 0, |p| u32::from(p.protocol)), n);
+            all.iter_mut().zip(rows).for_each(|(all, row)| all[4] = all[4].wrapping_add(row));
+        }
         all
     }
 
     /// The first rule that holds a packet with these rows, has at least this merit and is agreed to: its merit, its
     /// policy's slot and its place here.
     #[inline(always)]
-    pub(super) fn first(
-        &self,
-        at: &Places,
-        want: u8,
-        least: u16,
-        agree: &impl Fn(u32) -> bool,
-    ) -> Option<(u16, u32, u32)> {
-        let (rows, alive) = (self.rows.all.as_slice(), self.rows.alive(want));
+    pub(super) fn first(&self, at: &Places, least: u16, agree: &impl Fn(u32) -> bool) -> Option<(u16, u32, u32)> {
+        let rows = self.rows.all.as_slice();
         for n in 0..self.rows.blocks {
-            let row = |start: usize| rows.get(start.wrapping_add(n)).map(|b| &b.0);
-            let mut block = Block(*row(alive)?);
-            for start in at {
-                block.0.iter_mut().zip(row(*start as usize)?).for_each(|(all, one)| *all &= one);
+            let row = |start: u32| rows.get((start as usize).wrapping_add(n));
+            let [first, more @ ..] = at;
+            let mut block = *row(*first)?;
+            for start in more {
+                block = block.and(row(*start)?);
             }
             while let Some(bit) = block.first() {
                 let at = n.wrapping_mul(256).wrapping_add(bit);
@@ -303,9 +311,7 @@ impl<A: Addr> Vectors<A> {
     pub(super) fn remove(&mut self, rule: &Rule<A>) -> bool {
         let Ok(at) = self.rules.binary_search(rule) else { return false };
         let was = self.rows.is_alive(at);
-        for start in [INBOUND, OUTBOUND].map(|way| self.rows.alive(way)) {
-            set(self.rows.row(start), at, false);
-        }
+        self.rows.there().for_each(|row| set(row, at, false));
         self.live = self.live.saturating_sub(usize::from(was));
         was
     }

@@ -1,0 +1,154 @@
+//! Where the intervals of a field begin, and how many begin at or before a value: by a search without branches
+//! ([`Starts`]), or by one read where the field is small ([`Counts`]). For `vectors.rs`; another way to find an interval
+//! goes here, beside a walk that it has to agree with.
+
+use alloc::vec::Vec;
+use core::hint::select_unpredictable;
+
+/// Where the intervals of a small field begin, so that no search is needed: for every four values four bits, and above
+/// them how many begin before. Four bits are counted by a shift; 64 at once take twelve steps on processors at large.
+#[derive(Clone, Debug)]
+pub(super) struct Counts(Vec<u16>);
+
+/// How many bits are set in each number of four bits, in four bits each.
+const ONE_TO_FOUR: u64 = 0x4332_3221_3221_2110;
+
+impl Counts {
+    /// `starts` are in order, begin with 0 and are 4,095 at most.
+    pub(super) fn new(starts: &[u32], last: u32) -> Self {
+        let mut fours = alloc::vec![0u16; (last / 4).saturating_add(1) as usize];
+        let mut done = 0usize;
+        for (before, at) in (0u16..).zip(starts) {
+            let four = (at / 4) as usize;
+            // All up to this one that nothing was said of have as many before them.
+            let same = fours.get_mut(done..=four).unwrap_or_default();
+            same.fill(before << 4);
+            done = done.saturating_add(same.len());
+            fours.get_mut(four).into_iter().for_each(|f| *f |= 1 << (at % 4));
+        }
+        let all = (starts.len() as u16) << 4;
+        fours.get_mut(done..).unwrap_or_default().fill(all);
+        Self(fours)
+    }
+
+    /// How many intervals begin at or before the value.
+    #[inline(always)]
+    pub(super) fn count(&self, value: u32) -> u32 {
+        let four = self.0.get((value / 4) as usize).copied().unwrap_or(0);
+        let up_to = four & (15 >> (3 - value % 4));
+        u32::from(four >> 4).wrapping_add(((ONE_TO_FOUR >> (up_to * 4)) & 15) as u32)
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.0.capacity().saturating_mul(size_of::<u16>())
+    }
+}
+
+/// Where the intervals of a field begin, for a search without branches whose steps are known when it is compiled: padded
+/// to a power of two.
+#[derive(Clone, Debug)]
+pub(super) struct Starts<V> {
+    padded: Vec<V>,
+    /// Without the padding.
+    len: usize,
+}
+
+impl<V: Copy + Ord> Starts<V> {
+    /// `starts` are in order and begin with the least value; `most` is the greatest.
+    pub(super) fn new(starts: &[V], most: V) -> Self {
+        let mut padded = starts.to_vec();
+        padded.resize(starts.len().next_power_of_two(), most);
+        Self { padded, len: starts.len() }
+    }
+
+    /// How many intervals begin at or before each of some values.
+    #[inline(always)]
+    pub(super) fn count<const K: usize>(&self, values: &[V; K]) -> [u32; K] {
+        match self.padded.len() {
+            ..=4 => self.steps::<4, K>(values),
+            8 => self.steps::<8, K>(values),
+            16 => self.steps::<16, K>(values),
+            32 => self.steps::<32, K>(values),
+            64 => self.steps::<64, K>(values),
+            128 => self.steps::<128, K>(values),
+            256 => self.steps::<256, K>(values),
+            512 => self.steps::<512, K>(values),
+            1024 => self.steps::<1024, K>(values),
+            2048 => self.steps::<2048, K>(values),
+            _ => self.steps::<4096, K>(values),
+        }
+    }
+
+    /// The same, for this length.
+    #[inline(always)]
+    fn steps<const N: usize, const K: usize>(&self, values: &[V; K]) -> [u32; K] {
+        let mut counts = [0; K];
+        let Some(all) = self.padded.first_chunk::<N>() else {
+            let walk = |v: &V| self.padded.partition_point(|s| s <= v) as u32;
+            counts.iter_mut().zip(values).for_each(|(count, v)| *count = walk(v));
+            return counts;
+        };
+        for (count, v) in counts.iter_mut().zip(values) {
+            let (mut at, mut half) = (0usize, N / 2);
+            while half > 0 {
+                let next = at.wrapping_add(half);
+                // What begins at 0 is at or before everything, so that no step looks there.
+                let passed = all.get(next % N).is_some_and(|s| s <= v);
+                at = select_unpredictable(passed, next, at);
+                half /= 2;
+            }
+            *count = at.wrapping_add(1).min(self.len) as u32;
+        }
+        counts
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Those it was made of.
+    pub(super) fn as_slice(&self) -> &[V] {
+        self.padded.get(..self.len).unwrap_or_default()
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.padded.capacity().saturating_mul(size_of::<V>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rule::OPAQUE;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Beginnings of intervals in order, of which 0 is the first.
+    fn begins(last: u32, most: usize) -> impl Strategy<Value = Vec<u32>> {
+        proptest::collection::btree_set(1..=last, 0..most).prop_map(|set| core::iter::once(0).chain(set).collect())
+    }
+
+    fn walk(starts: &[u32], value: u32) -> u32 {
+        starts.iter().filter(|s| **s <= value).count() as u32
+    }
+
+    proptest! {
+        #[test]
+        fn counts_agree_with_a_walk(starts in begins(OPAQUE, 2048), far: u16) {
+            let counts = Counts::new(&starts, OPAQUE);
+            let near = starts.iter().flat_map(|s| [s.saturating_sub(1), *s, (s + 1).min(1 << 16)]);
+            for value in near.chain([0, u32::from(far), 1 << 16]) {
+                prop_assert_eq!(counts.count(value), walk(&starts, value), "{}", value);
+            }
+        }
+
+        #[test]
+        fn searches_agree_with_a_walk(starts in begins(u32::MAX, 2049), far: u32) {
+            let search = Starts::new(&starts, u32::MAX);
+            let near = starts.iter().flat_map(|s| [s.saturating_sub(1), *s, s.saturating_add(1)]);
+            for value in near.chain([0, far, u32::MAX]) {
+                prop_assert_eq!(search.count(&[value, 0]), [walk(&starts, value), 1], "{}", value);
+            }
+        }
+    }
+}
