@@ -60,7 +60,7 @@ impl Opened<'_> {
 
 impl Plane {
     /// Opens in place; `None` when the packet has to go another way, and nothing has happened to it or to the window then.
-    /// `MOST` as for [`Plane::seal_usual`].
+    /// `MOST` as for [`Plane::seal_shaped`].
     #[inline(always)]
     pub(crate) fn open_usual<'b, const MOST: bool>(
         &self,

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 /// Address bits of one family: `u32` for IPv4, `u128` for IPv6 and for pairs of unlike families.
 pub(super) trait Addr: Copy + Ord + Default + core::hash::Hash + core::fmt::Debug {
-    /// A value in the form in which ranges are compared: see [`lane`].
+    /// A value in the form in which ranges are compared: see [`lanes`].
     type Lane: Copy + Ord + core::fmt::Debug;
     /// Number of bits.
     const WIDTH: u8;
