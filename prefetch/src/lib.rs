@@ -25,9 +25,9 @@ pub fn read<T: ?Sized>(t: &T) {
 pub fn write<T: ?Sized>(t: &T) {
     let at: *const u8 = core::ptr::from_ref(t).cast();
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: PREFETCHW is a hint: it reads nothing, changes nothing and faults at no address; x86-64 processors without
-    // it take it for no operation. As `_mm_prefetch` it would become PREFETCHT0, a request to read, unless the build is for
-    // processors that have it.
+    // SAFETY: PREFETCHW is a hint: it reads nothing, changes nothing and faults at no address. AMD's 64-bit processors all have
+    // it; Intel's before it did (CPUID 8000_0001h, ECX bit 8) take it for no operation, of the very first, of 2004, this was not
+    // tried. As `_mm_prefetch` it would become PREFETCHT0, a request to read, unless the build is for processors that have it.
     unsafe {
         core::arch::asm!("prefetchw [{at}]", at = in(reg) at, options(nostack, preserves_flags, readonly));
     }

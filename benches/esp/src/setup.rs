@@ -77,13 +77,18 @@ pub fn planes(provider: &Arc<Provider>, count: u32, suite: impl Fn(u32) -> Ciphe
 pub fn circle(provider: &Arc<Provider>, count: u32, suite: impl Fn(u32) -> CipherSuite) -> Arc<Plane> {
     let config = PlaneConfig { output: OutputForm::Ip, ..PlaneConfig::default() };
     let plane = Plane::with_config(Arc::clone(provider), config);
+    install(&plane, &plane, count, suite);
+    Arc::new(plane)
+}
+
+/// `count` SAs from one plane to another, which may be the same.
+fn install(from: &Plane, to: &Plane, count: u32, suite: impl Fn(u32) -> CipherSuite) {
     for n in 0..count {
         let suite = suite(n);
         let out = Arc::new(params(n, Direction::Outbound, suite.clone()));
-        plane.apply(NOW, &Change::InstallOutbound(out)).unwrap();
-        plane.apply(NOW, &Change::InstallInbound(Arc::new(params(n, Direction::Inbound, suite)))).unwrap();
+        from.apply(NOW, &Change::InstallOutbound(out)).unwrap();
+        to.apply(NOW, &Change::InstallInbound(Arc::new(params(n, Direction::Inbound, suite)))).unwrap();
     }
-    Arc::new(plane)
 }
 
 /// The same as [`planes`], with ESP padding to a multiple of `pad_to` octets.
@@ -95,12 +100,7 @@ pub fn planes_padding(
 ) -> (Arc<Plane>, Arc<Plane>) {
     let config = PlaneConfig { output: OutputForm::Ip, pad_to, ..PlaneConfig::default() };
     let (a, b) = (Plane::with_config(Arc::clone(provider), config), Plane::new(Arc::clone(provider)));
-    for n in 0..count {
-        let suite = suite(n);
-        let out = Arc::new(params(n, Direction::Outbound, suite.clone()));
-        a.apply(NOW, &Change::InstallOutbound(out)).unwrap();
-        b.apply(NOW, &Change::InstallInbound(Arc::new(params(n, Direction::Inbound, suite)))).unwrap();
-    }
+    install(&a, &b, count, suite);
     (Arc::new(a), Arc::new(b))
 }
 

@@ -27,7 +27,7 @@ pub struct Worker {
     plane: Arc<Plane>,
     memory: Memory,
     flush_at: Instant,
-    /// Where the flow is that the last call sealed a packet of; nowhere after other calls.
+    /// Where the flow is that a packet was last sealed of by itself; nowhere after one was opened by itself. Only a hint.
     sealed: usize,
     /// Value of the plane's count of retired entries when the memory was last swept.
     swept: u64,

@@ -165,8 +165,7 @@ impl Rows {
             rows.all.resize(blocks, ONES);
         }
         rows.way = rows.all.len();
-        let protocols = rows.all.clone();
-        rows.all.clear();
+        let protocols = core::mem::take(&mut rows.all);
         for way in [INBOUND, OUTBOUND] {
             let mut alive = alloc::vec![EMPTY; blocks];
             rules.iter().enumerate().for_each(|(n, r)| set(&mut alive, n, r.flags & way != 0));
@@ -226,15 +225,15 @@ impl<A: Addr> Vectors<A> {
             let ranges: Vec<_> = rules.iter().map(f).collect();
             Axis::new(&ranges, [A::default(), A::MAX], A::next, rows)
         };
-        let small = |f: fn(&Rule<A>) -> [u32; 2], last: u32, rows: &mut Rows| {
+        let ports = |f: fn(&Rule<A>) -> [u32; 2], rows: &mut Rows| {
             let ranges: Vec<_> = rules.iter().map(f).collect();
-            Axis::small(&ranges, last, rows)
+            Axis::small(&ranges, super::rule::OPAQUE, rows)
         };
         Self {
             l: addrs(|r| r.l, &mut rows),
             r: addrs(|r| r.r, &mut rows),
-            lp: small(|r| r.lp, super::rule::OPAQUE, &mut rows),
-            rp: small(|r| r.rp, super::rule::OPAQUE, &mut rows),
+            lp: ports(|r| r.lp, &mut rows),
+            rp: ports(|r| r.rp, &mut rows),
             protocol,
             answers: rules.iter().map(|r| (merit(r.key), r.flags & MARKED != 0, r.slot)).collect(),
             live: rules.len(),
