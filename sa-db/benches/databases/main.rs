@@ -1,7 +1,8 @@
 //! Benchmarks of the three databases, beside simpler structures. Run with
 //! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|rivals|update|cache|sad|readers|pad] [--min N] [--max N]`,
 //! `-- [update] --set acl,hub [--shape]` for some rule sets, their trees described instead of measured; `--seed N` for other sets; `--rounds 1` for
-//! instructions counted by `valgrind --tool=callgrind`, which neighbours do not disturb.
+//! instructions counted by `valgrind --tool=callgrind`, which neighbours do not disturb; `--any-processor` for lookups as on
+//! processors without AVX-512.
 //! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` gives it large pages, as a daemon with large tables would have them.
 //!
 //! Own harness: times are the sum of the fastest times of the segments of a trace of 131,072 packets.
@@ -26,11 +27,14 @@ use ravelin_sa_db::spd::{Policy, Scope, Spd};
 use ravelin_sa_db::{Direction, PacketKey};
 use rules::{Draw, Set, trace};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What the sets are made of: `--seed N`. Figures are given for this one, others tell luck from gain.
 static SEED: AtomicU64 = AtomicU64::new(20_261_121);
+
+/// Lookups as on processors without AVX-512: `--any-processor`.
+static ANY_PROCESSOR: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn seed() -> u64 {
     SEED.load(Ordering::Relaxed)
@@ -86,6 +90,9 @@ fn build(policies: &[Policy]) -> (Spd, f64) {
     let copies = policies.to_vec();
     let start = on_core();
     let mut spd = Spd::new();
+    if ANY_PROCESSOR.load(Ordering::Relaxed) {
+        spd.for_any_processor();
+    }
     for p in copies {
         spd.add(p).unwrap();
     }
@@ -237,6 +244,7 @@ fn main() {
     if let Some(seed) = value("--seed") {
         SEED.store(seed as u64, Ordering::Relaxed);
     }
+    ANY_PROCESSOR.store(args.iter().any(|a| a == "--any-processor"), Ordering::Relaxed);
     if let Some(rounds) = value("--rounds") {
         ROUNDS.store(u32::try_from(rounds).unwrap_or(9), Ordering::Relaxed);
     }

@@ -209,6 +209,12 @@ impl Spd {
         self.classifier.settle(usize::MAX);
     }
 
+    /// Has lookups made as on processors without AVX-512, which is otherwise used where it is: the answers are the same.
+    /// For measurements and tests; copies made later, and those that reading threads have, follow this one.
+    pub fn for_any_processor(&mut self) {
+        self.classifier.for_any_processor();
+    }
+
     /// Octets that the lookup structure takes, without the policies themselves.
     #[must_use]
     pub fn lookup_memory(&self) -> usize {

@@ -2,7 +2,8 @@
 //! sweep, an update allocates nothing, and a copy of everything is one copy of memory. The rules' keys are beside it:
 //! a lookup reads them only where two rules have the same merit.
 
-use super::rule::{Addr, Hot, Rule};
+use super::addr::Addr;
+use super::rule::{Hot, Rule};
 use alloc::vec::Vec;
 
 /// Largest block: 2^5 rules.

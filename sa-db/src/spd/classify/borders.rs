@@ -2,8 +2,10 @@
 //! ([`Starts`]), or by one read where the field is small ([`Counts`]). For `vectors.rs`; another way to find an interval
 //! goes here, beside a walk that it has to agree with.
 
+use super::lanes::Lanes;
 use alloc::vec::Vec;
 use core::hint::select_unpredictable;
+use ravelin_wide::Wide;
 
 /// Where the intervals of a small field begin, so that no search is needed: for every four values four bits, and above
 /// them how many begin before. Four bits are counted by a shift; 64 at once take twelve steps on processors at large.
@@ -51,19 +53,100 @@ pub(super) struct Starts<V> {
     padded: Vec<V>,
     /// Without the padding.
     len: usize,
+    lines: Lines,
 }
 
-impl<V: Copy + Ord> Starts<V> {
+/// A value of a field.
+pub(super) trait Value: Copy + Ord {
+    /// As 32 bits, if it has no more.
+    fn narrow(self) -> Option<u32>;
+}
+
+impl Value for u32 {
+    #[inline(always)]
+    fn narrow(self) -> Option<u32> {
+        Some(self)
+    }
+}
+
+impl Value for u128 {
+    #[inline(always)]
+    fn narrow(self) -> Option<u32> {
+        None
+    }
+}
+
+/// The same beginnings for a search in two steps of sixteen comparisons at once, up to four times and twice; empty where
+/// the processor cannot, or the field is too wide.
+#[derive(Clone, Debug, Default)]
+struct Lines {
+    /// The first of every thirty-two but the first, and then all; each part filled up with the greatest value.
+    all: Vec<Line>,
+    /// Lines of the first part.
+    tops: usize,
+    /// The last pair of lines.
+    last: u32,
+}
+
+/// A cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Line([u32; 16]);
+
+impl Lines {
+    fn new(starts: &[u32]) -> Self {
+        fn push(all: &mut Vec<Line>, from: &[u32]) {
+            let mut line = Line([u32::MAX; 16]);
+            line.0.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            all.push(line);
+        }
+        let mut all = Vec::new();
+        let tops: Vec<u32> = starts.iter().copied().step_by(32).skip(1).collect();
+        tops.chunks(16).for_each(|tops| push(&mut all, tops));
+        let before = all.len();
+        for pair in starts.chunks(32) {
+            let (one, other) = pair.split_at_checked(16).unwrap_or((pair, &[]));
+            push(&mut all, one);
+            push(&mut all, other);
+        }
+        Self { all, tops: before, last: tops.len() as u32 }
+    }
+
+    /// How many begin at or before a value, or more for the greatest.
+    #[inline(always)]
+    fn count(&self, wide: Wide, value: u32) -> u32 {
+        let Some((tops, pairs)) = self.all.split_at_checked(self.tops) else { return 0 };
+        let mut before = 0u32;
+        for line in tops {
+            before = before.wrapping_add(wide.at_most(&line.0, value));
+        }
+        let before = before.min(self.last);
+        let Some(Some([one, other])) = pairs.get(before as usize * 2..).map(<[Line]>::first_chunk) else { return 0 };
+        let here = wide.at_most(&one.0, value).wrapping_add(wide.at_most(&other.0, value));
+        before.wrapping_mul(32).wrapping_add(here)
+    }
+}
+
+impl<V: Value> Starts<V> {
     /// `starts` are in order and begin with the least value; `most` is the greatest.
     pub(super) fn new(starts: &[V], most: V) -> Self {
         let mut padded = starts.to_vec();
         padded.resize(starts.len().next_power_of_two(), most);
-        Self { padded, len: starts.len() }
+        let narrow: Option<Vec<u32>> = starts.iter().map(|s| s.narrow()).collect();
+        let lines = Wide::detect().and(narrow).map(|starts| Lines::new(&starts)).unwrap_or_default();
+        Self { padded, len: starts.len(), lines }
     }
 
     /// How many intervals begin at or before each of some values.
     #[inline(always)]
-    pub(super) fn count<const K: usize>(&self, values: &[V; K]) -> [u32; K] {
+    pub(super) fn count<L: Lanes, const K: usize>(&self, lanes: L, values: &[V; K]) -> [u32; K] {
+        if let (Some(wide), Some(_)) = (lanes.wide(), values.first().and_then(|v| v.narrow())) {
+            let mut counts = [0; K];
+            for (count, v) in counts.iter_mut().zip(values) {
+                *count = self.lines.count(wide, v.narrow().unwrap_or(0)).min(self.len as u32);
+            }
+            return counts;
+        }
         match self.padded.len() {
             ..=4 => self.steps::<4, K>(values),
             8 => self.steps::<8, K>(values),
@@ -113,12 +196,14 @@ impl<V: Copy + Ord> Starts<V> {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.padded.capacity().saturating_mul(size_of::<V>())
+        let padded = self.padded.capacity().saturating_mul(size_of::<V>());
+        padded.saturating_add(self.lines.all.capacity().saturating_mul(size_of::<Line>()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lanes::Plain;
     use super::super::rule::OPAQUE;
     use super::*;
     use proptest::prelude::*;
@@ -147,7 +232,11 @@ mod tests {
             let search = Starts::new(&starts, u32::MAX);
             let near = starts.iter().flat_map(|s| [s.saturating_sub(1), *s, s.saturating_add(1)]);
             for value in near.chain([0, far, u32::MAX]) {
-                prop_assert_eq!(search.count(&[value, 0]), [walk(&starts, value), 1], "{}", value);
+                let right = [walk(&starts, value), 1];
+                prop_assert_eq!(search.count(Plain, &[value, 0]), right, "{}", value);
+                if let Some(wide) = Wide::detect() {
+                    prop_assert_eq!(search.count(wide, &[value, 0]), right, "{}", value);
+                }
             }
         }
     }

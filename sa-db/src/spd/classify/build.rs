@@ -1,8 +1,9 @@
 //! What arrangement serves a set of rules best, and its construction; sizes and descriptions of what stands.
 
+use super::addr::Addr;
 use super::arena::{Kind, MAX_LEAF, Ref};
 use super::choose::{self, Shape};
-use super::rule::{Addr, Rule};
+use super::rule::Rule;
 use super::table::{Bundle, Table};
 use super::tree::{Group, LONG_CHAIN, LONGER_CHAIN, MAX_CHAIN, MAX_DEPTH, SMALL, Tree, store};
 use super::vectors::{FIRST_GROUP, MAX_GROUP, Vectors};
@@ -123,7 +124,7 @@ impl<A: Addr> Tree<A> {
             let Some((hash, _)) = bucket.first() else { continue };
             let mut members: Vec<Rule<A>> =
                 bucket.iter().filter_map(|(_, n)| rules.get(*n as usize)).copied().collect();
-            let (_, there) = t.find(*hash);
+            let (_, there) = t.find(super::lanes::Plain, *hash);
             if there != Ref::NONE {
                 // Another bucket whose place and tag are the same: they become one.
                 self.collect(there, &mut members);
@@ -139,7 +140,13 @@ impl<A: Addr> Tree<A> {
         // Where ranks do not follow width, wide rules of high merit spare most of the narrow ones.
         let sixteenth = rules.get(rules.len() / 16).map_or(0, |r| super::rule::merit(r.key));
         t.early = chain == 0 && t.merit_behind > sixteenth;
-        Some(Ref::table(store(&mut self.tables, &mut self.free_tables, t)))
+        let at = store(&mut self.tables, &mut self.free_tables, t);
+        if chain == 0 {
+            self.set_fronts(at);
+        } else {
+            self.chain_changed = true;
+        }
+        Some(Ref::table(at))
     }
 
     /// What is behind the last table of a chain, or of the rest of one, and its merit.
@@ -153,11 +160,16 @@ impl<A: Addr> Tree<A> {
     /// Sets what comes after a table, or tells it that this has changed.
     pub(super) fn set_rest(&mut self, table: u32, rest: Ref) {
         let (behind, merit) = self.behind(rest);
-        if let Some(t) = self.table_mut(table) {
-            (t.rest, t.behind, t.merit_behind) = (rest, behind, merit);
-            if rest != Ref::NONE {
-                t.open();
-            }
+        let Some(t) = self.table_mut(table) else { return };
+        let (is_head, is_new) = (t.chain == 0, rest != t.rest);
+        (t.rest, t.behind, t.merit_behind) = (rest, behind, merit);
+        if rest != Ref::NONE {
+            t.open();
+        }
+        // What is done to a chain comes up to its head, table by table.
+        self.chain_changed |= is_new;
+        if is_head && core::mem::take(&mut self.chain_changed) {
+            self.set_fronts(table);
         }
     }
 

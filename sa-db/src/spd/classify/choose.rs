@@ -1,7 +1,8 @@
 //! Which bits of which fields separate a set of rules best: the shape of the next table, by a cost model over a
 //! sample. Figures of the model are nanoseconds on the machine of `docs/spd.md`; only their ratios matter.
 
-use super::rule::{Addr, PORT_WIDTH, Point, Rule, pack};
+use super::addr::Addr;
+use super::rule::{PORT_WIDTH, Point, Rule, pack};
 use alloc::vec::Vec;
 
 /// Bits dropped at the low end of every field before hashing. A field dropped wholly does not count.

@@ -15,33 +15,45 @@
 //! Very many rules of which the first by rank decide most packets are split by rank, and the head is asked first
 //! (`split.rs`).
 //!
+//! Where the processor has AVX-512, which is seen when a tree is made, eight tables or eight packets are hashed at once,
+//! sixteen borders compared, 512 rules intersected (`lanes.rs`, `front.rs`, crate `ravelin-wide`). What is found is the same.
+//!
 //! **Bounds.** A lookup visits at most 24 tables after each other (one probe each; from the ninth on only where they
 //! spare groups of vectors) and 6 below each other; a list has at most 32 rules; m rules that nothing separates cost at
-//! most ceil(m / 512) + 3 groups of at most 2 binary searches over at most 2,049 borders, 3 reads of counts, and 4 blocks
-//! of 4 words from 5 rows. Splits are nested at most 5 deep and add a tree each. Subtrees that cannot beat the best match
+//! most ceil(m / 512) + 3 groups of at most 2 binary searches over at most 2,049 borders (with AVX-512 6 comparisons of
+//! 16), 3 reads of counts, and 4 blocks of 4 words from 5 rows (2 of 8). Splits are nested at most 5 deep and add a tree each. Subtrees that cannot beat the best match
 //! so far are not entered.
 //! Memory: 40 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 12 octets per
 //! place of a table at least a quarter full; vectors: (2n + 1) * n / 8 octets per field for a group of n, the
-//! second n rounded up to a multiple of 256, 33 kB more for a field of ports with 32 borders.
+//! second n rounded up to a multiple of 512 (to 256 below that), 33 kB more for a field of ports with 32 borders.
 //! An insertion or removal touches one path; a subtree is built anew when it has doubled or fallen to a quarter,
 //! which costs constant time per update on average.
 //!
 //! Interface id and VRF choose the tree; direction is a bit of the rule; marks are asked of the policy.
 
+mod addr;
 mod arena;
+mod ask;
 mod borders;
 mod build;
 mod burst;
 mod choose;
+mod found;
+mod front;
+mod lanes;
+mod look;
+mod rows;
 mod rule;
 mod split;
 mod table;
 mod tree;
+mod turns;
 mod update;
 mod vectors;
 
 use super::{Action, Policy, Scope};
 use crate::{AddrRange, Direction, PacketKey};
+use addr::Addr;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -49,7 +61,7 @@ use arena::Ref;
 pub(super) use burst::BURST;
 use core::net::IpAddr;
 use hashbrown::HashMap;
-use rule::{Addr, INBOUND, MARKED, OUTBOUND, Point, Rule, flag};
+use rule::{INBOUND, MARKED, OUTBOUND, Rule, flag};
 use tree::{Best, Tree};
 
 /// The trees of one interface id and VRF.
@@ -152,19 +164,15 @@ impl Classifier {
     #[inline]
     pub(super) fn lookup(&self, direction: Direction, packet: &PacketKey, scope: &Scope) -> Option<u32> {
         let roots = self.roots(scope.vrf, scope.if_id);
-        let mut best = Best::NONE;
-        match (packet.local, packet.remote) {
-            (IpAddr::V4(_), IpAddr::V4(_)) => {
-                let p = Point::<u32>::new(packet, flag(direction));
-                self.v4.lookup(roots.v4, &p, &mut best, &|slot| self.agrees(slot, scope.mark));
-            }
+        let agrees = |slot| self.agrees(slot, scope.mark);
+        let slot = match (packet.local, packet.remote) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => self.v4.find(roots.v4, packet, flag(direction), &agrees),
             (l, r) => {
                 let root = family(l.is_ipv6(), r.is_ipv6()).and_then(|f| roots.v6.get(f)).copied();
-                let p = Point::<u128>::new(packet, flag(direction));
-                self.v6.lookup(root.unwrap_or(Ref::NONE), &p, &mut best, &|slot| self.agrees(slot, scope.mark));
+                self.v6.find(root.unwrap_or(Ref::NONE), packet, flag(direction), &agrees)
             }
-        }
-        (best.slot != u32::MAX).then_some(best.slot)
+        };
+        (slot != u32::MAX).then_some(slot)
     }
 
     /// As [`Classifier::lookup`] for packets of one scope; `u32::MAX`: none.
@@ -258,6 +266,11 @@ impl Classifier {
         self.v6.settle(groups);
     }
 
+    /// Lookups without AVX-512.
+    pub(super) fn for_any_processor(&mut self) {
+        (self.v4.wide, self.v6.wide) = (None, None);
+    }
+
     /// Octets used for lookup, without the policies themselves.
     pub(super) fn memory(&self) -> usize {
         let entries = self.entries.capacity().saturating_mul(size_of::<Entry>());
@@ -284,9 +297,8 @@ fn burst<A: Addr>(
     agrees: &impl Fn(u32) -> bool,
     each: &mut impl FnMut(Option<u32>),
 ) {
-    let points = core::array::from_fn(|n| packets.get(n).map_or(Point::NONE, |p| Point::new(p, flag(direction))));
     let mut best = [Best::NONE; BURST];
-    tree.lookup_burst(root, &points, &mut best, agrees);
+    tree.find_burst(root, packets, flag(direction), &mut best, agrees);
     best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));
 }
 

@@ -1,161 +1,8 @@
 //! One box in the space of packets: what a policy's pair of selectors becomes, and the packet as a point in it.
 
-use super::choose::{K1, K2, Masks, fold};
+use super::addr::Addr;
+use super::lanes::Lanes;
 use crate::{AddrRange, Direction, PacketKey, PortRange, TrafficSelector};
-use core::net::IpAddr;
-
-/// Address bits of one family: `u32` for IPv4, `u128` for IPv6 and for pairs of unlike families.
-pub(super) trait Addr: Copy + Ord + Default + core::hash::Hash + core::fmt::Debug {
-    /// A value in the form in which ranges are compared: see [`lanes`].
-    type Lane: Copy + Ord + core::fmt::Debug;
-    /// Number of bits.
-    const WIDTH: u8;
-    const MAX: Self;
-    /// Some value.
-    const LANE: Self::Lane;
-    /// A local and a remote address. In one piece where a register holds both: what was stored in two pieces and is read
-    /// as one makes its reader wait until all in front of it is done, and so the next lookup for this one.
-    type Pair: Copy + core::fmt::Debug;
-    /// Some pair.
-    const PAIR: Self::Pair;
-    fn pair(l: Self, r: Self) -> Self::Pair;
-    fn local(pair: Self::Pair) -> Self;
-    fn remote(pair: Self::Pair) -> Self;
-    /// Logical shift right; everything from [`Addr::WIDTH`] on gives 0.
-    fn shr(self, n: u8) -> Self;
-    /// One octet further; `None` at the end.
-    fn next(self) -> Option<Self>;
-    /// Position of the highest bit in which two values differ, plus one; 0 when they are equal.
-    fn differ(self, other: Self) -> u8;
-    /// For hashing: halves that hold all bits.
-    fn halves(self) -> (u64, u64);
-    fn from_ip(ip: IpAddr) -> Self;
-    /// Keeps the order.
-    fn lane(self) -> Self::Lane;
-    fn from_lane(lane: Self::Lane) -> Self;
-    /// All bits turned over, which turns the order over.
-    fn not(self) -> Self;
-    /// Both addresses in 64 bits, without those that `masks` drops: all of IPv4's, a digest of IPv6's.
-    fn digest(pair: Self::Pair, masks: &Masks) -> u64;
-}
-
-fn bits_of(leading_zeros: u32, width: u8) -> u8 {
-    width.saturating_sub(u8::try_from(leading_zeros).unwrap_or(width))
-}
-
-impl Addr for u32 {
-    type Lane = i32;
-    const WIDTH: u8 = 32;
-    const MAX: Self = u32::MAX;
-    const LANE: i32 = 0;
-    type Pair = u64;
-    const PAIR: u64 = u64::MAX;
-    #[inline(always)]
-    fn pair(l: Self, r: Self) -> u64 {
-        u64::from(l) | (u64::from(r) << 32)
-    }
-    #[inline(always)]
-    fn local(pair: u64) -> Self {
-        pair as u32
-    }
-    #[inline(always)]
-    fn remote(pair: u64) -> Self {
-        (pair >> 32) as u32
-    }
-    #[inline(always)]
-    fn shr(self, n: u8) -> Self {
-        // Through 64 bits, so that a shift by 32 needs no branch.
-        (u64::from(self) >> (n & 63)) as u32
-    }
-    fn next(self) -> Option<Self> {
-        self.checked_add(1)
-    }
-    fn differ(self, other: Self) -> u8 {
-        bits_of((self ^ other).leading_zeros(), 32)
-    }
-    #[inline(always)]
-    fn halves(self) -> (u64, u64) {
-        (u64::from(self), 0)
-    }
-    fn from_ip(ip: IpAddr) -> Self {
-        match ip {
-            IpAddr::V4(a) => a.to_bits(),
-            IpAddr::V6(a) => a.to_bits() as u32,
-        }
-    }
-    #[inline(always)]
-    fn lane(self) -> i32 {
-        (self ^ (1 << 31)) as i32
-    }
-    fn from_lane(lane: i32) -> Self {
-        lane as u32 ^ (1 << 31)
-    }
-    #[inline(always)]
-    fn not(self) -> Self {
-        !self
-    }
-    #[inline(always)]
-    fn digest(pair: u64, masks: &Masks) -> u64 {
-        pair & masks.addrs
-    }
-}
-
-impl Addr for u128 {
-    type Lane = u128;
-    const WIDTH: u8 = 128;
-    const MAX: Self = u128::MAX;
-    const LANE: u128 = 0;
-    type Pair = [u128; 2];
-    const PAIR: [u128; 2] = [u128::MAX; 2];
-    #[inline(always)]
-    fn pair(l: Self, r: Self) -> [u128; 2] {
-        [l, r]
-    }
-    #[inline(always)]
-    fn local([l, _]: [u128; 2]) -> Self {
-        l
-    }
-    #[inline(always)]
-    fn remote([_, r]: [u128; 2]) -> Self {
-        r
-    }
-    #[inline(always)]
-    fn shr(self, n: u8) -> Self {
-        self.checked_shr(u32::from(n)).unwrap_or(0)
-    }
-    fn next(self) -> Option<Self> {
-        self.checked_add(1)
-    }
-    fn differ(self, other: Self) -> u8 {
-        bits_of((self ^ other).leading_zeros(), 128)
-    }
-    #[inline(always)]
-    fn halves(self) -> (u64, u64) {
-        (self as u64, (self >> 64) as u64)
-    }
-    fn from_ip(ip: IpAddr) -> Self {
-        match ip {
-            IpAddr::V4(a) => u128::from(a.to_bits()),
-            IpAddr::V6(a) => a.to_bits(),
-        }
-    }
-    #[inline(always)]
-    fn lane(self) -> u128 {
-        self
-    }
-    fn from_lane(lane: u128) -> Self {
-        lane
-    }
-    #[inline(always)]
-    fn not(self) -> Self {
-        !self
-    }
-    #[inline(always)]
-    fn digest([l, r]: [u128; 2], masks: &Masks) -> u64 {
-        let ((l0, l1), (r0, r1)) = (l.shr(masks.shifts[0]).halves(), r.shr(masks.shifts[1]).halves());
-        fold(l0 ^ K1, r1.wrapping_add(K2)).wrapping_add(fold(r0 ^ K2, l1.wrapping_add(K1)))
-    }
-}
 
 /// What stands for "the port is not available": one past the last port.
 pub(super) const OPAQUE: u32 = 1 << 16;
@@ -186,7 +33,7 @@ fn port_lanes(l: [u16; 2], r: [u16; 2]) -> [i16; 4] {
 
 /// No branches: one that is mispredicted is dearer than all the comparisons.
 #[inline(always)]
-fn inside<T: Copy + Ord, const N: usize>(ranges: &[T; N], point: &[T; N]) -> bool {
+pub(super) fn inside<T: Copy + Ord, const N: usize>(ranges: &[T; N], point: &[T; N]) -> bool {
     !ranges.iter().zip(point).fold(false, |outside, (range, value)| outside | (range > value))
 }
 
@@ -233,8 +80,10 @@ pub(super) struct Point<A: Addr> {
     excluded: u8,
     /// Ports and protocol, for hashing.
     pub packed: u64,
-    addrs: [A::Lane; 4],
+    pub addrs: [A::Lane; 4],
     ports: [i16; 4],
+    /// The same in one piece.
+    ports_word: u64,
 }
 
 /// Ports and protocol in one word.
@@ -255,6 +104,7 @@ impl<A: Addr> Point<A> {
         packed: 0,
         addrs: [A::LANE; 4],
         ports: [0; 4],
+        ports_word: 0,
     };
 
     #[inline(always)]
@@ -267,6 +117,8 @@ impl<A: Addr> Point<A> {
         };
         let (lp, l_port, l_flag) = port(packet.local_port, OPAQUE_L);
         let (rp, r_port, r_flag) = port(packet.remote_port, OPAQUE_R);
+        let word = |low: u16, high: u16| u64::from(low) | (u64::from(high) << 16);
+        let ports_word = word(l_port[0], r_port[0]) | (word(!l_port[1], !r_port[1]) << 32);
         Self {
             pair: A::pair(l, r),
             lp,
@@ -277,6 +129,7 @@ impl<A: Addr> Point<A> {
             packed: pack(lp, rp, packet.protocol),
             addrs: lanes([l; 2], [r; 2]),
             ports: port_lanes(l_port, r_port),
+            ports_word: ports_word ^ 0x8000_8000_8000_8000,
         }
     }
 }
@@ -383,11 +236,16 @@ impl<A: Addr> Hot<A> {
     }
 
     #[inline(always)]
-    pub(super) fn matches(&self, p: &Point<A>) -> bool {
-        inside(&self.addrs, &p.addrs)
-            & inside(&self.ports, &p.ports)
-            & ((self.protocol == 0) | (self.protocol == p.protocol))
-            & (self.flags & p.excluded == 0)
+    pub(super) fn matches<L: Lanes>(&self, lanes: L, p: &Point<A>) -> bool {
+        let Some(wide) = lanes.wide() else {
+            return inside(&self.addrs, &p.addrs)
+                & inside(&self.ports, &p.ports)
+                & ((self.protocol == 0) | (self.protocol == p.protocol))
+                & (self.flags & p.excluded == 0);
+        };
+        let outside = A::outside(wide, &self.addrs, p) | wide.above_short(&self.ports, p.ports_word);
+        let other = u8::from((self.protocol != 0) & (self.protocol != p.protocol));
+        outside | other | (self.flags & p.excluded) == 0
     }
 }
 

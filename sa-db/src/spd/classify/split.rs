@@ -6,8 +6,9 @@
 //! are nested. A lookup that nothing in the heads decides visits one more tree per split. A tree is built anew when it
 //! has doubled, when its head has half of it, or when it has fallen to a quarter.
 
-use super::arena::{Kind, Ref};
-use super::rule::{Addr, INBOUND, OUTBOUND, Rule};
+use super::addr::Addr;
+use super::arena::Ref;
+use super::rule::{INBOUND, OUTBOUND, Rule};
 use super::tree::{SMALL, Tree, store};
 
 /// The head has one rule of so many.
@@ -152,14 +153,5 @@ impl<A: Addr> Tree<A> {
     /// No rule below has more.
     pub(super) fn merit_of_split(&self, i: u32) -> u16 {
         self.split(i).map_or(u16::MAX, |s| self.merit(s.head).max(self.merit(s.rest)))
-    }
-
-    /// Whether a reference is a split.
-    #[inline(always)]
-    pub(super) fn as_split(&self, at: Ref) -> Option<&Split> {
-        match at.kind() {
-            Kind::Split(i) => self.split(i),
-            _ => None,
-        }
     }
 }

@@ -8,8 +8,11 @@
 
 use super::arena::Ref;
 use super::choose::{Masks, Shape};
+use super::front::Front;
+use super::lanes::Lanes;
 use super::rule::ROUGH;
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::hint::select_unpredictable;
 
 /// Parts of a bundle that a sieve tells apart.
@@ -35,10 +38,10 @@ const DEAD: u16 = 1;
 pub(super) struct Bundle {
     tags: [u16; 8],
     merits: [u16; 8],
-    children: [Ref; 8],
+    children: [u32; 8],
 }
 
-pub(super) const EMPTY: Bundle = Bundle { tags: [0; 8], merits: [0; 8], children: [Ref::NONE; 8] };
+pub(super) const EMPTY: Bundle = Bundle { tags: [0; 8], merits: [0; 8], children: [Ref::NONE.0; 8] };
 
 impl Bundle {
     #[inline(always)]
@@ -48,20 +51,24 @@ impl Bundle {
 
     /// The merit and the bucket with this tag; nothing without one.
     #[inline(always)]
-    fn find(&self, tag: u16) -> (u16, Ref) {
+    fn find<L: Lanes>(&self, lanes: L, tag: u16) -> (u16, Ref) {
+        if let Some(wide) = lanes.wide() {
+            let (merit, child) = wide.pick(&self.tags, tag, &self.merits, &self.children);
+            return (merit, Ref(child));
+        }
         let (mut merit, mut child) = (0, 0);
         // Masks, not choices: the compiler makes branches of choices.
         for (t, m) in self.tags.iter().zip(&self.merits) {
             merit |= m & u16::from(*t == tag).wrapping_neg();
         }
         for (t, c) in self.tags.iter().zip(&self.children) {
-            child |= c.0 & u32::from(*t == tag).wrapping_neg();
+            child |= c & u32::from(*t == tag).wrapping_neg();
         }
         (merit, Ref(child))
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = Ref> {
-        self.tags.iter().zip(self.children).filter(|(t, _)| **t >= LIVE).map(|(_, c)| c)
+        self.tags.iter().zip(self.children).filter(|(t, _)| **t >= LIVE).map(|(_, c)| Ref(c))
     }
 }
 
@@ -113,6 +120,8 @@ pub(super) struct Table {
     pub(super) others: u32,
     /// Rules when it was built.
     pub(super) built: u32,
+    /// Of the first table of a chain, where the processor can: all tables of the chain side by side.
+    pub(super) fronts: Vec<Front>,
 }
 
 impl Table {
@@ -136,6 +145,7 @@ impl Table {
             own: 0,
             others: 0,
             built: 0,
+            fronts: Vec::new(),
         }
     }
 
@@ -163,11 +173,11 @@ impl Table {
 
     /// What is in the bucket with this hash, and the merit of its best rule.
     #[inline(always)]
-    pub(super) fn find(&self, hash: u32) -> (u16, Ref) {
+    pub(super) fn find<L: Lanes>(&self, lanes: L, hash: u32) -> (u16, Ref) {
         let mut at = self.home(hash);
         // Never all full, so every search ends.
         while let Some(bundle) = self.bundles.get(at) {
-            let found = bundle.find(tag(hash));
+            let found = bundle.find(lanes, tag(hash));
             if (found.0 != 0) | !bundle.was_full() {
                 return found;
             }
@@ -200,6 +210,18 @@ impl Table {
         select_unpredictable(there, all | ROUGH, 0)
     }
 
+    /// A part of the sieve, by its number.
+    #[inline(always)]
+    pub(super) fn part_at(&self, place: usize) -> u16 {
+        self.sieve.as_flattened().get(place).copied().unwrap_or(self.merit_own | ROUGH)
+    }
+
+    /// Asks for what [`Table::part_at`] will read.
+    #[inline(always)]
+    pub(super) fn prefetch_part(&self, place: usize) {
+        self.sieve.as_flattened().get(place).into_iter().for_each(ravelin_prefetch::read);
+    }
+
     /// A table that stood alone and does not any more gets its sieve.
     pub(super) fn open(&mut self) {
         if self.sieve.is_empty() {
@@ -211,7 +233,11 @@ impl Table {
     /// Octets in use.
     pub(super) fn memory(&self) -> usize {
         let (bundles, sieve) = (self.bundles.len(), self.sieve.len());
-        bundles.saturating_mul(size_of::<Bundle>()).saturating_add(sieve.saturating_mul(size_of::<Parts>()))
+        let fronts = self.fronts.capacity().saturating_mul(size_of::<Front>());
+        bundles
+            .saturating_mul(size_of::<Bundle>())
+            .saturating_add(sieve.saturating_mul(size_of::<Parts>()))
+            .saturating_add(fronts)
     }
 
     /// Says in the sieve what is in the bundles.
@@ -270,7 +296,7 @@ impl Table {
         let Some(bundle) = self.bundles.get_mut(at) else { return };
         let places = (bundle.tags.get_mut(n), bundle.merits.get_mut(n), bundle.children.get_mut(n));
         if let (Some(t), Some(m), Some(c)) = places {
-            (*t, *m, *c) = (tag, if child == Ref::NONE { 0 } else { merit }, child);
+            (*t, *m, *c) = (tag, if child == Ref::NONE { 0 } else { merit }, child.0);
         }
     }
 

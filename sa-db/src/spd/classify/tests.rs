@@ -4,7 +4,17 @@ use super::*;
 use crate::spd::{Action, Directions, Mark, Priority, Spd, order};
 use crate::{PolicyId, PortRange, TrafficSelector};
 use core::net::{Ipv4Addr, Ipv6Addr};
+use lanes::Plain;
 use proptest::prelude::*;
+use ravelin_wide::Wide;
+use rule::Point;
+
+/// A copy whose lookups are those of any processor.
+fn on_any_processor(spd: &Spd) -> Spd {
+    let mut spd = spd.clone();
+    spd.for_any_processor();
+    spd
+}
 
 /// Selectors out of a small world, so that they overlap, nest and touch.
 fn selector() -> impl Strategy<Value = TrafficSelector> {
@@ -103,6 +113,10 @@ fn check(ops: Vec<(Policy, u8)>, packets: Vec<(PacketKey, Scope, Direction)>) ->
         }
         if n % 50 == 49 {
             spd.settle();
+            let plain = on_any_processor(&spd);
+            for p in &packets {
+                prop_assert_eq!(plain.lookup(p.2, &p.0, &p.1), walk(&model, p), "{:?}\n{}", p, spd.describe_lookup());
+            }
         }
         for p in packets.iter().skip(n % 3).step_by(3) {
             prop_assert_eq!(spd.lookup(p.2, &p.0, &p.1), walk(&model, p), "{:?}\n{}", p, spd.describe_lookup());
@@ -116,7 +130,13 @@ fn check(ops: Vec<(Policy, u8)>, packets: Vec<(PacketKey, Scope, Direction)>) ->
     let mut burst = Vec::new();
     spd.lookup_burst(Direction::Outbound, &keys, &scope, |p| burst.push(p.map(|p| p.id)));
     let single: Vec<Option<PolicyId>> = keys.iter().map(|k| spd.lookup_out(k, &scope).map(|p| p.id)).collect();
-    prop_assert_eq!(burst, single);
+    prop_assert_eq!(&burst, &single);
+    let plain = on_any_processor(&spd);
+    burst.clear();
+    plain.lookup_burst(Direction::Outbound, &keys, &scope, |p| burst.push(p.map(|p| p.id)));
+    prop_assert_eq!(&burst, &single);
+    let other: Vec<Option<PolicyId>> = keys.iter().map(|k| plain.lookup_out(k, &scope).map(|p| p.id)).collect();
+    prop_assert_eq!(other, single);
     while let Some(p) = model.pop() {
         spd.remove(p.id);
     }
@@ -168,7 +188,11 @@ proptest! {
             policy.directions = Directions::Inbound;
             let point = Point::<u128>::new(&packet, flag(direction));
             if family {
-                prop_assert_eq!(hot.matches(&point), policy.matches(direction, &packet, &Scope::default()));
+                let matches = policy.matches(direction, &packet, &Scope::default());
+                prop_assert_eq!(hot.matches(Plain, &point), matches);
+                if let Some(wide) = Wide::detect() {
+                    prop_assert_eq!(hot.matches(wide, &point), matches);
+                }
             }
         }
     }
@@ -208,14 +232,24 @@ proptest! {
         let gone = rules.len() / 3;
         prop_assert!(rules.drain(gone / 2..gone).all(|rule| vectors.remove(&rule)));
         let points: Vec<_> = packets.iter().map(|(packet, _, way)| Point::<u32>::new(packet, flag(*way))).collect();
-        let together = vectors.locate::<16>(points.as_slice().try_into().unwrap());
+        let points: &[_; 16] = points.as_slice().try_into().unwrap();
+        let wide = Wide::detect();
+        let together = vectors.locate(Plain, points);
+        if let Some(wide) = wide {
+            prop_assert_eq!(vectors.locate(wide, points), together);
+        }
         for (p, places) in points.iter().zip(together) {
-            prop_assert_eq!(vectors.locate(&[*p]), [places]);
+            prop_assert_eq!(vectors.locate(Plain, &[*p]), [places]);
             for agreed in [false, true] {
                 let agree = |slot| agreed || slot % 2 == 0;
-                let holds = |r: &&Rule<u32>| rule::Hot::new(r).matches(p) && (r.flags & MARKED == 0 || agree(r.slot));
+                let holds = |r: &&Rule<u32>| rule::Hot::new(r).matches(Plain, p) && (r.flags & MARKED == 0 || agree(r.slot));
                 let first = rules.iter().find(holds).map(|r| (rule::merit(r.key), r.slot));
                 prop_assert_eq!(vectors.first(&places, 1, &agree).map(|(merit, slot, _)| (merit, slot)), first);
+                if let Some((merit, slot, _)) = wide.and_then(|wide| vectors.first_at_once(wide, &places)) {
+                    let of_any_mark = rules.iter().find(|r| rule::Hot::new(r).matches(Plain, p));
+                    let expected = of_any_mark.map_or((0, u32::MAX), |r| (rule::merit(r.key), r.slot));
+                    prop_assert_eq!((merit, slot), expected);
+                }
                 if let Some(least) = first.map_or(Some(9), |(merit, _)| merit.checked_add(1)) {
                     prop_assert_eq!(vectors.first(&places, least, &agree), None);
                 }
@@ -252,22 +286,12 @@ fn wide_policies_come_to_a_table_that_stands_alone_and_go() {
         let [local, remote] = [l, r].map(|a| IpAddr::from(Ipv4Addr::from_bits(a)));
         packets.push(PacketKey { local, remote, protocol: 6, local_port: Some(1), remote_port: Some(2) });
     }
-    let check = |spd: &Spd, model: &[Arc<Policy>]| {
-        let scope = Scope::default();
-        let expected: Vec<_> =
-            packets.iter().map(|p| walk(model, &(*p, scope, Direction::Outbound)).map(|p| p.id)).collect();
-        let single: Vec<_> = packets.iter().map(|p| spd.lookup_out(p, &scope).map(|p| p.id)).collect();
-        let mut burst = Vec::new();
-        spd.lookup_burst(Direction::Outbound, &packets, &scope, |p| burst.push(p.map(|p| p.id)));
-        assert_eq!(single, expected);
-        assert_eq!(burst, expected);
-    };
-    check(&spd, &model);
+    agree_with_a_walk(&spd, &model, &packets);
     for id in wide {
         spd.remove(id);
         model.retain(|p| p.id != id);
     }
-    check(&spd, &model);
+    agree_with_a_walk(&spd, &model, &packets);
 }
 
 /// Rules that differ in wide, overlapping port ranges only, more than one group of vectors holds.
@@ -455,4 +479,123 @@ fn a_split_keeps_a_policy_together() {
             }
         }
     }
+}
+
+/// Lookups one by one and in bursts, as this processor and as any makes them, against a walk.
+fn agree_with_a_walk(spd: &Spd, model: &[Arc<Policy>], packets: &[PacketKey]) {
+    let scope = Scope::default();
+    let expected: Vec<_> =
+        packets.iter().map(|p| walk(model, &(*p, scope, Direction::Outbound)).map(|p| p.id)).collect();
+    for spd in [spd, &on_any_processor(spd)] {
+        let single: Vec<_> = packets.iter().map(|p| spd.lookup_out(p, &scope).map(|p| p.id)).collect();
+        let mut burst = Vec::new();
+        spd.lookup_burst(Direction::Outbound, packets, &scope, |p| burst.push(p.map(|p| p.id)));
+        assert_eq!(single, expected, "{}", spd.describe_lookup());
+        assert_eq!(burst, expected, "{}", spd.describe_lookup());
+    }
+}
+
+/// A table in the middle of a chain that grows and shrinks is built anew, and what stands beside the first one with it.
+#[test]
+fn tables_of_a_chain_change_behind_the_first() {
+    let (mut spd, mut model, mut packets) = (Spd::new(), Vec::new(), Vec::new());
+    let mut state = 11u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.rotate_left(9)
+    };
+    let mut add = |spd: &mut Spd, model: &mut Vec<Arc<Policy>>, prefixes: [u8; 2], rank: u32| {
+        let addrs = [draw(), draw()];
+        let ts = |n: usize| TrafficSelector {
+            addrs: AddrRange::prefix(IpAddr::V4(Ipv4Addr::from_bits(addrs[n])), prefixes[n]).unwrap(),
+            protocol: 0,
+            ports: PortRange::ANY,
+        };
+        let mut p = Policy::new(alloc::format!("{}", model.len()), [ts(0)], [ts(1)], Action::Bypass);
+        p.priority = Priority::At(rank);
+        let id = spd.add(p).unwrap();
+        model.push(Arc::clone(spd.policy(id).unwrap()));
+        let [local, remote] = addrs.map(|a| IpAddr::from(Ipv4Addr::from_bits(a)));
+        (id, PacketKey { local, remote, protocol: 6, local_port: Some(1), remote_port: Some(2) })
+    };
+    let shapes = [[32, 32], [28, 0], [0, 28], [14, 4]];
+    for n in 0..600u32 {
+        packets.push(add(&mut spd, &mut model, shapes[n as usize % shapes.len()], n * 7 % 601).1);
+    }
+    let mut later = Vec::new();
+    for n in 0..1_200u32 {
+        let (id, packet) = add(&mut spd, &mut model, shapes[1 + n as usize / 400], n * 11 % 1201);
+        later.push(id);
+        packets.push(packet);
+        if n % 100 == 99 {
+            agree_with_a_walk(&spd, &model, &packets);
+        }
+    }
+    assert!(spd.describe_lookup().matches("table").count() > 1, "{}", spd.describe_lookup());
+    agree_with_a_walk(&spd, &model, &packets);
+    for part in later.chunks(150).rev() {
+        for id in part {
+            spd.remove(*id);
+        }
+        model.retain(|p| !part.contains(&p.id));
+        agree_with_a_walk(&spd, &model, &packets);
+    }
+    // The second table goes, and its place is another one's, in another VRF: nobody is to look there.
+    let (gone, left) =
+        model.into_iter().partition(|p: &Arc<Policy>| p.name.parse::<usize>().unwrap() % shapes.len() > 1);
+    let mut model: Vec<Arc<Policy>> = left;
+    for policy in &gone {
+        spd.remove(policy.id);
+    }
+    agree_with_a_walk(&spd, &model, &packets);
+    assert!(gone.len() > 100, "{}", gone.len());
+    for policy in gone {
+        let mut other = Policy::clone(&policy);
+        other.vrf = 2;
+        let id = spd.add(other).unwrap();
+        model.push(Arc::clone(spd.policy(id).unwrap()));
+    }
+    agree_with_a_walk(&spd, &model, &packets);
+}
+
+/// Rules of one rank, of which those that came first stand behind bit vectors, and are looked at last.
+#[test]
+fn of_equal_rank_the_first_wins_behind_vectors_too() {
+    let (mut spd, mut model, mut packets) = (Spd::new(), Vec::new(), Vec::new());
+    let mut state = 5u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.rotate_left(9)
+    };
+    let mut policy = |wide: bool, n: u32| {
+        let [l, r] = [draw(), draw()];
+        let (a, b) = (draw() as u16, draw() as u16);
+        let one = |addr| AddrRange::V4(Ipv4Addr::from_bits(addr), Ipv4Addr::from_bits(addr));
+        let ts = |addr: u32| TrafficSelector {
+            addrs: if wide { AddrRange::ANY_V4 } else { one(addr) },
+            protocol: 6,
+            ports: if wide { PortRange::Range(a.min(b), a.max(b)) } else { PortRange::ANY },
+        };
+        let mut p = Policy::new(alloc::format!("{n}"), [ts(l)], [ts(r)], Action::Bypass);
+        p.priority = Priority::At(5);
+        let [local, remote] = [l, r].map(|a| IpAddr::from(Ipv4Addr::from_bits(a)));
+        packets.push(PacketKey { local, remote, protocol: 6, local_port: Some(a), remote_port: Some(b) });
+        p
+    };
+    for n in 0..2_400 {
+        let id = spd.add(policy(false, n)).unwrap();
+        model.push(Arc::clone(spd.policy(id).unwrap()));
+    }
+    // The first ones become wide, in another order, so that groups of vectors grow where they stand.
+    for n in 0..400u32 {
+        let at = (n * 171 % 400) as usize;
+        let id = model[at].id;
+        spd.replace(id, policy(true, at as u32)).unwrap();
+        model[at] = Arc::clone(spd.policy(id).unwrap());
+    }
+    spd.settle();
+    let shape = spd.describe_lookup();
+    let first = shape.lines().find_map(|l| l.strip_prefix("vectors over ")).and_then(|n| n.parse::<u32>().ok());
+    assert!(first.is_some_and(|n| n > 256), "{shape}");
+    agree_with_a_walk(&spd, &model, &packets);
 }

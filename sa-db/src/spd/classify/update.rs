@@ -1,7 +1,9 @@
 //! Rules come and go: one path of the tree is touched; what has grown or shrunk too far is built anew.
 
+use super::addr::Addr;
 use super::arena::{Kind, MAX_LEAF, Ref};
-use super::rule::{Addr, Rule, merit};
+use super::lanes::Plain;
+use super::rule::{Rule, merit};
 use super::table::Table;
 use super::tree::{SMALL, Tree};
 use super::vectors::{FIRST_GROUP, MAX_GROUP, Vectors};
@@ -47,7 +49,7 @@ impl<A: Addr> Tree<A> {
             t.merit_own = t.merit_own.max(merit(rule.key));
             t.own = t.own.saturating_add(u32::try_from(n).unwrap_or(1));
             for hash in hashes.iter().take(n) {
-                let child = self.table(i).map_or(Ref::NONE, |t| t.find(*hash).1);
+                let child = self.table(i).map_or(Ref::NONE, |t| t.find(Plain, *hash).1);
                 let new = self.insert_at(child, rule, depth.saturating_add(1), 0);
                 let now = self.merit(new);
                 // Even when nothing changed: the rule may be the first of its hash in a bucket of several.
@@ -163,7 +165,7 @@ impl<A: Addr> Tree<A> {
             let (hashes, n) = hashes(t, rule);
             t.own = t.own.saturating_sub(u32::try_from(n).unwrap_or(1));
             for hash in hashes.iter().take(n) {
-                let (before, child) = self.table(i).map_or((0, Ref::NONE), |t| t.find(*hash));
+                let (before, child) = self.table(i).map_or((0, Ref::NONE), |t| t.find(Plain, *hash));
                 let new = self.remove_at(child, rule, depth.saturating_add(1), 0);
                 let now = self.merit(new);
                 if let Some(t) = self.table_mut(i).filter(|_| new != child || now != before) {

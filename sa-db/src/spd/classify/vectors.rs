@@ -3,13 +3,16 @@
 //!
 //! Bound for n <= 1024 rules: per field that counts one binary search over at most 2n + 1 borders (protocols, and ports
 //! where there are 32 borders: one read, `borders.rs`), and n / 256 blocks of four words; memory at most (2n + 1) * n / 8
-//! octets per field that counts, with the second n rounded up to a multiple of 256, and 33 kB for the counts of a field
-//! of ports.
+//! octets per field that counts, with the second n rounded up to a multiple of 512 (to 256 below that, `rows.rs`), and 33 kB
+//! for the counts of a field of ports.
 
-use super::borders::{Counts, Starts};
-use super::rule::{Addr, INBOUND, MARKED, OUTBOUND, Point, Rule, merit};
+use super::addr::Addr;
+use super::borders::{Counts, Starts, Value};
+use super::lanes::Lanes;
+use super::rows::{Making, Places, Rows, set};
+use super::rule::{INBOUND, MARKED, OUTBOUND, Point, Rule, merit};
 use alloc::vec::Vec;
-use core::hint::select_unpredictable;
+use ravelin_wide::Wide;
 
 /// Rules of one group at most.
 pub(super) const MAX_GROUP: usize = 1024;
@@ -18,36 +21,6 @@ pub(super) const MAX_GROUP: usize = 1024;
 const FEW_STARTS: usize = 32;
 /// Rules of the first group when several are built.
 pub(super) const FIRST_GROUP: usize = 256;
-
-/// Bits of 256 rules, in half a cache line.
-#[derive(Clone, Copy, Debug)]
-#[repr(align(32))]
-struct Block([u64; 4]);
-
-const EMPTY: Block = Block([0; 4]);
-const ONES: Block = Block([u64::MAX; 4]);
-
-impl Block {
-    #[inline(always)]
-    fn and(&self, other: &Self) -> Self {
-        let mut all = self.0;
-        all.iter_mut().zip(&other.0).for_each(|(all, one)| *all &= one);
-        Self(all)
-    }
-
-    /// The first bit; `None` without one. Which word has it is anybody's guess: no branch on it.
-    #[inline(always)]
-    fn first(&self) -> Option<usize> {
-        let [a, b, c, d] = self.0;
-        if (a | b) | (c | d) == 0 {
-            return None;
-        }
-        let (low, high) =
-            (select_unpredictable(a != 0, (a, 0), (b, 64)), select_unpredictable(c != 0, (c, 128), (d, 192)));
-        let (word, start) = select_unpredictable(a | b != 0, low, high);
-        Some(usize::wrapping_add(start, word.trailing_zeros() as usize))
-    }
-}
 
 /// One field: where its intervals begin. Each has a row of bits.
 #[derive(Clone, Debug)]
@@ -59,20 +32,9 @@ struct Axis<V> {
     counts: Option<Counts>,
 }
 
-fn set(blocks: &mut [Block], bit: usize, on: bool) {
-    if let Some(w) = blocks.get_mut(bit / 256).and_then(|b| b.0.get_mut(bit / 64 % 4)) {
-        let mask = 1u64 << (bit % 64);
-        *w = if on { *w | mask } else { *w & !mask };
-    }
-}
-
-fn is_set(blocks: &[Block], bit: usize) -> bool {
-    blocks.get(bit / 256).and_then(|b| b.0.get(bit / 64 % 4)).is_some_and(|w| w & (1u64 << (bit % 64)) != 0)
-}
-
-impl<V: Copy + Ord> Axis<V> {
+impl<V: Value> Axis<V> {
     /// `None` when every rule has the whole field.
-    fn new(ranges: &[[V; 2]], whole: [V; 2], next: impl Fn(V) -> Option<V>, rows: &mut Rows) -> Option<Self> {
+    fn new(ranges: &[[V; 2]], whole: [V; 2], next: impl Fn(V) -> Option<V>, rows: &mut Making) -> Option<Self> {
         if ranges.iter().all(|r| *r == whole) {
             return None;
         }
@@ -83,30 +45,30 @@ impl<V: Copy + Ord> Axis<V> {
             events.extend(next(*last).filter(|_| *last < whole[1]).map(|after| (after, false, bit)));
         }
         events.sort_unstable();
-        let (mut starts, first) = (alloc::vec![whole[0]], rows.all.len());
-        let mut row = alloc::vec![EMPTY; rows.blocks];
+        let (mut starts, first) = (alloc::vec![whole[0]], rows.next());
+        let mut row = rows.empty();
         for (at, up, bit) in events {
             if starts.last() != Some(&at) {
                 starts.push(at);
-                rows.all.extend_from_slice(&row);
+                rows.push(&row);
             }
             set(&mut row, bit, up);
         }
-        rows.all.extend_from_slice(&row);
+        rows.push(&row);
         Some(Self { starts: Starts::new(&starts, whole[1]), first, counts: None })
     }
 
     /// Where the rows of some values' intervals are.
     #[inline(always)]
-    fn rows<const K: usize>(&self, values: &[V; K], blocks: usize) -> [u32; K] {
-        let mut rows = self.starts.count(values);
-        rows.iter_mut().for_each(|row| *row = self.nth(*row, blocks));
+    fn rows<L: Lanes, const K: usize>(&self, lanes: L, values: &[V; K], step: usize) -> [u32; K] {
+        let mut rows = self.starts.count(lanes, values);
+        rows.iter_mut().for_each(|row| *row = self.nth(*row, step));
         rows
     }
 
     #[inline(always)]
-    fn nth(&self, count: u32, blocks: usize) -> u32 {
-        self.first.wrapping_add((count as usize).wrapping_sub(1).wrapping_mul(blocks)) as u32
+    fn nth(&self, count: u32, step: usize) -> u32 {
+        self.first.wrapping_add((count as usize).wrapping_sub(1).wrapping_mul(step)) as u32
     }
 
     fn memory(&self) -> usize {
@@ -116,7 +78,7 @@ impl<V: Copy + Ord> Axis<V> {
 
 impl Axis<u32> {
     /// A field whose last value is `last`: where there are enough intervals, they are counted instead of searched.
-    fn small(ranges: &[[u32; 2]], last: u32, rows: &mut Rows) -> Option<Self> {
+    fn small(ranges: &[[u32; 2]], last: u32, rows: &mut Making) -> Option<Self> {
         let mut axis = Self::new(ranges, [0, last], |v: u32| v.checked_add(1), rows)?;
         if axis.starts.len() >= FEW_STARTS || last < 256 {
             axis.counts = Some(Counts::new(axis.starts.as_slice(), last));
@@ -125,88 +87,39 @@ impl Axis<u32> {
     }
 
     #[inline(always)]
-    fn small_rows<const K: usize>(&self, values: &[u32; K], blocks: usize) -> [u32; K] {
+    fn small_rows<L: Lanes, const K: usize>(&self, lanes: L, values: &[u32; K], step: usize) -> [u32; K] {
         match &self.counts {
             Some(counts) => {
                 // Loops, not `map`, which is a call for each value.
                 let mut rows = *values;
-                rows.iter_mut().for_each(|row| *row = self.nth(counts.count(*row), blocks));
+                rows.iter_mut().for_each(|row| *row = self.nth(counts.count(*row), step));
                 rows
             }
-            None => self.rows(values, blocks),
+            None => self.rows(lanes, values, step),
         }
     }
 }
 
-/// All rows of a group, one after the other. First those of the protocols, for both directions, without the rules that are
-/// not for a direction or were removed; then one with all bits set, which stands for fields that do not count.
-#[derive(Clone, Debug)]
-struct Rows {
-    all: Vec<Block>,
-    /// Of one row.
-    blocks: usize,
-    /// Of all protocols in one direction.
-    way: usize,
+/// The rows of the protocols, which say for each direction which rules are there as well, and the field of protocols.
+fn protocols<A>(rules: &[Rule<A>]) -> (Making, Option<Axis<u32>>) {
+    let ranges: Vec<_> = rules
+        .iter()
+        .map(|r| match r.protocol {
+            0 => [0, 255],
+            p => [u32::from(p); 2],
+        })
+        .collect();
+    let mut rows = Making::new(rules.len());
+    let axis = Axis::small(&ranges, 255, &mut rows);
+    let flags = |way: u8| rules.iter().map(move |r| r.flags & way != 0);
+    (rows.with_ways(flags(INBOUND), flags(OUTBOUND)), axis)
 }
-
-impl Rows {
-    fn new<A>(rules: &[Rule<A>]) -> (Self, Option<Axis<u32>>) {
-        let blocks = rules.len().div_ceil(256);
-        let ranges: Vec<_> = rules
-            .iter()
-            .map(|r| match r.protocol {
-                0 => [0, 255],
-                p => [u32::from(p); 2],
-            })
-            .collect();
-        let mut rows = Self { all: Vec::new(), blocks, way: 0 };
-        let axis = Axis::small(&ranges, 255, &mut rows);
-        if axis.is_none() {
-            rows.all.resize(blocks, ONES);
-        }
-        rows.way = rows.all.len();
-        let protocols = core::mem::take(&mut rows.all);
-        for way in [INBOUND, OUTBOUND] {
-            let mut alive = alloc::vec![EMPTY; blocks];
-            rules.iter().enumerate().for_each(|(n, r)| set(&mut alive, n, r.flags & way != 0));
-            rows.all.extend(protocols.iter().zip(alive.iter().cycle()).map(|(a, b)| a.and(b)));
-        }
-        rows.all.resize(rows.all.len().saturating_add(blocks), ONES);
-        (rows, axis)
-    }
-
-    /// Where the rows of the protocols are for a direction.
-    #[inline(always)]
-    fn alive(&self, want: u8) -> usize {
-        if want == INBOUND { 0 } else { self.way }
-    }
-
-    /// Where the row of all bits is.
-    #[inline(always)]
-    fn everything(&self) -> usize {
-        self.way.wrapping_mul(2)
-    }
-
-    /// Which rules are there, row by row.
-    fn there(&mut self) -> impl Iterator<Item = &mut [Block]> {
-        let all = self.everything();
-        self.all.get_mut(..all).unwrap_or_default().chunks_exact_mut(self.blocks.max(1))
-    }
-
-    fn is_alive(&self, bit: usize) -> bool {
-        let all = self.all.get(..self.everything()).unwrap_or_default();
-        all.chunks_exact(self.blocks.max(1)).any(|row| is_set(row, bit))
-    }
-}
-
-/// Where the rows are of the intervals that a packet is in, field by field.
-pub(super) type Places = [u32; 5];
 
 /// A group of rules in order, with their vectors.
 #[derive(Clone, Debug)]
 pub(super) struct Vectors<A> {
     rules: Vec<Rule<A>>,
-    /// What a lookup reads of each: its merit, its policy and whether that looks at the mark.
+    /// What a lookup reads of each: its merit, its policy and whether that looks at the mark; after all, no rule's.
     answers: Vec<(u16, bool, u32)>,
     rows: Rows,
     l: Option<Axis<A>>,
@@ -220,12 +133,13 @@ pub(super) struct Vectors<A> {
 impl<A: Addr> Vectors<A> {
     /// `rules` are in order and at most [`MAX_GROUP`].
     pub(super) fn new(rules: Vec<Rule<A>>) -> Self {
-        let (mut rows, protocol) = Rows::new(&rules);
-        let addrs = |f: fn(&Rule<A>) -> [A; 2], rows: &mut Rows| {
+        let (mut rows, protocol) = protocols(&rules);
+        let answer = |r: &Rule<A>| (merit(r.key), r.flags & MARKED != 0, r.slot);
+        let addrs = |f: fn(&Rule<A>) -> [A; 2], rows: &mut Making| {
             let ranges: Vec<_> = rules.iter().map(f).collect();
             Axis::new(&ranges, [A::default(), A::MAX], A::next, rows)
         };
-        let ports = |f: fn(&Rule<A>) -> [u32; 2], rows: &mut Rows| {
+        let ports = |f: fn(&Rule<A>) -> [u32; 2], rows: &mut Making| {
             let ranges: Vec<_> = rules.iter().map(f).collect();
             Axis::small(&ranges, super::rule::OPAQUE, rows)
         };
@@ -235,9 +149,9 @@ impl<A: Addr> Vectors<A> {
             lp: ports(|r| r.lp, &mut rows),
             rp: ports(|r| r.rp, &mut rows),
             protocol,
-            answers: rules.iter().map(|r| (merit(r.key), r.flags & MARKED != 0, r.slot)).collect(),
+            answers: rules.iter().map(answer).chain([(0, false, u32::MAX)]).collect(),
             live: rules.len(),
-            rows,
+            rows: rows.done(),
             rules,
         }
     }
@@ -250,7 +164,7 @@ impl<A: Addr> Vectors<A> {
 
     /// Where each of some packets is in every field. Field by field, so that the searches of several overlap.
     #[inline(always)]
-    pub(super) fn locate<const N: usize>(&self, points: &[Point<A>; N]) -> [Places; N] {
+    pub(super) fn locate<L: Lanes, const N: usize>(&self, lanes: L, points: &[Point<A>; N]) -> [Places; N] {
         fn each<A: Addr, V: Copy, const N: usize>(
             points: &[Point<A>; N],
             none: V,
@@ -260,57 +174,60 @@ impl<A: Addr> Vectors<A> {
             values.iter_mut().zip(points).for_each(|(v, p)| *v = of(p));
             values
         }
-        let n = self.rows.blocks;
+        let n = self.rows.step();
         let mut all = [[self.rows.everything() as u32; 5]; N];
         let mut put = |field: usize, rows: [u32; N]| {
             for (row, place) in rows.into_iter().zip(all.iter_mut().filter_map(|all| all.get_mut(field))) {
                 *place = row;
             }
         };
-        self.l.iter().for_each(|axis| put(0, axis.rows(&each(points, A::MAX, |p| A::local(p.pair)), n)));
-        self.r.iter().for_each(|axis| put(1, axis.rows(&each(points, A::MAX, |p| A::remote(p.pair)), n)));
-        self.lp.iter().for_each(|axis| put(2, axis.small_rows(&each(points, 0, |p| p.lp), n)));
-        self.rp.iter().for_each(|axis| put(3, axis.small_rows(&each(points, 0, |p| p.rp), n)));
-        put(4, each(points, 0, |p| self.rows.alive(p.want) as u32));
+        if let Some(axis) = &self.l {
+            put(0, axis.rows(lanes, &each(points, A::MAX, |p| A::local(p.pair)), n));
+        }
+        if let Some(axis) = &self.r {
+            put(1, axis.rows(lanes, &each(points, A::MAX, |p| A::remote(p.pair)), n));
+        }
+        if let Some(axis) = &self.lp {
+            put(2, axis.small_rows(lanes, &each(points, 0, |p| p.lp), n));
+        }
+        if let Some(axis) = &self.rp {
+            put(3, axis.small_rows(lanes, &each(points, 0, |p| p.rp), n));
+        }
+        put(4, each(points, 0, |p| self.rows.way(p.want == INBOUND) as u32));
         if let Some(axis) = &self.protocol {
-            let rows = axis.small_rows(&each(points, 0, |p| u32::from(p.protocol)), n);
+            let rows = axis.small_rows(lanes, &each(points, 0, |p| u32::from(p.protocol)), n);
             all.iter_mut().zip(rows).for_each(|(all, row)| all[4] = all[4].wrapping_add(row));
         }
         all
+    }
+
+    /// The first rule that holds a packet with these rows: its merit, 0 without one, its policy's slot and its place here. No
+    /// branch on whether there is one. `None` where that cannot be told so: the group is not of the size, or the rule looks
+    /// at the mark.
+    #[inline(always)]
+    pub(super) fn first_at_once(&self, wide: Wide, at: &Places) -> Option<(u16, u32, u32)> {
+        let bit = self.rows.first_bit(wide, at)?;
+        let (merit, marked, slot) = *self.answers.get((bit as usize).min(self.rules.len()))?;
+        (!marked).then_some((merit, slot, bit))
     }
 
     /// The first rule that holds a packet with these rows, has at least this merit and is agreed to: its merit, its
     /// policy's slot and its place here.
     #[inline(always)]
     pub(super) fn first(&self, at: &Places, least: u16, agree: &impl Fn(u32) -> bool) -> Option<(u16, u32, u32)> {
-        let rows = self.rows.all.as_slice();
-        for n in 0..self.rows.blocks {
-            let row = |start: u32| rows.get((start as usize).wrapping_add(n));
-            let [first, more @ ..] = at;
-            let mut block = *row(*first)?;
-            for start in more {
-                block = block.and(row(*start)?);
-            }
-            while let Some(bit) = block.first() {
-                let at = n.wrapping_mul(256).wrapping_add(bit);
-                let (merit, marked, slot) = *self.answers.get(at)?;
-                if merit < least {
-                    return None;
-                }
-                if !marked || agree(slot) {
-                    return Some((merit, slot, at as u32));
-                }
-                set(core::slice::from_mut(&mut block), bit, false);
-            }
-        }
-        None
+        let fits = |bit: usize| match self.answers.get(bit) {
+            Some((merit, ..)) if *merit < least => Some(None),
+            Some((merit, marked, slot)) => (!marked || agree(*slot)).then_some(Some((*merit, *slot, bit as u32))),
+            None => Some(None),
+        };
+        self.rows.first(at, fits)?
     }
 
     /// Takes a rule out of the answers; its place is freed when the group is built anew.
     pub(super) fn remove(&mut self, rule: &Rule<A>) -> bool {
         let Ok(at) = self.rules.binary_search(rule) else { return false };
         let was = self.rows.is_alive(at);
-        self.rows.there().for_each(|row| set(row, at, false));
+        self.rows.remove(at);
         self.live = self.live.saturating_sub(usize::from(was));
         was
     }
@@ -343,7 +260,11 @@ impl<A: Addr> Vectors<A> {
         let addrs = [&self.l, &self.r].into_iter().flatten().map(Axis::memory).sum::<usize>();
         let small = [&self.lp, &self.rp, &self.protocol].into_iter().flatten().map(Axis::memory).sum::<usize>();
         let rule = size_of::<Rule<A>>().saturating_add(size_of::<(u16, bool, u32)>());
-        let rows = self.rows.all.capacity().saturating_mul(size_of::<Block>());
-        self.rules.capacity().saturating_mul(rule).saturating_add(addrs).saturating_add(small).saturating_add(rows)
+        self.rules
+            .capacity()
+            .saturating_mul(rule)
+            .saturating_add(addrs)
+            .saturating_add(small)
+            .saturating_add(self.rows.memory())
     }
 }

@@ -1,0 +1,344 @@
+//! The tables of a chain side by side, eight at a time, as a lookup with AVX-512 asks their sieves: one hash for all eight,
+//! then eight reads. The first table of a chain keeps them; what changes the chain has them made anew (`update.rs`).
+
+use super::addr::Addr;
+use super::arena::{Kind, Ref};
+use super::choose::{K1, K2, Masks};
+use super::rule::{Point, ROUGH};
+use super::table::Table;
+use super::tree::{MAX_CHAIN, Tree};
+use alloc::vec::Vec;
+use core::hint::select_unpredictable;
+use ravelin_wide::{Eight, Short, Wide};
+
+/// Tables in a front.
+pub(super) const EIGHT: usize = 8;
+
+/// Fewer tables are asked one after the other: that takes no longer, and the first answer is sooner there.
+const FEW: usize = if cfg!(test) { 2 } else { 6 };
+
+/// Eight tables, or fewer.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Front {
+    /// Of each: [`Masks::addrs`], [`Masks::ports`], how many bundles it has.
+    pub(super) addrs: [u64; EIGHT],
+    ports: [u64; EIGHT],
+    lens: [u64; EIGHT],
+    /// [`Ref::NONE`]: none.
+    pub(super) tables: [Ref; EIGHT],
+    pub(super) shifts: [[u8; 2]; EIGHT],
+    n: usize,
+}
+
+/// Where in the sieves of a front a packet is.
+pub(super) struct Aims {
+    hashes: [u32; EIGHT],
+    places: [u64; EIGHT],
+    sixths: Short,
+}
+
+/// Hashes of eight packets or for eight tables, in 32 bits: as [`Masks::bucket`].
+#[inline(always)]
+fn hashes(wide: Wide, digests: Eight, ports: Eight) -> Eight {
+    digests.xor(wide.splat(K1)).folded(ports.xor(wide.splat(K2)))
+}
+
+/// Where in sieves with so many cache lines some hashes are, in parts.
+#[inline(always)]
+fn places(wide: Wide, hashes: Eight, lens: Eight) -> Eight {
+    let homes = hashes.times(lens).right::<32>();
+    homes.left::<4>().or(hashes.and(wide.splat(15)))
+}
+
+/// Which bits of a part stand for some hashes.
+#[inline(always)]
+fn sixths(wide: Wide, hashes: Eight) -> Short {
+    hashes.right::<4>().and(wide.splat(255)).times(wide.splat(6)).right::<8>().quarters()
+}
+
+/// What parts say of hashes: as [`Table::bound`].
+#[inline(always)]
+fn bounds(wide: Wide, parts: [u16; EIGHT], sixths: Short) -> Short {
+    let parts = wide.gather_short(parts);
+    parts.where_bit(sixths, parts.or(wide.splat_short(ROUGH)))
+}
+
+impl Front {
+    /// Where a packet is in the sieves.
+    #[inline(always)]
+    pub(super) fn aim<A: Addr>(&self, wide: Wide, p: &Point<A>) -> Aims {
+        let ports = wide.splat(p.packed).and(wide.eight(&self.ports));
+        let hashes = hashes(wide, A::digests_for_tables(wide, p.pair, self), ports);
+        let places = places(wide, hashes, wide.eight(&self.lens));
+        Aims { hashes: hashes.halves(), places: places.array(), sixths: sixths(wide, hashes) }
+    }
+
+    /// What the sieves say.
+    #[inline(always)]
+    pub(super) fn bounds<A: Addr>(&self, wide: Wide, tree: &Tree<A>, aims: &Aims) -> Short {
+        let part = |n: usize| {
+            let (Some(at), Some(place)) = (self.tables.get(n), aims.places.get(n)) else { return 0 };
+            match at.kind() {
+                Kind::Table(i) => tree.table(i).map_or(0, |t| t.part_at(*place as usize)),
+                _ => 0,
+            }
+        };
+        let parts = [part(0), part(1), part(2), part(3), part(4), part(5), part(6), part(7)];
+        bounds(wide, parts, aims.sixths)
+    }
+}
+
+/// Hashes of eight packets for a table, and where they are in its sieve.
+pub(super) struct Packets {
+    hashes: Eight,
+    places: [u64; EIGHT],
+}
+
+impl Packets {
+    /// The hashes, and those of eight others.
+    #[inline(always)]
+    pub(super) fn hashes(&self, others: &Self) -> [u32; 2 * EIGHT] {
+        self.hashes.halves_with(others.hashes)
+    }
+
+    /// Asks for what [`Table::bound_eight`] will read.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, t: &Table) {
+        for place in self.places {
+            t.prefetch_part(place as usize);
+        }
+    }
+}
+
+impl Table {
+    /// Where in the sieve eight packets are.
+    #[inline(always)]
+    pub(super) fn aim_eight<A: Addr>(&self, wide: Wide, pairs: &[A::Pair; EIGHT], packed: &[u64; EIGHT]) -> Packets {
+        let ports = wide.eight(packed).and(wide.splat(self.masks.ports));
+        let hashes = hashes(wide, A::digests_of_packets(wide, pairs, &self.masks), ports);
+        Packets { hashes, places: places(wide, hashes, wide.splat(self.bundles.len() as u64)).array() }
+    }
+
+    /// [`Table::bound`] for eight packets.
+    #[inline(always)]
+    pub(super) fn bound_eight(&self, wide: Wide, packets: &Packets) -> Short {
+        let [a, b, c, d, e, f, g, h] = packets.places;
+        let part = |place: u64| self.part_at(place as usize);
+        let parts = [part(a), part(b), part(c), part(d), part(e), part(f), part(g), part(h)];
+        bounds(wide, parts, sixths(wide, packets.hashes))
+    }
+}
+
+/// Fronts of a chain at most.
+const FRONTS: usize = (MAX_CHAIN as usize).div_ceil(EIGHT);
+
+/// Where in a chain of tables something better may be, to be looked into by merit: as `found.rs`.
+pub(super) struct Order<'a> {
+    fronts: &'a [Front],
+    hashes: [[u32; EIGHT]; FRONTS],
+    /// The merits turned over, so that the best is the least; all ones where there is nothing, or it was looked into.
+    left: [Short; FRONTS],
+    /// What is behind the tables, likewise.
+    behind: u16,
+}
+
+const X: u16 = u16::MAX;
+/// All ones for one of eight.
+const ONE_OF_EIGHT: [[u16; EIGHT]; EIGHT] = [
+    [X, 0, 0, 0, 0, 0, 0, 0],
+    [0, X, 0, 0, 0, 0, 0, 0],
+    [0, 0, X, 0, 0, 0, 0, 0],
+    [0, 0, 0, X, 0, 0, 0, 0],
+    [0, 0, 0, 0, X, 0, 0, 0],
+    [0, 0, 0, 0, 0, X, 0, 0],
+    [0, 0, 0, 0, 0, 0, X, 0],
+    [0, 0, 0, 0, 0, 0, 0, X],
+];
+
+impl<'a> Order<'a> {
+    /// Asks the sieves of a chain, but not the first if that `was` looked into. What is behind has at most this merit.
+    #[inline(always)]
+    pub(super) fn ask<A: Addr>(
+        wide: Wide,
+        tree: &Tree<A>,
+        fronts: &'a [Front],
+        was: bool,
+        behind: u16,
+        p: &Point<A>,
+    ) -> Self {
+        let (mut left, mut hashes) = ([wide.splat_short(u16::MAX); FRONTS], [[0; EIGHT]; FRONTS]);
+        let mut gone = wide.short(&[if was { u16::MAX } else { 0 }, 0, 0, 0, 0, 0, 0, 0]);
+        for ((left, hashes), front) in left.iter_mut().zip(&mut hashes).zip(fronts) {
+            let aims = front.aim(wide, p);
+            *hashes = aims.hashes;
+            *left = front.bounds(wide, tree, &aims).turned().or(gone);
+            gone = wide.splat_short(0);
+        }
+        Self { fronts, hashes, left, behind: !behind }
+    }
+
+    /// The table of highest merit, once, and the packet's hash for it; [`Ref::NONE`] for what is behind; `None` when none
+    /// may have such a merit.
+    #[inline(always)]
+    pub(super) fn take(&mut self, wide: Wide, least: u16) -> Option<(Ref, u32)> {
+        let [first, more @ ..] = &self.left;
+        let (mut top, mut at) = first.least();
+        if self.fronts.len() > 1 {
+            for (n, left) in (1..self.fronts.len()).zip(more) {
+                let (next, place) = left.least();
+                (top, at) = select_unpredictable(next < top, (next, n.wrapping_mul(EIGHT) | place), (top, at));
+            }
+        }
+        if top.min(self.behind) > !least {
+            return None;
+        }
+        if self.behind < top {
+            self.behind = u16::MAX;
+            return Some((Ref::NONE, 0));
+        }
+        let (front, n) = (at / EIGHT, at % EIGHT);
+        if let (Some(left), Some(one)) = (self.left.get_mut(front), ONE_OF_EIGHT.get(n)) {
+            *left = left.or(wide.short(one));
+        }
+        Some((*self.fronts.get(front)?.tables.get(n)?, *self.hashes.get(front)?.get(n)?))
+    }
+}
+
+impl<A: Addr> Tree<A> {
+    /// The fronts of a chain.
+    fn fronts(&self, mut at: Ref) -> Vec<Front> {
+        let mut fronts: Vec<Front> = Vec::new();
+        while let Kind::Table(i) = at.kind() {
+            let Some(t) = self.table(i) else { break };
+            if fronts.last().is_none_or(|front| front.n == EIGHT) {
+                let none = [0; EIGHT];
+                let (tables, shifts) = ([Ref::NONE; EIGHT], [[0; 2]; EIGHT]);
+                fronts.push(Front { addrs: none, ports: none, lens: none, tables, shifts, n: 0 });
+            }
+            if let Some(front) = fronts.last_mut() {
+                front.put(at, &t.masks, t.bundles.len());
+            }
+            at = t.rest;
+        }
+        if fronts.first().is_none_or(|front| front.n < FEW) {
+            fronts.clear();
+        }
+        fronts
+    }
+
+    /// Makes the fronts of a chain anew.
+    pub(super) fn set_fronts(&mut self, head: u32) {
+        if self.wide.is_none() {
+            return;
+        }
+        let fronts = self.fronts(Ref::table(head));
+        if let Some(t) = self.table_mut(head) {
+            t.fronts = fronts;
+        }
+    }
+}
+
+impl Front {
+    fn put(&mut self, at: Ref, masks: &Masks, len: usize) {
+        let n = self.n;
+        let places = (self.addrs.get_mut(n), self.ports.get_mut(n), self.lens.get_mut(n));
+        if let (Some(addrs), Some(ports), Some(lens)) = places {
+            (*addrs, *ports, *lens) = (masks.addrs, masks.ports, len as u64);
+        }
+        if let (Some(table), Some(shifts)) = (self.tables.get_mut(n), self.shifts.get_mut(n)) {
+            (*table, *shifts) = (at, masks.shifts);
+        }
+        self.n = n.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::choose::Shape;
+    use super::super::found::Found;
+    use super::super::tree::{Best, store};
+    use super::*;
+    use crate::PacketKey;
+    use core::net::{IpAddr, Ipv4Addr};
+    use proptest::prelude::*;
+
+    /// A table's shape and the packets, by number, that have a bucket of this merit in it.
+    type Drawn = (u8, u8, bool, Vec<(usize, u16)>);
+
+    fn table() -> impl Strategy<Value = Drawn> {
+        let buckets = proptest::collection::vec((0usize..8, 64u16..400), 0..6);
+        (0u8..33, 0u8..33, any::<bool>(), buckets)
+    }
+
+    proptest! {
+        #[test]
+        fn tables_side_by_side_come_in_the_order_of_one_by_one(
+            drawn in proptest::collection::vec(table(), 2..25),
+            packets in proptest::collection::vec((any::<u32>(), any::<u32>(), any::<Option<u16>>(), any::<u8>()), 8),
+            behind in 2u16..400,
+            least in prop_oneof![Just(1u16), 2u16..400],
+            was: bool,
+        ) {
+            let Some(wide) = Wide::detect() else { return Ok(()) };
+            let ip = |a: u32| IpAddr::from(Ipv4Addr::from_bits(a));
+            let points: Vec<Point<u32>> = packets
+                .iter()
+                .map(|(l, r, port, protocol)| {
+                    let (local, remote) = (ip(*l), ip(*r));
+                    let key = PacketKey { local, remote, protocol: *protocol, local_port: *port, remote_port: *port };
+                    Point::new(&key, 1)
+                })
+                .collect();
+            let mut tree = Tree::<u32>::default();
+            // From the last one to the first; what is behind is a leaf that nobody reads.
+            let mut at = Ref::leaf(0, 7);
+            for (n, (l, r, protocol, buckets)) in drawn.iter().enumerate().rev() {
+                let shape = Shape { l: *l, r: *r, lp: 17, rp: 17, protocol: *protocol };
+                let mut t = Table::new(shape, 6, n as u8, false);
+                (t.rest, t.merit_rest, t.behind, t.merit_behind) = (at, behind, Ref::leaf(0, 7), behind);
+                for (packet, merit) in buckets {
+                    t.set(t.masks.bucket(&points[*packet]), Ref::leaf(0, 9), *merit);
+                }
+                at = Ref::table(store(&mut tree.tables, &mut tree.free_tables, t));
+            }
+            let Kind::Table(head) = at.kind() else { return Err(TestCaseError::fail("no table")) };
+            tree.set_fronts(head);
+            let fronts = tree.table(head).map(|t| t.fronts.clone()).unwrap_or_default();
+            prop_assert_eq!(fronts.len(), drawn.len().div_ceil(EIGHT));
+            for p in &points {
+                let mut one_by_one = Found::NONE;
+                let from = if was { tree.table(head).map_or(at, |t| t.rest) } else { at };
+                tree.ask(from, p, &mut one_by_one, true);
+                let mut order = Order::ask(wide, &tree, &fronts, was, behind, p);
+                loop {
+                    let expected = one_by_one.take(&Best { merit: least, ..Best::NONE });
+                    let taken = order.take(wide, least);
+                    match (expected, taken) {
+                        (Some(at), Some((place, hash))) => match at.kind() {
+                            Kind::Table(i) => {
+                                prop_assert_eq!(place, at);
+                                prop_assert_eq!(Some(hash), tree.table(i).map(|t| t.masks.bucket(p)));
+                            }
+                            _ => prop_assert_eq!(place, Ref::NONE),
+                        },
+                        (expected, taken) => {
+                            prop_assert_eq!((expected, taken), (None, None));
+                            break;
+                        }
+                    }
+                }
+            }
+            // And eight packets for one table.
+            let pairs: [u64; EIGHT] = core::array::from_fn(|n| points[n].pair);
+            let packed: [u64; EIGHT] = core::array::from_fn(|n| points[n].packed);
+            for t in tree.tables.iter().flatten() {
+                let eight = t.aim_eight::<u32>(wide, &pairs, &packed);
+                let hashes: Vec<u32> = points.iter().map(|p| t.masks.bucket(p)).collect();
+                prop_assert_eq!(&eight.hashes(&eight)[..EIGHT], &hashes[..]);
+                let bounds: Vec<u16> = hashes.iter().map(|hash| t.bound(*hash)).collect();
+                prop_assert_eq!(&t.bound_eight(wide, &eight).array()[..], &bounds[..]);
+            }
+        }
+    }
+}
