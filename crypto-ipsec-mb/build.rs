@@ -1,10 +1,11 @@
-//! Is the library there, in a version whose direct GCM calls are those that `src/ffi.rs` declares? Else the crate is
-//! built without it, and says so in one line.
+//! Is the library there, in a version whose calls are those that `src/ffi.rs` declares? Else the crate is built without
+//! it, and says so in one line.
 
 use std::path::PathBuf;
 
-/// `IMB_VERSION_NUM` of the versions with these calls and structures: 1.1 to 1.5; 2.0 has others.
-const VERSIONS: std::ops::RangeInclusive<u32> = 0x1_01_00..=0x1_05_ff;
+#[path = "src/versions.rs"]
+mod versions;
+use versions::VERSIONS;
 
 fn version() -> Result<u32, String> {
     let roots = std::env::var_os("IPSEC_MB_INCLUDE").map(PathBuf::from);
@@ -19,6 +20,7 @@ fn version() -> Result<u32, String> {
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/versions.rs");
     println!("cargo::rerun-if-changed=/usr/include/intel-ipsec-mb.h");
     println!("cargo::rerun-if-env-changed=IPSEC_MB_INCLUDE");
     let arch = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();

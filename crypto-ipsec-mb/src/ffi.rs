@@ -1,13 +1,19 @@
-//! The direct GCM calls of `intel-ipsec-mb.h`, declared by hand, and all unsafe code of this crate behind a safe face.
-//! They keep no state between calls, so that any number of threads may use one key at once; the job manager, which
-//! belongs to one thread, is not needed: for GCM it calls the same code, one packet after the other.
+//! Calls of `intel-ipsec-mb.h`, declared by hand, and all unsafe code of this crate behind a safe face.
 //!
-//! `tests/header.rs` compiles these declarations against the header that is installed.
+//! GCM is called directly. These calls keep no state, so that any number of threads may use one key at once; the job
+//! manager would call the same code, one packet after the other. ChaCha20-Poly1305 goes through the job manager, one for
+//! each thread: it does a packet in one piece, which the direct calls do in three (506 instead of 600 ns for 1,400
+//! octets, 151 instead of 236 for 64).
+//!
+//! `tests/header.rs` compiles these declarations against the header that is installed. To add calls: declare them here,
+//! and there.
 
+use crate::versions::VERSIONS;
 use core::arch::asm;
 use core::arch::x86_64::{__m128i, _mm_set_epi64x};
-use core::ffi::c_void;
+use core::ffi::{c_int, c_uint, c_void};
 use core::mem::MaybeUninit;
+use core::ptr::NonNull;
 use std::sync::OnceLock;
 use zeroize::Zeroize;
 
@@ -241,6 +247,177 @@ impl<const LEN: usize> Drop for Key<LEN> {
     fn drop(&mut self) {
         self.data.0.zeroize();
     }
+}
+
+/// What is used of `IMB_JOB`, the same in versions 1.1 to 1.5. The library has more behind it.
+#[repr(C)]
+struct Job {
+    enc_keys: *const u8,
+    dec_keys: *const u8,
+    key_len_in_bytes: u64,
+    src: *const u8,
+    dst: *mut u8,
+    cipher_start_src_offset_in_bytes: u64,
+    msg_len_to_cipher_in_bytes: u64,
+    hash_start_src_offset_in_bytes: u64,
+    msg_len_to_hash_in_bytes: u64,
+    iv: *const u8,
+    iv_len_in_bytes: u64,
+    auth_tag_output: *mut u8,
+    auth_tag_output_len_in_bytes: u64,
+    aad: *const u8,
+    aad_len_in_bytes: u64,
+    _ctx: u64,
+    status: u32,
+    cipher_mode: u32,
+    cipher_direction: u32,
+    hash_alg: u32,
+    chain_order: u32,
+}
+
+/// What is used of `IMB_MGR`, likewise.
+#[repr(C)]
+struct Manager {
+    _before: [u64; 8],
+    get_next_job: Option<OfManager>,
+    _submit_job: Option<OfManager>,
+    submit_job_nocheck: Option<OfManager>,
+    _get_completed_job: Option<OfManager>,
+    flush_job: Option<OfManager>,
+}
+
+type OfManager = unsafe extern "C" fn(manager: *mut Manager) -> *mut Job;
+
+const IMB_STATUS_COMPLETED: u32 = 3;
+const IMB_CIPHER_CHACHA20_POLY1305: u32 = 19;
+const IMB_AUTH_CHACHA20_POLY1305: u32 = 29;
+const IMB_ORDER_CIPHER_HASH: u32 = 1;
+
+/// `IMB_CIPHER_DIRECTION`.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Way {
+    Seal = 1,
+    Open = 2,
+}
+
+// SAFETY of the declarations: they are those of the header (tests/header.rs).
+unsafe extern "C" {
+    fn imb_get_version() -> c_uint;
+    fn imb_get_errno(manager: *mut Manager) -> c_int;
+    fn alloc_mb_mgr(flags: u64) -> *mut Manager;
+    fn init_mb_mgr_auto(manager: *mut Manager, arch: *mut c_uint);
+    fn free_mb_mgr(manager: *mut Manager);
+}
+
+/// True when the library is one whose structures are known, and its ChaCha20-Poly1305 quicker than others: with AVX-512.
+/// Without, it takes longer than aws-lc-rs (1,400 octets, the same processor: 929 ns with AVX2, 735 for aws-lc-rs).
+pub(crate) fn has_jobs() -> bool {
+    let wide = |code: &'static Code| core::ptr::eq(code, &raw const VAES) || core::ptr::eq(code, &raw const AVX512);
+    // SAFETY: has no arguments and reads a constant.
+    best().is_some_and(wide) && VERSIONS.contains(&unsafe { imb_get_version() })
+}
+
+/// A job manager: 200 KB, made in 0.7 ms, since the library tests itself. For one thread.
+struct Jobs {
+    manager: NonNull<Manager>,
+    next: OfManager,
+    submit: OfManager,
+    flush: OfManager,
+}
+
+impl Jobs {
+    fn new() -> Option<Self> {
+        if !has_jobs() {
+            return None;
+        }
+        // SAFETY: any flags are allowed; what comes is null or a manager.
+        let manager = NonNull::new(unsafe { alloc_mb_mgr(0) })?;
+        // SAFETY: the manager is ours alone; the second argument may be null.
+        unsafe { init_mb_mgr_auto(manager.as_ptr(), core::ptr::null_mut()) };
+        // SAFETY: the manager was made above.
+        let failed = unsafe { imb_get_errno(manager.as_ptr()) } != 0;
+        // SAFETY: `has_jobs` made sure of the version, in which an `IMB_MGR` begins like this. Nobody else uses it.
+        let calls = unsafe { manager.as_ref() };
+        match (calls.get_next_job, calls.submit_job_nocheck, calls.flush_job) {
+            (Some(next), Some(submit), Some(flush)) if !failed => Some(Self { manager, next, submit, flush }),
+            _ => {
+                // SAFETY: made by `alloc_mb_mgr` and not used again.
+                unsafe { free_mb_mgr(manager.as_ptr()) };
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn run(&self, way: Way, key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8; 16]) -> bool {
+        let (at, len) = (data.as_mut_ptr(), data.len() as u64);
+        let manager = self.manager.as_ptr();
+        // SAFETY: the manager is this thread's and lives as long as `self`; it gives a job of its own, never null.
+        let next = unsafe { (self.next)(manager) };
+        // SAFETY: it begins like this, all of it are numbers and pointers, and nobody else uses it.
+        let job = unsafe { &mut *next };
+        job.enc_keys = key.as_ptr();
+        job.dec_keys = key.as_ptr();
+        job.key_len_in_bytes = 32;
+        job.src = at;
+        job.dst = at;
+        job.cipher_start_src_offset_in_bytes = 0;
+        job.msg_len_to_cipher_in_bytes = len;
+        job.hash_start_src_offset_in_bytes = 0;
+        job.msg_len_to_hash_in_bytes = len;
+        job.iv = nonce.as_ptr();
+        job.iv_len_in_bytes = 12;
+        job.auth_tag_output = tag.as_mut_ptr();
+        job.auth_tag_output_len_in_bytes = 16;
+        job.aad = aad.as_ptr();
+        job.aad_len_in_bytes = aad.len() as u64;
+        job.cipher_mode = IMB_CIPHER_CHACHA20_POLY1305;
+        job.cipher_direction = way as u32;
+        job.hash_alg = IMB_AUTH_CHACHA20_POLY1305;
+        // Decides which of its tables the library asks first; the one for ciphers does all of the packet, either way.
+        job.chain_order = IMB_ORDER_CIPHER_HASH;
+        // SAFETY: all pointers of the job come from live references of the lengths given with them; the library reads
+        // key, nonce and AAD, and writes data in place and tag. This algorithm is done with them when the call returns,
+        // which is seen to below.
+        let done = unsafe { (self.submit)(manager) };
+        // SAFETY: still the manager's, which is not at work.
+        if done == next && unsafe { (*next).status } == IMB_STATUS_COMPLETED {
+            return true;
+        }
+        self.give_up()
+    }
+
+    /// What the manager should still have in hand is worked off while its memory is there.
+    #[cold]
+    fn give_up(&self) -> bool {
+        // SAFETY: as above; null when there is nothing.
+        while !unsafe { (self.flush)(self.manager.as_ptr()) }.is_null() {}
+        false
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        // SAFETY: made by `alloc_mb_mgr`, and no job is in it. It holds no key: they were with the packets.
+        unsafe { free_mb_mgr(self.manager.as_ptr()) };
+    }
+}
+
+/// Seals or opens in place; the tag is computed either way. False when this thread cannot have a job manager.
+#[inline]
+pub(crate) fn chacha20_poly1305(
+    way: Way,
+    key: &[u8; 32],
+    nonce: &[u8; 12],
+    aad: &[u8],
+    data: &mut [u8],
+    tag: &mut [u8; 16],
+) -> bool {
+    thread_local! {
+        static JOBS: Option<Jobs> = Jobs::new();
+    }
+    JOBS.try_with(|jobs| jobs.as_ref().is_some_and(|jobs| jobs.run(way, key, nonce, aad, data, tag))).unwrap_or(false)
 }
 
 #[cfg(test)]
