@@ -61,6 +61,7 @@ pub fn run(rounds: usize, md: &mut String) -> Vec<Table> {
     if let Some(mb) = crate::ipsec_mb() {
         cases.push(case("AES-128-GCM, ipsec-mb", &mb, gcm, Some(128), none, false));
         cases.push(case("AES-256-GCM, ipsec-mb", &mb, gcm, Some(256), none, false));
+        cases.push(case("ChaCha20-Poly1305, ipsec-mb", &mb, chacha, None, none, true));
     }
     let wanted = std::env::var("CASE").unwrap_or_default();
     cases.iter().filter(|c| c.title.starts_with(&wanted)).map(|c| one(c, rounds, md)).collect()
