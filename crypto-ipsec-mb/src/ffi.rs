@@ -134,13 +134,17 @@ impl<const LEN: usize> Key<LEN> {
     /// Octets of round keys, with which the key data begin.
     const ROUND_KEYS: usize = (LEN / 4 + 7) * 16;
 
-    /// `None` for a key of another length, or on a processor without AES instructions. `LEN` is 16, 24 or 32 octets.
+    /// `None` for a key of another length, for tags that have not 8, 12 or 16 octets, or on a processor without AES
+    /// instructions. `LEN` is 16, 24 or 32 octets.
     pub(crate) fn new(key: &[u8], tag_len: usize) -> Option<Box<Self>> {
         Self::with(best()?, key, tag_len)
     }
 
     fn with(code: &'static Code, key: &[u8], tag_len: usize) -> Option<Box<Self>> {
         let key: &[u8; LEN] = key.try_into().ok()?;
+        if !matches!(tag_len, 8 | 12 | 16) {
+            return None;
+        }
         let (prepare, tag_len) = (code.prepare.get(Self::SIZE)?, u8::try_from(tag_len).ok()?);
         let mut made = Box::new(Self { data: KeyData([0; 1008]), code, tag_len });
         // SAFETY: reads as many octets of the key as its name says, which is what is there; writes the parts of a
@@ -155,7 +159,7 @@ impl<const LEN: usize> Key<LEN> {
         usize::from(self.tag_len)
     }
 
-    /// Encrypts in place and writes the tag of 8, 12 or 16 octets; false for other lengths.
+    /// Encrypts in place and writes the tag; false for lengths that cannot be.
     #[inline]
     pub(crate) fn seal(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
         self.run(&self.code.encrypt, nonce, aad, data, tag)
@@ -191,7 +195,7 @@ impl<const LEN: usize> Key<LEN> {
     fn run(&self, by_size: &[Crypt; 3], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
         let (len, aad_len, tag_len) = (data.len() as u64, aad.len() as u64, tag.len() as u64);
         // The library says nothing of arguments that it refuses, so none may reach it.
-        if len > MAX || !matches!(tag_len, 8 | 12 | 16) {
+        if len > MAX || tag.len() != self.tag_len() {
             return false;
         }
         let Some(crypt) = by_size.get(Self::SIZE) else { return false };
@@ -470,8 +474,9 @@ mod tests {
     fn lengths_that_cannot_be_are_refused() {
         assert!(Key::<16>::new(&[0; 15], 16).is_none() && Key::<16>::new(&[], 16).is_none());
         assert!(Key::<32>::new(&[0; 16], 16).is_none());
+        assert!([0, 4, 15, 17, 272].iter().all(|len| Key::<16>::new(&[0; 16], *len).is_none()));
         let Some(key) = Key::<16>::new(&[0; 16], 16) else { return println!("skipped: no AES instructions") };
-        for len in [0, 4, 7, 9, 15, 17, 32] {
+        for len in [0, 4, 7, 8, 9, 12, 15, 17, 32] {
             assert!(!key.seal(&[0; 12], &[], &mut [0; 4], &mut vec![0; len]), "tag of {len}");
         }
     }

@@ -75,7 +75,7 @@ impl Gcm {
 impl<const LEN: usize> Key<LEN> {
     #[inline(always)]
     fn seal_one(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> Result<(), CryptoError> {
-        let fits = tag.len() == self.tag_len() && Key::seal(self, nonce, aad, data, tag);
+        let fits = Key::seal(self, nonce, aad, data, tag);
         if fits { Ok(()) } else { Err(CryptoError::Length) }
     }
 
@@ -83,7 +83,7 @@ impl<const LEN: usize> Key<LEN> {
     fn open_one(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError> {
         let mut room = [0; 16];
         let computed = room.get_mut(..self.tag_len()).ok_or(CryptoError::Length)?;
-        if tag.len() != self.tag_len() || !Key::open(self, nonce, aad, data, computed) {
+        if tag.len() != computed.len() || !Key::open(self, nonce, aad, data, computed) {
             return Err(CryptoError::Length);
         }
         if same(&room, tag) { Ok(()) } else { Err(CryptoError::Integrity) }
