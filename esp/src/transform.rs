@@ -57,6 +57,20 @@ fn base(id: EncrId) -> Option<EncrId> {
     }
 }
 
+/// To multiples of what.
+#[derive(Clone, Copy)]
+pub(crate) struct Padding {
+    mask: usize,
+}
+
+impl Padding {
+    /// Payload, padding and trailer together.
+    #[inline(always)]
+    pub(crate) fn of(self, payload: usize) -> usize {
+        payload.saturating_add(TRAILER).saturating_add(self.mask) & !self.mask
+    }
+}
+
 impl Transform {
     /// Builds the key schedules, once per SA. `seed` makes unpredictable IVs, for outbound SAs.
     pub(crate) fn new(
@@ -168,8 +182,13 @@ impl Transform {
     /// Payload, padding and trailer together (RFC 4303 §2.4), for `payload` octets.
     #[inline]
     pub(crate) fn padded(&self, payload: usize) -> usize {
-        let mask = usize::from(self.align).wrapping_sub(1);
-        payload.saturating_add(TRAILER).saturating_add(mask) & !mask
+        self.padding().of(payload)
+    }
+
+    /// How it pads.
+    #[inline(always)]
+    pub(crate) fn padding(&self) -> Padding {
+        Padding { mask: usize::from(self.align).wrapping_sub(1) }
     }
 
     /// Key and salt of a combined mode of the usual shape: IV of 8 octets, ICV of 16, nonce of 12 (see `plane/lane.rs`).

@@ -157,7 +157,13 @@ fn nonce(salt: [u8; 4], iv: u64) -> [u8; 16] {
 /// SPI and number, 64 bits of it with ESN (RFC 4106 §5), and how many octets that is.
 #[inline(always)]
 fn aad(spi: u64, number: u64, esn: bool) -> ([u8; 16], usize) {
-    if esn { (sixteen(spi | number << 32, number >> 32), 12) } else { (sixteen(spi | second(number), 0), 8) }
+    let octets = if esn { sixteen(spi | number << 32, number >> 32) } else { sixteen(spi | second(number), 0) };
+    (octets, aad_len(esn))
+}
+
+#[inline(always)]
+fn aad_len(esn: bool) -> usize {
+    if esn { 12 } else { 8 }
 }
 
 /// What ciphers take as a nonce.
@@ -170,7 +176,6 @@ fn twelve(octets: &[u8; 16]) -> &[u8] {
 pub(crate) struct Told {
     nonce: [u8; 16],
     aad: [u8; 16],
-    aad_len: usize,
     /// The full sequence number.
     pub(crate) number: u64,
 }
@@ -179,13 +184,13 @@ impl Told {
     /// `spi` and `iv` as images.
     #[inline(always)]
     fn new(spi: u64, number: u64, iv: u64, salt: [u8; 4], esn: bool) -> Self {
-        let (aad, aad_len) = aad(spi, image(number), esn);
-        Self { nonce: nonce(salt, iv), aad, aad_len, number }
+        let (aad, _) = aad(spi, image(number), esn);
+        Self { nonce: nonce(salt, iv), aad, number }
     }
 
     /// Nonce and AAD.
     #[inline(always)]
-    fn octets(&self) -> (&[u8], &[u8]) {
-        (twelve(&self.nonce), self.aad.get(..self.aad_len).unwrap_or(&[]))
+    fn octets(&self, esn: bool) -> (&[u8], &[u8]) {
+        (twelve(&self.nonce), self.aad.get(..aad_len(esn)).unwrap_or(&[]))
     }
 }

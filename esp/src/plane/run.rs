@@ -6,24 +6,34 @@
 
 use super::Plane;
 use super::burst::{BURST, OpenJob, SealJob};
-use super::entry::{Inbound, Outbound};
-use super::ingress::{Frame, Ingress};
+use super::entry::Inbound;
+use super::ingress::{Frame, Ingress, OuterInfo};
 use super::lane::open::{Head, Held, open_told, parts};
-use super::lane::seal::{Identifications, Pattern, Shape};
+use super::lane::seal::{self, Pattern, Place};
 use super::lane::{HEAD, Lane, Told};
 use super::memory::{Ahead, InSlot};
-use super::sink::Target;
+use super::sink::{Target, TransmitMeta};
 use super::tally::octets;
 use super::worker::Worker;
+use crate::mode::OuterHeader;
+use crate::packet::{Alike, protocol};
 use crate::{DropReason, inbound, packet};
 use arrayvec::ArrayVec;
-use ravelin_sa_db::{Instant, Spi};
+use core::ops::Range;
+use ravelin_sa_db::{Instant, Path, Spi};
+
+/// Packets of a burst that are like each other, one after the other.
+struct Kind {
+    /// Where the worker remembers their flow.
+    at: usize,
+    outer: OuterHeader,
+}
 
 /// A packet to be sealed.
 struct Planned {
-    /// Where the worker remembers its flow.
-    at: usize,
-    shape: Shape,
+    /// Which of the kinds it is of.
+    kind: usize,
+    place: Place,
 }
 
 /// The destination of a packet of IPv4.
@@ -51,10 +61,11 @@ impl Worker {
                 && let (Some(a), Some(b)) = (first.buf.get(first.packet.clone()), second.buf.get(second.packet.clone()))
                 && seems_one(first.target, destination(a), second.target, b)
             {
+                let mut kinds: ArrayVec<Kind, BURST> = ArrayVec::new();
                 let mut planned: ArrayVec<Planned, BURST> = ArrayVec::new();
-                self.plan_runs(rest, &mut planned);
+                self.plan_runs(rest, &mut kinds, &mut planned);
                 while let (Some(planned), Some(jobs)) = (planned.get(done..), rest.get_mut(done..)) {
-                    match self.seal_run(now, planned, jobs) {
+                    match self.seal_run(now, &kinds, planned, jobs) {
                         0 => break,
                         n => done = done.wrapping_add(n),
                     }
@@ -74,19 +85,24 @@ impl Worker {
     /// What is known before there are numbers, of all packets in front of the first one that has to go alone or does not
     /// seem to go with the one before it. So no number is taken for a packet that may be refused.
     #[inline(always)]
-    fn plan_runs(&mut self, jobs: &mut [SealJob<'_>], all: &mut ArrayVec<Planned, BURST>) {
+    fn plan_runs(
+        &mut self,
+        jobs: &mut [SealJob<'_>],
+        kinds: &mut ArrayVec<Kind, BURST>,
+        all: &mut ArrayVec<Planned, BURST>,
+    ) {
         let (plane, memory) = self.parts();
-        let mut last: Option<(Target, usize, &Outbound, Pattern)> = None;
+        let mut last: Option<(Target, Pattern)> = None;
         for SealJob { target, buf, packet, .. } in jobs.iter_mut().take(BURST) {
-            if let Some((like, at, entry, pattern)) = &last
+            if let Some((like, pattern)) = &last
                 && like == target
-                && let Some(shape) = plane.prepare(entry, pattern, buf, packet.clone())
+                && let Some(place) = pattern.prepare(buf, packet.clone())
             {
-                all.push(Planned { at: *at, shape });
+                all.push(Planned { kind: kinds.len().wrapping_sub(1), place });
                 continue;
             }
             let Some(ip) = buf.get(packet.clone()) else { break };
-            if last.as_ref().is_some_and(|(like, .., pattern)| !seems_one(*like, pattern.destination(), *target, ip)) {
+            if last.as_ref().is_some_and(|(like, pattern)| !seems_one(*like, pattern.destination(), *target, ip)) {
                 break;
             }
             let Some(inner) = packet::usual_v4(ip) else { break };
@@ -94,44 +110,55 @@ impl Worker {
             let entry = &*flow.entry;
             // With volume limits each packet is counted before the next one is sealed.
             let Some(pattern) = plane.pattern(entry, &inner, ip).filter(|_| !entry.limited) else { break };
-            let Some(shape) = plane.prepare(entry, &pattern, buf, packet.clone()) else { break };
-            all.push(Planned { at, shape });
-            last = Some((*target, at, entry, pattern));
+            let Some(place) = pattern.prepare(buf, packet.clone()) else { break };
+            all.push(Planned { kind: kinds.len(), place });
+            kinds.push(Kind { at, outer: pattern.outer });
+            last = Some((*target, pattern));
         }
     }
 
     /// Seals the run at the front; gives its length.
     #[inline(always)]
-    fn seal_run(&mut self, now: Instant, planned: &[Planned], jobs: &mut [SealJob<'_>]) -> usize {
+    fn seal_run(&mut self, now: Instant, kinds: &[Kind], planned: &[Planned], jobs: &mut [SealJob<'_>]) -> usize {
         let (plane, memory) = self.parts();
-        let Some(at) = planned.first().map(|p| p.at) else { return 0 };
+        let Some((&Kind { at, outer }, kind)) = planned.first().and_then(|p| Some((kinds.get(p.kind)?, p.kind))) else {
+            return 0;
+        };
         let Some(entry) = memory.flow_at(at).map(|f| &*f.entry) else { return 0 };
         let core = entry.core();
-        let Some((key, salt)) = core.sa.transform().usual() else { return 0 };
+        let (transform, sequence) = (core.sa.transform(), core.sa.sequence());
+        let Some((key, salt)) = transform.usual() else { return 0 };
         // Other flows may have the same SA.
-        let same = |p: &&Planned| p.at == at || memory.flow_at(p.at).is_some_and(|f| core::ptr::eq(&*f.entry, entry));
+        let same = |p: &&Planned| {
+            p.kind == kind
+                || kinds.get(p.kind).is_some_and(|k| {
+                    k.outer == outer && memory.flow_at(k.at).is_some_and(|f| core::ptr::eq(&*f.entry, entry))
+                })
+        };
         let wanted = u32::try_from(planned.iter().take_while(same).count()).unwrap_or(0);
-        let Ok((number, got)) = core.sa.sequence().take_up_to(wanted) else { return 0 };
+        let Ok((number, got)) = sequence.take_up_to(wanted) else { return 0 };
         let end = number.wrapping_add(u64::from(got));
         entry.note_number(end.wrapping_sub(1), &plane.reports);
         let mut told: ArrayVec<Told, BURST> = ArrayVec::new();
         for number in (number..end).take(BURST) {
-            told.push(plane.told(entry, core, salt, number));
+            told.push(plane.told(entry, transform.esn(), salt, number));
         }
-        let mut ids = Identifications::take(entry, planned.iter().take(told.len()).map(|p| &p.shape));
-        let (mut packets, mut bytes) = (0u32, 0u32);
-        for ((job, Planned { shape, .. }), told) in jobs.iter_mut().zip(planned).zip(&told) {
-            match plane.seal_told(entry, key, shape, job.buf, told, &mut ids) {
+        let meta = plane.meta(entry, 0, protocol::ESP, outer);
+        let mut common = seal::Common::new(entry, key, transform.esn(), outer, told.len());
+        let (mut packets, mut bytes) = (0u32, 0usize);
+        for ((job, Planned { place, .. }), told) in jobs.iter_mut().zip(planned).zip(&told) {
+            match plane.seal_told(entry, &mut common, place, job.buf, told) {
                 Ok(()) => {
-                    plane.sealed_usual(entry, shape.start..shape.end, shape.outer, &mut job.result);
-                    (packets, bytes) = (packets.wrapping_add(1), bytes.wrapping_add(octets(shape.len)));
+                    let len = place.end.wrapping_sub(place.start);
+                    job.result = Ok((place.start..place.end, TransmitMeta { len, ..meta }));
+                    (packets, bytes) = (packets.wrapping_add(1), bytes.wrapping_add(place.len));
                 }
                 Err(reason) => job.result = Err(plane.discard(Some(entry), reason)),
             }
         }
         if packets != 0
             && let Some(flow) = memory.count_at(at)
-            && flow.tally.add(plane, &flow.entry, packets, bytes, now)
+            && flow.tally.add(plane, &flow.entry, packets, octets(bytes), now)
         {
             memory.mark_out(plane, at);
         }
@@ -165,7 +192,7 @@ impl Worker {
         let Some((at, slot)) = memory.known_in(spi) else { return 0 };
         let InSlot { entry, tally, held, .. } = slot;
         let Some(run) = plane.open_those(entry, held, now, spi, jobs) else { return 0 };
-        if run.packets != 0 && tally.add(plane, entry, run.packets, run.bytes, now) {
+        if run.packets != 0 && tally.add(plane, entry, run.packets, octets(run.bytes), now) {
             memory.mark_in(plane, at);
         }
         run.done
@@ -177,7 +204,7 @@ struct Run {
     done: usize,
     /// To be counted.
     packets: u32,
-    bytes: u32,
+    bytes: usize,
 }
 
 impl Plane {
@@ -196,6 +223,7 @@ impl Plane {
         }
         let (sa, window) = (&core.sa, core.sa.window());
         let (key, salt) = sa.transform().usual()?;
+        let esn = sa.transform().esn();
         let mut gathered = window.gather()?;
         let mut told: ArrayVec<Told, BURST> = ArrayVec::new();
         for job in jobs.iter_mut().take(BURST) {
@@ -205,14 +233,14 @@ impl Plane {
                 break;
             }
             let Some(number) = gathered.begin(head.number()) else { break };
-            told.push(head.told(number, salt, sa.transform().esn()));
+            told.push(head.told(number, salt, esn));
         }
         if told.is_empty() {
             return None;
         }
         let mut checked: ArrayVec<Result<(), DropReason>, BURST> = ArrayVec::new();
         for (job, told) in jobs.iter_mut().zip(&told) {
-            let icv = open_told(key, job.buf, job.start, told);
+            let icv = open_told(key, job.buf, job.start, told, esn);
             if icv.is_ok() {
                 gathered.good(told.number);
             }
@@ -221,6 +249,8 @@ impl Plane {
         // Nothing has come of any packet before this.
         let all = gathered.finish(window);
         let mut run = Run { done: told.len(), packets: 0, bytes: 0 };
+        // What the last packet had that the selectors held.
+        let mut last: Option<Alike> = None;
         for ((OpenJob { path, outer, buf, start, result }, told), icv) in jobs.iter_mut().zip(&told).zip(checked) {
             let accepted = icv.and_then(|()| if all { Ok(()) } else { window.commit(told.number) });
             let opened = accepted.and_then(|()| {
@@ -228,15 +258,18 @@ impl Plane {
                 let (len, next) = inbound::trailer(body)?;
                 let payload = body.get(..len).ok_or(DropReason::Runt)?;
                 let at = start.wrapping_add(HEAD);
-                match self.inner_usual(entry, held, *outer, payload, next) {
-                    Some(len) => Ok(at..at.wrapping_add(len)),
-                    None => self.deliver_rest(entry, path, *outer, buf, *start, at..at.wrapping_add(len), next),
+                let known = last.as_ref().filter(|_| next == protocol::IPV4 && self.is_plain(*outer));
+                if let Some(len) = known.and_then(|last| last.len(payload)) {
+                    return Ok(at..at.wrapping_add(len));
                 }
+                last = None;
+                let payload = at..at.wrapping_add(len);
+                self.deliver_told(entry, held, &mut last, path, *outer, buf, *start, payload, next)
             });
             match opened {
                 Ok(range) => {
                     run.packets = run.packets.wrapping_add(1);
-                    run.bytes = run.bytes.wrapping_add(octets(range.len()));
+                    run.bytes = run.bytes.wrapping_add(range.len());
                     entry.note_path(path, now, &self.reports);
                     *result = Ingress::Deliver { child: entry.child(), range };
                 }
@@ -244,5 +277,30 @@ impl Plane {
             }
         }
         Some(run)
+    }
+
+    /// What is not like the packet before it.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments, reason = "all of it describes one packet")]
+    fn deliver_told(
+        &self,
+        entry: &Inbound,
+        held: &mut Held,
+        like: &mut Option<Alike>,
+        path: &Path,
+        outer: OuterInfo,
+        buf: &mut [u8],
+        start: usize,
+        payload: Range<usize>,
+        next_header: u8,
+    ) -> Result<Range<usize>, DropReason> {
+        let inner = buf.get(payload.clone()).ok_or(DropReason::Runt)?;
+        match self.inner_usual(entry, held, outer, inner, next_header) {
+            Some(len) => {
+                *like = Alike::of(inner);
+                Ok(payload.start..payload.start.wrapping_add(len))
+            }
+            None => self.deliver_rest(entry, path, outer, buf, start, payload, next_header),
+        }
     }
 }

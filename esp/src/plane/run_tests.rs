@@ -155,6 +155,50 @@ fn a_forged_number_in_a_run() {
     assert_eq!((inb.packets, inb.sequence), (8, 8));
 }
 
+/// In one run: packets like the one before, others that the selectors hold, and some that they do not, in every order.
+#[test]
+fn what_comes_after_its_like_is_looked_at() {
+    let source = ravelin_sa_db::AddrRange::host("10.1.0.1".parse().unwrap());
+    let narrow = |p: &mut ravelin_sa_db::SaParams| {
+        if p.direction == Direction::Inbound {
+            p.remote_ts = std::vec![ravelin_sa_db::TrafficSelector::any(source)].into();
+        }
+    };
+    let ((a, b), (_, c)) = (one_sa(narrow), one_sa(narrow));
+    // Four kinds by two bits of the pattern: source, traffic class.
+    let kinds: Vec<usize> = (0..8).flat_map(|i| [0, 0, i % 4, (i / 2 + 1) % 4, i % 4, i % 4, 1, 0]).collect();
+    let mut seal = Worker::new(Arc::clone(&a));
+    let packets = kinds.iter().enumerate().map(|(i, kind)| {
+        let mut ip = udp(["10.1.0.1", "10.9.0.1"][kind & 1], "10.2.0.2", i % 40);
+        if kind & 2 != 0 {
+            ip[1] = 0x28;
+        }
+        ip[10..12].fill(0);
+        let sum = crate::checksum::checksum(&ip[..20]);
+        ip[10..12].copy_from_slice(&sum.to_be_bytes());
+        ip
+    });
+    let mut bufs: Vec<_> = packets.map(|ip| buffer(&a, &ip)).collect();
+    let mut jobs: Vec<_> = bufs.iter_mut().map(|(b, p)| SealJob::new(ChildId(1), b, p.clone())).collect();
+    seal.seal_burst(NOW, &mut jobs);
+    let wire = jobs.iter().map(|j| {
+        let (range, meta) = j.result.clone().unwrap();
+        assert_eq!(meta.len, range.len());
+        (j.buf[range].to_vec(), meta.outer.traffic_class)
+    });
+    let (mut wire, classes): (Vec<_>, Vec<_>) = wire.unzip();
+    let want_class = |kind: &usize| if kind & 2 != 0 { 0x28 } else { 0 };
+    assert_eq!(classes, kinds.iter().map(want_class).collect::<Vec<_>>());
+    let (mut once, path) = (wire.clone(), reverse(path(false)));
+    let mut open = Worker::new(Arc::clone(&b));
+    let mut jobs: Vec<_> = wire.iter_mut().map(|x| OpenJob::new(path, OuterInfo::default(), x, 0)).collect();
+    open.open_burst(NOW, &mut jobs);
+    for ((job, esp), kind) in jobs.iter().zip(&mut once).zip(&kinds) {
+        assert_eq!(job.result, c.ingress(NOW, path, OuterInfo::default(), esp), "{kinds:?}");
+        assert_eq!(matches!(job.result, Ingress::Deliver { .. }), kind & 1 == 0, "{:?}", job.result);
+    }
+}
+
 std::thread_local! {
     /// What happens while a packet is decrypted.
     static MEANWHILE: core::cell::RefCell<Option<Box<dyn FnOnce()>>> = const { core::cell::RefCell::new(None) };

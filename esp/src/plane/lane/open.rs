@@ -216,8 +216,14 @@ pub(crate) fn parts(buf: &mut [u8], start: usize) -> Option<(&[u8; HEAD], &mut [
 
 /// The cipher, told before (see [`super::Told`]).
 #[inline(always)]
-pub(crate) fn open_told(key: &dyn AeadKey, buf: &mut [u8], start: usize, told: &Told) -> Result<(), DropReason> {
+pub(crate) fn open_told(
+    key: &dyn AeadKey,
+    buf: &mut [u8],
+    start: usize,
+    told: &Told,
+    esn: bool,
+) -> Result<(), DropReason> {
     let (_, body, tag) = parts(buf, start).ok_or(DropReason::Runt)?;
-    let (nonce, aad) = told.octets();
+    let (nonce, aad) = told.octets(esn);
     key.open(nonce, aad, body, tag).map_err(transform::reason)
 }

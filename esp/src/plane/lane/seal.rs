@@ -6,11 +6,20 @@ use super::{Front, HEAD, TAG, Told, V4, V6, aad, image, nonce, second, sixteen, 
 use crate::encap::udp;
 use crate::mode::{OuterHeader, tunnel};
 use crate::packet::{Alike, IpPacket, protocol};
-use crate::transform::Transform;
+use crate::transform::Padding;
 use crate::{DropReason, OutboundSa, outbound};
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use ravelin_crypto::aead::AeadKey;
+
+/// Where a packet goes that is like another one, with the same headers.
+pub(crate) struct Place {
+    /// Of the buffer, outer headers to ICV.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Octets of the inner packet.
+    pub(crate) len: usize,
+}
 
 /// A packet that may take the lane.
 #[derive(Clone, Copy)]
@@ -52,7 +61,7 @@ impl Plane {
         };
         let measure = Measure::new(front, core, head.wrapping_add(icv), head);
         let start = at.unwrap_or(measure.before);
-        let (start, end) = measure.fit(transform, inner.len, start, room)?;
+        let (start, end) = measure.fit(inner.len, start, room)?;
         Some(Shape { start, end, len: inner.len, next_header: tunnel::next_header(inner), outer })
     }
 
@@ -76,7 +85,8 @@ impl Plane {
                 core.sa.seal_numbered(number, esp, payload, 0, shape.next_header)?;
             }
         }
-        write_front(entry, front, shape, || core.ip_id.fetch_add(1, Ordering::Relaxed))
+        let (header, total) = (Header::new(&entry.front, shape.outer), shape.end.wrapping_sub(shape.start));
+        header.write(entry, front, total, || core.ip_id.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Copies `ip` into the room that `reserve` gives, and seals it there.
@@ -105,12 +115,11 @@ pub(crate) struct Measure {
     /// Octets in front of the payload; those of them in front of the ESP header.
     before: usize,
     front: usize,
-    /// Octets in front of the ESP header on the wire.
-    around: usize,
     /// Header, IV and ICV.
     extra: usize,
-    /// The largest packet on the wire.
-    mtu: usize,
+    padding: Padding,
+    /// The most octets of all that is sealed.
+    most: usize,
 }
 
 impl Measure {
@@ -118,25 +127,25 @@ impl Measure {
     fn new(front: &Front, core: &Core, extra: usize, head: usize) -> Self {
         let mtu = usize::try_from(core.mtu.load(Ordering::Relaxed)).unwrap_or(1);
         let (front, around) = (usize::from(front.len), usize::from(front.around));
-        Self { before: front.wrapping_add(head), front, around, extra, mtu: if mtu == 0 { usize::MAX } else { mtu } }
+        let mtu = if mtu == 0 { usize::MAX } else { mtu.saturating_sub(around) };
+        let most = usize::from(u16::MAX).saturating_sub(front).min(mtu);
+        Self { before: front.wrapping_add(head), front, extra, padding: core.sa.transform().padding(), most }
     }
 
     /// Start and end of what is sent, of a payload of `len` octets at `at`.
     #[inline(always)]
-    fn fit(&self, transform: &Transform, len: usize, at: usize, room: usize) -> Option<(usize, usize)> {
+    fn fit(&self, len: usize, at: usize, room: usize) -> Option<(usize, usize)> {
         let start = at.checked_sub(self.before)?;
-        let sealed = transform.padded(len).wrapping_add(self.extra);
-        let total = sealed.wrapping_add(self.front);
-        let end = start.wrapping_add(total);
-        let fits = end <= room && total <= usize::from(u16::MAX) && sealed.wrapping_add(self.around) <= self.mtu;
-        fits.then_some((start, end))
+        let sealed = self.padding.of(len).wrapping_add(self.extra);
+        let end = start.wrapping_add(self.front).wrapping_add(sealed);
+        (end <= room && sealed <= self.most).then_some((start, end))
     }
 }
 
 /// What was decided for a packet of IPv4, for those like it.
 pub(crate) struct Pattern {
     alike: Alike,
-    outer: OuterHeader,
+    pub(crate) outer: OuterHeader,
     measure: Measure,
 }
 
@@ -144,6 +153,18 @@ impl Pattern {
     /// The address its packets go to.
     pub(crate) fn destination(&self) -> Option<[u8; 4]> {
         Some(self.alike.destination())
+    }
+
+    /// The packet `buf[packet]`, when it is like the others and fits; its trailer is written then, which needs
+    /// no number.
+    #[inline(always)]
+    pub(crate) fn prepare(&self, buf: &mut [u8], packet: Range<usize>) -> Option<Place> {
+        let (at, room) = (packet.start, buf.len());
+        let len = self.alike.len(buf.get(packet)?)?;
+        let (start, end) = self.measure.fit(len, at, room)?;
+        let tail = buf.get_mut(at.wrapping_add(len)..end.wrapping_sub(TAG))?;
+        outbound::write_trailer(tail, protocol::IPV4).ok()?;
+        Some(Place { start, end, len })
     }
 }
 
@@ -160,29 +181,10 @@ impl Plane {
         Some(Pattern { alike: Alike::of(ip)?, outer, measure })
     }
 
-    /// The packet `buf[packet]`, when it is like those of the pattern and fits; its trailer is written then, which needs
-    /// no number.
-    #[inline(always)]
-    pub(crate) fn prepare(
-        &self,
-        entry: &Outbound,
-        pattern: &Pattern,
-        buf: &mut [u8],
-        packet: Range<usize>,
-    ) -> Option<Shape> {
-        let (at, room) = (packet.start, buf.len());
-        let len = pattern.alike.len(buf.get(packet)?)?;
-        let (start, end) = pattern.measure.fit(entry.core().sa.transform(), len, at, room)?;
-        let tail = buf.get_mut(at.wrapping_add(len)..end.wrapping_sub(TAG))?;
-        let next_header = protocol::IPV4;
-        outbound::write_trailer(tail, next_header).ok()?;
-        Some(Shape { start, end, len, next_header, outer: pattern.outer })
-    }
-
     /// What the cipher will be told of the packet with this number, which was taken and is used here only.
     #[inline(always)]
-    pub(crate) fn told(&self, entry: &Outbound, core: &Core, salt: [u8; 4], number: u64) -> Told {
-        Told::new(u64::from(entry.spi.swap_bytes()), number, image(number), salt, core.sa.transform().esn())
+    pub(crate) fn told(&self, entry: &Outbound, esn: bool, salt: [u8; 4], number: u64) -> Told {
+        Told::new(u64::from(entry.spi.swap_bytes()), number, image(number), salt, esn)
     }
 
     /// Cipher and headers.
@@ -190,49 +192,51 @@ impl Plane {
     pub(crate) fn seal_told(
         &self,
         entry: &Outbound,
-        key: &dyn AeadKey,
-        shape: &Shape,
+        common: &mut Common<'_>,
+        place: &Place,
         buf: &mut [u8],
         told: &Told,
-        ids: &mut Identifications,
     ) -> Result<(), DropReason> {
         let no_room = DropReason::NoRoom;
-        let packet = buf.get_mut(shape.start..shape.end).ok_or(no_room)?;
-        let (front, esp) = packet.split_at_mut_checked(usize::from(entry.front.len)).ok_or(no_room)?;
+        let packet = buf.get_mut(place.start..place.end).ok_or(no_room)?;
+        let total = packet.len();
+        let (front, esp) = packet.split_at_mut_checked(common.header.len).ok_or(no_room)?;
         let (head, rest) = esp.split_first_chunk_mut::<HEAD>().ok_or(no_room)?;
         let (body, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(no_room)?;
-        let (nonce, aad) = told.octets();
-        key.seal(nonce, aad, body, tag).map_err(|_| DropReason::Provider)?;
+        let (nonce, aad) = told.octets(common.esn);
+        common.key.seal(nonce, aad, body, tag).map_err(|_| DropReason::Provider)?;
         // Last, so that the processor does it while it waits for the cipher's results.
-        let (spi, number) = (u64::from(entry.spi.swap_bytes()), image(told.number));
-        *head = sixteen(spi | second(number), number);
-        write_front(entry, front, shape, || ids.next())
+        let number = image(told.number);
+        *head = sixteen(common.spi | second(number), number);
+        common.header.write(entry, front, total, || {
+            let id = common.id;
+            common.id = id.wrapping_add(1);
+            id
+        })
     }
 }
 
-/// Identifications of outer IPv4 headers, taken for many packets at once.
-pub(crate) struct Identifications(u32);
+/// What is the same for all packets of a run.
+pub(crate) struct Common<'a> {
+    key: &'a dyn AeadKey,
+    esn: bool,
+    /// As an image.
+    spi: u64,
+    header: Header,
+    /// The next identification of an outer IPv4 header.
+    id: u32,
+}
 
-impl Identifications {
-    /// Of these packets as many as need one take it.
-    pub(crate) fn take<'s>(entry: &Outbound, shapes: impl Iterator<Item = &'s Shape>) -> Self {
-        let front = usize::from(entry.front.len);
-        if front == 0 || front == V6 {
-            return Self(0);
-        }
-        let count = shapes.filter(|s| !s.outer.dont_fragment).count();
-        let first = match u32::try_from(count) {
-            Ok(n) if n != 0 => entry.core().ip_id.fetch_add(n, Ordering::Relaxed),
+impl<'a> Common<'a> {
+    /// Of `count` packets, whose identifications are taken at once.
+    #[inline(always)]
+    pub(crate) fn new(entry: &Outbound, key: &'a dyn AeadKey, esn: bool, outer: OuterHeader, count: usize) -> Self {
+        let header = Header::new(&entry.front, outer);
+        let id = match u32::try_from(count) {
+            Ok(n) if header.takes_id() => entry.core().ip_id.fetch_add(n, Ordering::Relaxed),
             _ => 0,
         };
-        Self(first)
-    }
-
-    #[inline(always)]
-    fn next(&mut self) -> u32 {
-        let id = self.0;
-        self.0 = id.wrapping_add(1);
-        id
+        Self { key, esn, spi: u64::from(entry.spi.swap_bytes()), header, id }
     }
 }
 
@@ -267,42 +271,76 @@ fn checksum(sum: u64) -> u64 {
     !twice & 0xffff
 }
 
-/// The outer headers of one packet, from the SA's model.
-#[inline(always)]
-fn write_front(entry: &Outbound, room: &mut [u8], shape: &Shape, id: impl FnOnce() -> u32) -> Result<(), DropReason> {
-    if room.is_empty() {
-        return Ok(());
+/// The outer headers of packets whose own say the same, as far as they are the same, from the SA's model.
+struct Header {
+    outer: OuterHeader,
+    /// Octets of it.
+    len: usize,
+    /// IPv4: octets 0 to 7 and 8 to 15, the destination, both ports.
+    first: u64,
+    middle: u64,
+    dst: [u8; 4],
+    ports: u32,
+    /// Of the IPv4 header, without length and identification.
+    sum: u64,
+}
+
+impl Header {
+    #[inline(always)]
+    fn new(model: &Front, outer: OuterHeader) -> Self {
+        let (dscp_ecn, flags) = (u64::from(outer.traffic_class), if outer.dont_fragment { 0x4000 } else { 0 });
+        Self {
+            outer,
+            len: usize::from(model.len),
+            first: 0x45 << 56 | dscp_ecn << 48 | flags,
+            middle: model.middle,
+            dst: model.dst,
+            ports: model.ports,
+            sum: u64::from(model.sum).wrapping_add(dscp_ecn).wrapping_add(flags),
+        }
     }
-    if room.len() == V6 {
-        return write_front_v6(entry, room, shape);
+
+    /// Only what may be fragmented needs an identification (RFC 6864).
+    #[inline(always)]
+    fn takes_id(&self) -> bool {
+        self.len != 0 && self.len != V6 && !self.outer.dont_fragment
     }
-    let (model, outer) = (&entry.front, &shape.outer);
-    let total = (shape.end.wrapping_sub(shape.start) as u64) & 0xffff;
-    let dscp_ecn = u64::from(outer.traffic_class);
-    let (id, flags) = if outer.dont_fragment {
-        (0, 0x4000)
-    } else {
-        // Only what may be fragmented needs an identification (RFC 6864).
-        (u64::from(id() & 0xffff), 0)
-    };
-    let sum = u64::from(model.sum).wrapping_add(dscp_ecn).wrapping_add(total).wrapping_add(id).wrapping_add(flags);
-    let (ip, rest) = room.split_first_chunk_mut::<16>().ok_or(DropReason::NoRoom)?;
-    let (dst, datagram) = rest.split_first_chunk_mut::<4>().ok_or(DropReason::NoRoom)?;
-    let first = 0x45 << 56 | dscp_ecn << 48 | total << 32 | id << 16 | flags;
-    *ip = sixteen(image(first), image(model.middle | checksum(sum) << 32));
-    *dst = model.dst;
-    if let Some(udp) = datagram.first_chunk_mut::<{ udp::HEADER }>() {
-        *udp = (u64::from(model.ports) << 32 | total.wrapping_sub(V4 as u64) << 16).to_be_bytes();
+
+    /// In front of a packet of `total` octets together with it.
+    #[inline(always)]
+    fn write(
+        &self,
+        entry: &Outbound,
+        room: &mut [u8],
+        total: usize,
+        id: impl FnOnce() -> u32,
+    ) -> Result<(), DropReason> {
+        if room.is_empty() {
+            return Ok(());
+        }
+        if room.len() == V6 {
+            return write_front_v6(&entry.front, room, self.outer, total);
+        }
+        let total = total as u64 & 0xffff;
+        let id = if self.outer.dont_fragment { 0 } else { u64::from(id() & 0xffff) };
+        let sum = self.sum.wrapping_add(total).wrapping_add(id);
+        let (ip, rest) = room.split_first_chunk_mut::<16>().ok_or(DropReason::NoRoom)?;
+        let (dst, datagram) = rest.split_first_chunk_mut::<4>().ok_or(DropReason::NoRoom)?;
+        let first = self.first | total << 32 | id << 16;
+        *ip = sixteen(image(first), image(self.middle | checksum(sum) << 32));
+        *dst = self.dst;
+        if let Some(udp) = datagram.first_chunk_mut::<{ udp::HEADER }>() {
+            *udp = (u64::from(self.ports) << 32 | total.wrapping_sub(V4 as u64) << 16).to_be_bytes();
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 #[inline(never)]
-fn write_front_v6(entry: &Outbound, room: &mut [u8], shape: &Shape) -> Result<(), DropReason> {
-    let outer = &shape.outer;
-    let total = (shape.end.wrapping_sub(shape.start) as u64) & 0xffff;
+fn write_front_v6(model: &Front, room: &mut [u8], outer: OuterHeader, total: usize) -> Result<(), DropReason> {
+    let total = total as u64 & 0xffff;
     let (dscp_ecn, flow) = (u64::from(outer.traffic_class), u64::from(outer.flow_label & 0xf_ffff));
-    room.copy_from_slice(entry.front.octets.as_deref().ok_or(DropReason::NoRoom)?);
+    room.copy_from_slice(model.octets.as_deref().ok_or(DropReason::NoRoom)?);
     let [.., next, hop_limit] = *room.first_chunk::<8>().ok_or(DropReason::NoRoom)?;
     let last = u64::from(u16::from_be_bytes([next, hop_limit]));
     let first = 6 << 60 | dscp_ecn << 52 | flow << 32 | total.wrapping_sub(V6 as u64) << 16 | last;
