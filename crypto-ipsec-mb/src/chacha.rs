@@ -1,7 +1,9 @@
 //! ChaCha20-Poly1305 (RFC 8439) for ESP and IKE (RFC 7634): key of 32 octets, salt of 4, ICV of 16.
 //!
-//! Each thread that uses it has a job manager of the library, made with its first packet (200 KB, 0.7 ms). To add an
-//! algorithm of the same shape: a file like this one, its job in `ffi.rs`, a line in `provider`.
+//! Each thread that uses it has a job manager of the library, made with its first packet (200 KB, 0.7 ms). The library
+//! does not wipe its stack: key stream and one-time key of a packet stay there until something else is written, the
+//! key itself does not. To add an algorithm of the same shape: a file like this one, its job in `ffi.rs`, a line in
+//! `provider`.
 
 use crate::ffi::{Way, chacha20_poly1305, has_jobs};
 use crate::tag::same;
