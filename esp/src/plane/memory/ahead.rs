@@ -5,7 +5,7 @@
 //! before. The entries a few packets ahead as well: worse, for packets to be sealed by a third.
 
 use super::{FlowKey, Memory, in_slot};
-use crate::packet::{self, IpPacket};
+use crate::packet;
 use crate::plane::burst::BURST;
 use crate::plane::lane::open::Held;
 use crate::plane::sink::Target;
@@ -53,20 +53,26 @@ impl Memory {
     /// Asks for slots and entries of packets to be opened, each with its SPI and octets; [`Memory::warm_next_in`] is to ask
     /// for the rest.
     pub(in crate::plane) fn warm_in(&self, packets: impl Iterator<Item = Option<(Spi, usize)>>, ahead: &mut Ahead) {
-        let mut wanted: ArrayVec<(usize, Spi, usize), BURST> = ArrayVec::new();
+        let mut wanted: ArrayVec<(Spi, Next), BURST> = ArrayVec::new();
         for (packet, job) in packets.take(BURST).enumerate() {
             let Some((spi, len)) = job else { continue };
             // What follows its like finds all there.
-            if wanted.last().is_none_or(|(_, last, _)| *last != spi) {
-                if let Some(slot) = self.inbound.get(in_slot(spi, self.inbound.len())) {
+            if wanted.last().is_none_or(|(last, _)| *last != spi) {
+                let at = in_slot(spi, self.inbound.len());
+                if let Some(slot) = self.inbound.get(at) {
                     prefetch::read(slot);
                 }
-                wanted.push((packet, spi, len));
+                wanted.push((spi, Next { packet, at, len }));
             }
         }
-        for (packet, spi, len) in wanted {
-            let at = self.way_in(spi);
-            if let Some(Some(slot)) = self.inbound.get(at) {
+        for (spi, Next { packet, at, len }) in wanted {
+            let at = match self.inbound.get(at) {
+                Some(Some(slot)) if slot.spi == spi => Some(at),
+                _ => self.other_place_in(at, spi),
+            };
+            if let Some(at) = at
+                && let Some(Some(slot)) = self.inbound.get(at)
+            {
                 prefetch::lines(&*slot.entry, ENTRY);
                 ahead.packets.push(Next { packet, at, len });
             }
@@ -89,22 +95,29 @@ impl Memory {
 
     /// [`Memory::warm_in`] for packets to be sealed, each by its target and headers.
     pub(in crate::plane) fn warm_out<'p>(&self, packets: impl Iterator<Item = (Target, &'p [u8])>, ahead: &mut Ahead) {
-        let mut wanted: ArrayVec<(usize, FlowKey, IpPacket), BURST> = ArrayVec::new();
+        let mut wanted: ArrayVec<(FlowKey, Next), BURST> = ArrayVec::new();
         for (packet, (target, ip)) in packets.take(BURST).enumerate() {
             let Some(ip) = packet::usual(ip) else { continue };
             let key = FlowKey::new(target, &ip);
-            if wanted.last().is_none_or(|(_, last, _)| *last != key) {
-                if let Some(slot) = self.flows.get(key.slot(self.flows.len())) {
+            if wanted.last().is_none_or(|(last, _)| *last != key) {
+                let at = key.slot(self.flows.len());
+                if let Some(slot) = self.flows.get(at) {
                     prefetch::read(slot);
                 }
-                wanted.push((packet, key, ip));
+                wanted.push((key, Next { packet, at, len: ip.len }));
             }
         }
-        for (packet, key, ip) in &wanted {
-            let at = self.way_out(key, ip);
-            if let Some(Some(flow)) = self.flows.get(at) {
+        for (key, Next { packet, at, len }) in wanted {
+            // Of IPv6 it may be another flow's, which is asked for in vain then.
+            let at = match self.flow_at(at) {
+                Some(flow) if flow.key == key => Some(at),
+                _ => self.other_place_out(at, key.addresses, key.ports, key.target),
+            };
+            if let Some(at) = at
+                && let Some(flow) = self.flow_at(at)
+            {
                 prefetch::lines(&*flow.entry, ENTRY);
-                ahead.packets.push(Next { packet: *packet, at, len: ip.len });
+                ahead.packets.push(Next { packet, at, len });
             }
         }
     }
