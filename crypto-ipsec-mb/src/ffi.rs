@@ -23,7 +23,7 @@ use zeroize::Zeroize;
 struct KeyData([u8; 1008]);
 
 /// `struct gcm_context_data`: working memory of one call.
-#[repr(C, align(64))]
+#[repr(C, align(16))]
 struct Context([u8; 128]);
 
 type Prepare = unsafe extern "C" fn(key: *const c_void, data: *mut KeyData);

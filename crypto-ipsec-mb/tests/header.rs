@@ -32,6 +32,7 @@ fn declarations_are_those_of_the_header() {
     c += "_Static_assert(sizeof(struct gcm_key_data) <= 1024, \"padded key data\");\n";
     c += "_Static_assert(_Alignof(struct gcm_key_data) <= 64, \"alignment of key data\");\n";
     c += "_Static_assert(sizeof(struct gcm_context_data) <= 128, \"context\");\n";
+    c += "_Static_assert(_Alignof(struct gcm_context_data) <= 16, \"alignment of context\");\n";
     c += "unsigned imb_get_version(void);\nint imb_get_errno(IMB_MGR *);\nIMB_MGR *alloc_mb_mgr(uint64_t);\n";
     c += "void init_mb_mgr_auto(IMB_MGR *, IMB_ARCH *);\nvoid free_mb_mgr(IMB_MGR *);\n";
     c += "_Static_assert(sizeof(IMB_ARCH) == 4, \"IMB_ARCH\");\n";
