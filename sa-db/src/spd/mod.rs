@@ -79,7 +79,7 @@ pub struct Spd {
     log: Option<Vec<view::Op>>,
 }
 
-/// Packets that [`Spd::lookup_burst`] looks at together.
+/// Packets that [`Spd::lookup_burst`] looks at together at least; fewer are looked up one by one.
 pub const BURST: usize = classify::BURST;
 
 impl Spd {
@@ -157,7 +157,8 @@ impl Spd {
     }
 
     /// [`Spd::lookup`] for packets of one scope that arrived together; `each` is called once per packet, in order.
-    /// Memory latencies overlap, so this is the faster way when there are [`BURST`] packets or more.
+    /// Memory latencies overlap, so this is the faster way when there are [`BURST`] packets or more, and with 200,000
+    /// policies best with four times as many, of one family side by side.
     pub fn lookup_burst<'a>(
         &'a self,
         direction: Direction,

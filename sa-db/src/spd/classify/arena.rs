@@ -110,6 +110,11 @@ impl<A: Addr> Leaves<A> {
         }
     }
 
+    /// Places of rules.
+    pub(super) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
     /// The order of the rule in a place.
     #[inline(always)]
     pub(super) fn key(&self, at: u32) -> u64 {

@@ -3,59 +3,77 @@
 
 use super::addr::Addr;
 use super::arena::{Kind, Ref};
-use super::burst::{BURST, Each};
-use super::front::{EIGHT, Packets};
+use super::burst::Each;
 use super::lanes::Lanes;
 use super::rule::Point;
 use super::table::Table;
-use super::tree::Tree;
-use super::turns::Chain;
+use super::tree::{PLACES, Tree};
+use super::turns::{Chain, Row, SIXTEEN};
+use arrayvec::ArrayVec;
 use ravelin_wide::Wide;
 
 /// Asks for what the sieve of a table has for each packet.
 #[inline(never)]
-fn prefetch_bounds<A: Addr>(t: &Table, points: &Each<Point<A>>) {
+fn prefetch_bounds<A: Addr, const N: usize>(t: &Table, points: &Each<Point<A>, N>) {
     points.iter().for_each(|p| t.prefetch_bound(t.masks.bucket(p)));
 }
 
-/// What tables hash of some packets, eight by eight.
-struct Keys<A: Addr> {
-    pairs: [[A::Pair; EIGHT]; BURST / EIGHT],
-    packed: [[u64; EIGHT]; BURST / EIGHT],
+/// So many tables' sieves are asked for before one is read. With two or three nothing is quicker.
+const AHEAD: usize = 1;
+
+/// What tables hash of some packets.
+struct Keys<A: Addr, const N: usize> {
+    pairs: [A::Pair; N],
+    packed: [u64; N],
 }
 
-impl<A: Addr> Keys<A> {
+/// Where some packets are in the sieves of tables, by parts: 2^29 rules at most (`arena.rs`) make 2^27 bundles, 2^31 parts.
+type Places<const N: usize> = ArrayVec<Each<u32, N>, PLACES>;
+
+impl<A: Addr, const N: usize> Keys<A, N> {
     #[inline(always)]
-    fn new(points: &Each<Point<A>>) -> Self {
-        let mut keys = Self { pairs: [[A::PAIR; EIGHT]; BURST / EIGHT], packed: [[0; EIGHT]; BURST / EIGHT] };
-        let places = keys.pairs.as_flattened_mut().iter_mut().zip(keys.packed.as_flattened_mut());
+    fn new(points: &Each<Point<A>, N>) -> Self {
+        let mut keys = Self { pairs: [A::PAIR; N], packed: [0; N] };
+        let places = keys.pairs.iter_mut().zip(&mut keys.packed);
         places.zip(points).for_each(|((pair, packed), p)| (*pair, *packed) = (p.pair, p.packed));
         keys
     }
 
-    /// Where in the sieve of a table every packet is; asks for it where it is far.
+    /// One more table: where in its sieve every packet is, which is asked for where it is far, and in place of merits which
+    /// bits there stand for them. `None` when there are too many.
     #[inline(always)]
-    fn aim(&self, wide: Wide, t: &Table) -> [Packets; BURST / EIGHT] {
-        let ([first, second], [first_packed, second_packed]) = (&self.pairs, &self.packed);
-        let one = t.aim_eight::<A>(wide, first, first_packed);
-        let two = t.aim_eight::<A>(wide, second, second_packed);
-        if t.is_far() {
-            one.prefetch(t);
-            two.prefetch(t);
+    fn aim<'a>(&self, wide: Wide, t: &'a Table, chain: &mut Chain<'a, N>, places: &mut Places<N>) -> Option<()> {
+        chain.push([0; N], Some(t))?;
+        chain.hashes.try_push([0; N]).ok()?;
+        places.try_push([0; N]).ok()?;
+        let (row, hashes, places) = (chain.rows.last_mut()?, chain.hashes.last_mut()?, places.last_mut()?);
+        let (pairs, packed) = (self.pairs.as_chunks().0.as_chunks().0, self.packed.as_chunks().0.as_chunks().0);
+        let keys = pairs.iter().zip(packed);
+        let to = hashes.as_chunks_mut().0.iter_mut().zip(places.as_chunks_mut().0).zip(row.merits.as_chunks_mut().0);
+        for (([one, two], [packed_one, packed_two]), ((hashes, places), sixths)) in keys.zip(to) {
+            let (one, two) = (t.aim_eight::<A>(wide, one, packed_one), t.aim_eight::<A>(wide, two, packed_two));
+            *hashes = one.hashes.halves_with(two.hashes);
+            *places = one.places.halves_with(two.places);
+            *sixths = one.sixths.with(two.sixths);
         }
-        [one, two]
+        if t.is_far() {
+            for place in &*places {
+                t.prefetch_part(*place as usize);
+            }
+        }
+        Some(())
     }
 }
 
 impl<A: Addr> Tree<A> {
     /// Asks the sieves of a chain.
     #[inline(always)]
-    pub(super) fn ask_burst<'a, L: Lanes>(
+    pub(super) fn ask_burst<'a, L: Lanes, const N: usize>(
         &'a self,
         lanes: L,
         root: Ref,
-        points: &Each<Point<A>>,
-        chain: &mut Chain<'a>,
+        points: &Each<Point<A>, N>,
+        chain: &mut Chain<'a, N>,
     ) {
         match lanes.wide() {
             Some(wide) => self.ask_wide(wide, root, points, chain),
@@ -66,7 +84,7 @@ impl<A: Addr> Tree<A> {
                     if t.is_far() {
                         prefetch_bounds(t, points);
                     }
-                    let Some(row) = chain.push([0; BURST], Some(t)) else { return };
+                    let Some(row) = chain.push([0; N], Some(t)) else { return };
                     row.merits.iter_mut().zip(points).for_each(|(merit, p)| *merit = t.bound(t.masks.bucket(p)));
                     at = t.rest;
                 }
@@ -74,26 +92,48 @@ impl<A: Addr> Tree<A> {
         }
     }
 
-    /// The same; what a sieve says is read when the next one was asked for.
+    /// The same; what a sieve says is read when the next ones were asked for.
     #[inline(always)]
-    fn ask_wide<'a>(&'a self, wide: Wide, root: Ref, points: &Each<Point<A>>, chain: &mut Chain<'a>) {
-        let keys = Keys::new(points);
+    fn ask_wide<'a, const N: usize>(
+        &'a self,
+        wide: Wide,
+        root: Ref,
+        points: &Each<Point<A>, N>,
+        chain: &mut Chain<'a, N>,
+    ) {
+        let (keys, mut places) = (Keys::new(points), Places::new());
         let mut at = root;
-        let mut before: Option<(&Table, [Packets; BURST / EIGHT])> = None;
+        let mut done = 0usize;
         loop {
-            let next = match at.kind() {
-                Kind::Table(i) => self.table(i).map(|t| (t, keys.aim(wide, t))),
-                _ => None,
-            };
-            if let Some((t, [one, two])) = &before {
-                let merits = t.bound_eight(wide, one).with(t.bound_eight(wide, two));
-                if chain.push(merits, Some(t)).is_none() || chain.hashes.try_push(one.hashes(two)).is_err() {
+            if let Kind::Table(i) = at.kind() {
+                let Some(t) = self.table(i) else { return };
+                if keys.aim(wide, t, chain, &mut places).is_none() {
                     return;
                 }
+                at = t.rest;
+                if places.len() <= AHEAD {
+                    continue;
+                }
             }
-            let Some((t, aims)) = next else { return };
-            at = t.rest;
-            before = Some((t, aims));
+            let (Some(row), Some(places)) = (chain.rows.get_mut(done), places.get(done)) else { return };
+            row.read(wide, places);
+            done = done.wrapping_add(1);
+        }
+    }
+}
+
+impl<const N: usize> Row<'_, N> {
+    /// What the sieve says, in place of which bits it is asked for.
+    #[inline(always)]
+    fn read(&mut self, wide: Wide, places: &Each<u32, N>) {
+        let Some(t) = self.table else { return };
+        for (merits, places) in self.merits.as_chunks_mut::<SIXTEEN>().0.iter_mut().zip(places.as_chunks::<SIXTEEN>().0)
+        {
+            let (([one, two], _), ([sixths_one, sixths_two], _)) = (places.as_chunks(), merits.as_chunks()) else {
+                continue;
+            };
+            let (one, two) = (t.bound_eight(wide, one, sixths_one), t.bound_eight(wide, two, sixths_two));
+            *merits = one.with(two);
         }
     }
 }

@@ -5,35 +5,41 @@
 
 use super::addr::Addr;
 use super::arena::{Kind, Ref};
-use super::lanes::{Lanes, Plain};
+use super::lanes::Lanes;
 use super::rule::Point;
 use super::split::Split;
 use super::table::Table;
-use super::tree::{Best, Tree};
+use super::tree::{Best, FAR, Tree};
 use super::turns::{Chain, OneTurn, Turn};
 use crate::PacketKey;
 use arrayvec::ArrayVec;
 use core::hint::select_unpredictable;
+use ravelin_wide::Wide;
 
-/// Packets looked at together.
+/// Packets looked at together at least.
 pub(in crate::spd) const BURST: usize = 16;
+/// As many with AVX-512, where so many came: more of what they read comes at the same time. Without, it is always
+/// [`BURST`], as each size is so much code again.
+pub(super) const LONG: usize = 2 * BURST;
+/// As many where that is far away ([`FAR`]); elsewhere no quicker.
+pub(super) const LONGEST: usize = 4 * BURST;
 
 /// So few packets that have more to look into go on one by one: a round for all costs as much as a walk for some of them.
 const FEW: usize = 4;
 
 /// A value for each packet.
-pub(super) type Each<T> = [T; BURST];
+pub(super) type Each<T, const N: usize> = [T; N];
 
 /// What to look into now: for which packets, where, and their hashes there.
-struct Now {
-    packets: Each<u8>,
-    at: Each<Ref>,
-    hashes: Each<u32>,
+struct Now<const N: usize> {
+    packets: Each<u8, N>,
+    at: Each<Ref, N>,
+    hashes: Each<u32, N>,
     n: usize,
 }
 
-impl Now {
-    const NONE: Self = Self { packets: [0; BURST], at: [Ref::NONE; BURST], hashes: [0; BURST], n: 0 };
+impl<const N: usize> Now<N> {
+    const NONE: Self = Self { packets: [0; N], at: [Ref::NONE; N], hashes: [0; N], n: 0 };
 
     #[inline(always)]
     fn push(&mut self, k: usize, counts: bool) {
@@ -50,37 +56,46 @@ impl Now {
 }
 
 impl<A: Addr> Tree<A> {
-    /// As [`Tree::find`] for several packets at once.
+    /// The proof that lookups from here on can be by AVX-512, and gain by it: a table that stands alone is asked by no sieve.
     #[inline]
-    pub(super) fn find_burst(
-        &self,
-        at: Ref,
-        packets: &Each<PacketKey>,
-        want: u8,
-        best: &mut Each<Best>,
-        agree: &impl Fn(u32) -> bool,
-    ) {
-        // A table that stands alone is asked by no sieve.
-        match self.wide.filter(|_| self.alone(at).is_none()) {
-            Some(wide) => wide.run(
-                #[inline(always)]
-                || self.find_burst_by(wide, at, packets, want, best, agree),
-            ),
-            None => self.find_burst_by(Plain, at, packets, want, best, agree),
-        }
+    pub(super) fn wide_from(&self, at: Ref) -> Option<Wide> {
+        self.wide.filter(|_| self.alone(at).is_none())
     }
 
-    #[inline(always)]
-    fn find_burst_by<L: Lanes>(
+    /// True when [`LONGEST`] bursts are worth it.
+    #[inline]
+    pub(super) fn is_far(&self) -> bool {
+        self.leaves.len() >= FAR
+    }
+
+    /// As [`Tree::find`] for several packets at once.
+    #[inline]
+    pub(super) fn find_burst<L: Lanes, const N: usize>(
         &self,
         lanes: L,
         at: Ref,
-        packets: &Each<PacketKey>,
+        packets: &Each<PacketKey, N>,
         want: u8,
-        best: &mut Each<Best>,
+        best: &mut Each<Best, N>,
         agree: &impl Fn(u32) -> bool,
     ) {
-        let mut points = [Point::NONE; BURST];
+        lanes.run(
+            #[inline(always)]
+            || self.find_burst_by(lanes, at, packets, want, best, agree),
+        );
+    }
+
+    #[inline(always)]
+    fn find_burst_by<L: Lanes, const N: usize>(
+        &self,
+        lanes: L,
+        at: Ref,
+        packets: &Each<PacketKey, N>,
+        want: u8,
+        best: &mut Each<Best, N>,
+        agree: &impl Fn(u32) -> bool,
+    ) {
+        let mut points = [Point::NONE; N];
         for (point, packet) in points.iter_mut().zip(packets) {
             *point = Point::new(packet, want);
         }
@@ -89,12 +104,12 @@ impl<A: Addr> Tree<A> {
 
     /// As [`Tree::lookup`] for several packets at once.
     #[inline(never)]
-    fn lookup_burst<L: Lanes>(
+    fn lookup_burst<L: Lanes, const N: usize>(
         &self,
         lanes: L,
         root: Ref,
-        points: &Each<Point<A>>,
-        best: &mut Each<Best>,
+        points: &Each<Point<A>, N>,
+        best: &mut Each<Best, N>,
         agree: &impl Fn(u32) -> bool,
     ) {
         lanes.run(
@@ -116,18 +131,18 @@ impl<A: Addr> Tree<A> {
     }
 
     #[inline(always)]
-    fn look_into_chain_burst<L: Lanes>(
+    fn look_into_chain_burst<L: Lanes, const N: usize>(
         &self,
         lanes: L,
         root: Ref,
         first: &Table,
-        points: &Each<Point<A>>,
-        best: &mut Each<Best>,
+        points: &Each<Point<A>, N>,
+        best: &mut Each<Best, N>,
         agree: &impl Fn(u32) -> bool,
     ) {
         if first.rest == Ref::NONE {
-            let mut now = Now { at: [root; BURST], ..Now::NONE };
-            (0..BURST).for_each(|k| now.push(k, true));
+            let mut now = Now { at: [root; N], ..Now::NONE };
+            (0..N).for_each(|k| now.push(k, true));
             return self.look_into(lanes, true, &mut now, points, best, agree);
         }
         let mut chain = Chain { rows: ArrayVec::new(), hashes: ArrayVec::new(), behind: first.behind };
@@ -135,7 +150,7 @@ impl<A: Addr> Tree<A> {
         if first.early {
             self.look_behind_burst(lanes, first.behind, points, best, agree);
         } else {
-            chain.push([first.merit_behind; BURST], None);
+            chain.push([first.merit_behind; N], None);
         }
         let mut turn = chain.turn::<false>(&Turn::NONE);
         loop {
@@ -162,18 +177,18 @@ impl<A: Addr> Tree<A> {
 
     /// The head for all packets; the rest for those that it did not decide.
     #[inline(never)]
-    fn look_into_split<L: Lanes>(
+    fn look_into_split<L: Lanes, const N: usize>(
         &self,
         lanes: L,
         s: &Split,
-        points: &Each<Point<A>>,
-        best: &mut Each<Best>,
+        points: &Each<Point<A>, N>,
+        best: &mut Each<Best, N>,
         agree: &impl Fn(u32) -> bool,
     ) {
         self.lookup_burst(lanes, s.head, points, best, agree);
         let is_open = |best: &Best| best.slot == u32::MAX;
         let open = best.iter().filter(|b| is_open(b)).count();
-        if open > BURST / 2 {
+        if open > N / 2 {
             return self.lookup_burst(lanes, s.rest, points, best, agree);
         }
         for (p, best) in points.iter().zip(best).filter(|(_, best)| is_open(best)) {
@@ -183,10 +198,10 @@ impl<A: Addr> Tree<A> {
 
     /// The rest of [`Tree::lookup_burst`] for one packet.
     #[inline(always)]
-    fn look_on<L: Lanes>(
+    fn look_on<L: Lanes, const N: usize>(
         &self,
         lanes: L,
-        chain: &Chain<'_>,
+        chain: &Chain<'_, N>,
         turn: OneTurn,
         p: &Point<A>,
         best: &mut Best,
@@ -207,12 +222,12 @@ impl<A: Addr> Tree<A> {
 
     /// As [`Tree::look_behind`] for several packets at once, where the first group decides most.
     #[inline(always)]
-    fn look_behind_burst<L: Lanes>(
+    fn look_behind_burst<L: Lanes, const N: usize>(
         &self,
         lanes: L,
         at: Ref,
-        points: &Each<Point<A>>,
-        best: &mut Each<Best>,
+        points: &Each<Point<A>, N>,
+        best: &mut Each<Best, N>,
         agree: &impl Fn(u32) -> bool,
     ) {
         let all = points.iter().zip(best.iter_mut());
@@ -236,13 +251,13 @@ impl<A: Addr> Tree<A> {
     /// Improves `best` by some buckets: every bundle is asked for before any is read, then every leaf; trees in buckets
     /// likewise, as long as they are a table that stands alone, of which there may be `some`.
     #[inline(always)]
-    fn look_into<L: Lanes>(
+    fn look_into<L: Lanes, const N: usize>(
         &self,
         lanes: L,
         mut some: bool,
-        now: &mut Now,
-        points: &Each<Point<A>>,
-        best: &mut Each<Best>,
+        now: &mut Now<N>,
+        points: &Each<Point<A>, N>,
+        best: &mut Each<Best, N>,
         agree: &impl Fn(u32) -> bool,
     ) {
         while some {
@@ -257,14 +272,14 @@ impl<A: Addr> Tree<A> {
 
     /// From the tables of a chain to what is in their buckets; true when that is a table which stands alone for some packet.
     #[inline(always)]
-    fn step_from_chain<L: Lanes>(
+    fn step_from_chain<L: Lanes, const N: usize>(
         &self,
         lanes: L,
-        chain: &Chain<'_>,
-        turn: &Turn,
-        now: &mut Now,
-        points: &Each<Point<A>>,
-        best: &Each<Best>,
+        chain: &Chain<'_, N>,
+        turn: &Turn<N>,
+        now: &mut Now<N>,
+        points: &Each<Point<A>, N>,
+        best: &Each<Best, N>,
     ) -> bool {
         let table = |k: usize| chain.rows.get(turn.row(k)).and_then(|row| row.table);
         for (k, _, hash) in now.each() {
@@ -286,7 +301,13 @@ impl<A: Addr> Tree<A> {
 
     /// The same from tables that stand alone.
     #[inline(always)]
-    fn step<L: Lanes>(&self, lanes: L, now: &mut Now, points: &Each<Point<A>>, best: &Each<Best>) -> bool {
+    fn step<L: Lanes, const N: usize>(
+        &self,
+        lanes: L,
+        now: &mut Now<N>,
+        points: &Each<Point<A>, N>,
+        best: &Each<Best, N>,
+    ) -> bool {
         for (k, at, hash) in now.each() {
             if let (Some(t), Some(p)) = (self.alone(*at), points.get(k)) {
                 *hash = t.masks.bucket(p);

@@ -89,26 +89,11 @@ impl Front {
     }
 }
 
-/// Hashes of eight packets for a table, and where they are in its sieve.
+/// Of eight packets the hashes for a table, where they are in its sieve, and which bits there stand for them.
 pub(super) struct Packets {
-    hashes: Eight,
-    places: [u64; EIGHT],
-}
-
-impl Packets {
-    /// The hashes, and those of eight others.
-    #[inline(always)]
-    pub(super) fn hashes(&self, others: &Self) -> [u32; 2 * EIGHT] {
-        self.hashes.halves_with(others.hashes)
-    }
-
-    /// Asks for what [`Table::bound_eight`] will read.
-    #[inline(always)]
-    pub(super) fn prefetch(&self, t: &Table) {
-        for place in self.places {
-            t.prefetch_part(place as usize);
-        }
-    }
+    pub(super) hashes: Eight,
+    pub(super) places: Eight,
+    pub(super) sixths: Short,
 }
 
 impl Table {
@@ -117,16 +102,17 @@ impl Table {
     pub(super) fn aim_eight<A: Addr>(&self, wide: Wide, pairs: &[A::Pair; EIGHT], packed: &[u64; EIGHT]) -> Packets {
         let ports = wide.eight(packed).and(wide.splat(self.masks.ports));
         let hashes = hashes(wide, A::digests_of_packets(wide, pairs, &self.masks), ports);
-        Packets { hashes, places: places(wide, hashes, wide.splat(self.bundles.len() as u64)).array() }
+        let places = places(wide, hashes, wide.splat(self.bundles.len() as u64));
+        Packets { hashes, places, sixths: sixths(wide, hashes) }
     }
 
     /// [`Table::bound`] for eight packets.
     #[inline(always)]
-    pub(super) fn bound_eight(&self, wide: Wide, packets: &Packets) -> Short {
-        let [a, b, c, d, e, f, g, h] = packets.places;
-        let part = |place: u64| self.part_at(place as usize);
+    pub(super) fn bound_eight(&self, wide: Wide, places: &[u32; EIGHT], sixths: &[u16; EIGHT]) -> Short {
+        let [a, b, c, d, e, f, g, h] = *places;
+        let part = |place: u32| self.part_at(place as usize);
         let parts = [part(a), part(b), part(c), part(d), part(e), part(f), part(g), part(h)];
-        bounds(wide, parts, sixths(wide, packets.hashes))
+        bounds(wide, parts, wide.short(sixths))
     }
 }
 
@@ -335,9 +321,9 @@ mod tests {
             for t in tree.tables.iter().flatten() {
                 let eight = t.aim_eight::<u32>(wide, &pairs, &packed);
                 let hashes: Vec<u32> = points.iter().map(|p| t.masks.bucket(p)).collect();
-                prop_assert_eq!(&eight.hashes(&eight)[..EIGHT], &hashes[..]);
+                prop_assert_eq!(&eight.hashes.halves()[..], &hashes[..]);
                 let bounds: Vec<u16> = hashes.iter().map(|hash| t.bound(*hash)).collect();
-                prop_assert_eq!(&t.bound_eight(wide, &eight).array()[..], &bounds[..]);
+                prop_assert_eq!(&t.bound_eight(wide, &eight.places.halves(), &eight.sixths.array()).array()[..], &bounds[..]);
             }
         }
     }

@@ -65,7 +65,7 @@ impl<A: Addr> Tree<A> {
     /// The slot of the first rule below `at` for a packet; `u32::MAX`: none. As the processor does it best.
     #[inline]
     pub(super) fn find(&self, at: Ref, packet: &PacketKey, want: u8, agree: &impl Fn(u32) -> bool) -> u32 {
-        match self.wide.filter(|_| self.alone(at).is_none()) {
+        match self.wide_from(at) {
             Some(wide) => wide.run(
                 #[inline(always)]
                 move || self.find_by(wide, at, packet, want, agree),

@@ -59,8 +59,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use arena::Ref;
 pub(super) use burst::BURST;
+use burst::{LONG, LONGEST};
 use core::net::IpAddr;
 use hashbrown::HashMap;
+use lanes::{Lanes, Plain};
 use rule::{INBOUND, MARKED, OUTBOUND, Rule, flag};
 use tree::{Best, Tree};
 
@@ -184,18 +186,24 @@ impl Classifier {
         mut each: impl FnMut(Option<u32>),
     ) {
         let roots = self.roots(scope.vrf, scope.if_id);
-        let (chunks, tail) = packets.as_chunks::<BURST>();
         let agrees = |slot| self.agrees(slot, scope.mark);
-        for chunk in chunks {
-            let v6 = |p: &PacketKey| (p.local.is_ipv6(), p.remote.is_ipv6());
-            let same = chunk.first().map(v6).filter(|first| chunk.iter().all(|p| v6(p) == *first));
-            match same.map(|(l, r)| family(l, r).map(|f| roots.v6.get(f).copied().unwrap_or(Ref::NONE))) {
-                Some(None) => burst(&self.v4, roots.v4, direction, chunk, &agrees, &mut each),
-                Some(Some(root)) => burst(&self.v6, root, direction, chunk, &agrees, &mut each),
-                None => chunk.iter().for_each(|p| each(self.lookup(direction, p, scope))),
-            }
+        let v6 = |p: &PacketKey| (p.local.is_ipv6(), p.remote.is_ipv6());
+        let mut alike = |some: &[PacketKey]| {
+            let Some((l, r)) = some.first().map(v6) else { return };
+            let rest = match family(l, r).map(|f| roots.v6.get(f).copied().unwrap_or(Ref::NONE)) {
+                None => bursts(&self.v4, roots.v4, direction, some, &agrees, &mut each),
+                Some(root) => bursts(&self.v6, root, direction, some, &agrees, &mut each),
+            };
+            rest.iter().for_each(|p| each(self.lookup(direction, p, scope)));
+        };
+        let first = packets.first().map(v6);
+        let other = |p: &PacketKey| Some(v6(p)) != first;
+        // By sixteens, whose loop the compiler unrolls.
+        let (some, rest) = packets.as_chunks::<BURST>();
+        if !some.iter().any(|some| some.iter().any(other)) && !rest.iter().any(other) {
+            return alike(packets);
         }
-        tail.iter().for_each(|p| each(self.lookup(direction, p, scope)));
+        packets.chunk_by(|a, b| v6(a) == v6(b)).for_each(alike);
     }
 
     /// Asked of the rules that are [`MARKED`].
@@ -287,18 +295,48 @@ impl Classifier {
     }
 }
 
-/// As [`Classifier::lookup_burst`] for packets of one pair of families.
-#[inline(never)]
-fn burst<A: Addr>(
+/// As [`Classifier::lookup_burst`] for packets of one pair of families; gives those that are too few for a burst.
+#[inline]
+fn bursts<'p, A: Addr>(
     tree: &Tree<A>,
     root: Ref,
     direction: Direction,
-    packets: &[PacketKey; BURST],
+    packets: &'p [PacketKey],
+    agrees: &impl Fn(u32) -> bool,
+    each: &mut impl FnMut(Option<u32>),
+) -> &'p [PacketKey] {
+    let mut rest = packets;
+    let wide = tree.wide_from(root);
+    if let Some(wide) = wide {
+        if tree.is_far() {
+            let (some, others) = rest.as_chunks::<LONGEST>();
+            some.iter().for_each(|some| burst(tree, wide, root, direction, some, agrees, each));
+            rest = others;
+        }
+        let (some, others) = rest.as_chunks::<LONG>();
+        some.iter().for_each(|some| burst(tree, wide, root, direction, some, agrees, each));
+        rest = others;
+    }
+    let (some, rest) = rest.as_chunks::<BURST>();
+    some.iter().for_each(|some| match wide {
+        Some(wide) => burst(tree, wide, root, direction, some, agrees, each),
+        None => burst(tree, Plain, root, direction, some, agrees, each),
+    });
+    rest
+}
+
+#[inline(never)]
+fn burst<A: Addr, L: Lanes, const N: usize>(
+    tree: &Tree<A>,
+    lanes: L,
+    root: Ref,
+    direction: Direction,
+    packets: &[PacketKey; N],
     agrees: &impl Fn(u32) -> bool,
     each: &mut impl FnMut(Option<u32>),
 ) {
-    let mut best = [Best::NONE; BURST];
-    tree.find_burst(root, packets, flag(direction), &mut best, agrees);
+    let mut best = [Best::NONE; N];
+    tree.find_burst(lanes, root, packets, flag(direction), &mut best, agrees);
     best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));
 }
 

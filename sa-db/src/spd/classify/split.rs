@@ -2,19 +2,17 @@
 //! and the others, of which there are many times more, are seldom read. Where ranks do not follow width and there are
 //! more rules than the caches hold, that spares most reads of memory.
 //!
-//! Bound: a split hands its head one rule in [`PART`] and is worth it from [`LEAST`] rules on, so that of 2^32 rules five
+//! Bound: a split hands its head one rule in [`PART`] and is worth it from [`FAR`] rules on, so that of 2^32 rules five
 //! are nested. A lookup that nothing in the heads decides visits one more tree per split. A tree is built anew when it
 //! has doubled, when its head has half of it, or when it has fallen to a quarter.
 
 use super::addr::Addr;
 use super::arena::Ref;
 use super::rule::{INBOUND, OUTBOUND, Rule};
-use super::tree::{SMALL, Tree, store};
+use super::tree::{FAR, SMALL, Tree, store};
 
 /// The head has one rule of so many.
 const PART: usize = 8;
-/// Fewer rules are not split: what a lookup reads of them is in the caches for the most part. Tests split some hundred.
-const LEAST: usize = if cfg!(test) { 200 } else { 200_000 };
 /// Points at which it is tried out whether the head decides, and how many it must decide.
 const POINTS: usize = 64;
 const ENOUGH: usize = 44;
@@ -36,7 +34,7 @@ pub(super) struct Split {
 
 /// The place where some rules, which are in order, are to be split; `None`: their head would decide too little.
 fn place<A: Addr>(rules: &[Rule<A>]) -> Option<usize> {
-    if rules.len() < LEAST {
+    if rules.len() < FAR {
         return None;
     }
     let (head, rest) = rules.split_at_checked(rules.len() / PART)?;

@@ -495,6 +495,46 @@ fn agree_with_a_walk(spd: &Spd, model: &[Arc<Policy>], packets: &[PacketKey]) {
     }
 }
 
+/// Bursts of every size, those that are looked up together and what is left over, also of families by turns.
+#[test]
+fn bursts_of_any_size_and_of_mixed_families() {
+    let mut state = 5u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 8
+    };
+    let addr = |v6: bool, n: u32| match v6 {
+        true => IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8 << 96) | (u128::from(n) << 64))),
+        false => IpAddr::from(Ipv4Addr::from_bits(n << 8)),
+    };
+    let (mut spd, mut model, mut packets) = (Spd::new(), Vec::new(), Vec::new());
+    for n in 0..1_200u32 {
+        // Prefixes of several lengths, so that there is a chain of tables.
+        let (v6, l, r, cut) = (n % 3 == 0, draw() % 5_000, draw() % 5_000, (n % 7) as u8);
+        let ts = |a: u32, cut: u8| TrafficSelector {
+            addrs: AddrRange::prefix(addr(v6, a), if v6 { 64 } else { 24 } - cut).unwrap(),
+            protocol: 0,
+            ports: PortRange::ANY,
+        };
+        let mut p = Policy::new(alloc::format!("{n}"), [ts(l, cut)], [ts(r, cut * 2 % 7)], Action::Bypass);
+        p.priority = Priority::At(draw());
+        let id = spd.add(p).unwrap();
+        model.push(Arc::clone(spd.policy(id).unwrap()));
+        let (local, remote) = (addr(v6, l), addr(v6, r));
+        packets.push(PacketKey { local, remote, protocol: 6, local_port: Some(1), remote_port: Some(2) });
+    }
+    let (v6, v4): (Vec<_>, Vec<_>) = packets.iter().copied().partition(|p| p.local.is_ipv6());
+    for n in (0..40).chain([63, 64, 65, 95, 96, 97, 111, 112, 127, 128, 200]) {
+        for all in [&v4, &v6, &packets] {
+            let some = all.get(n..n * 2).unwrap();
+            agree_with_a_walk(&spd, &model, some);
+        }
+    }
+    // Long runs of one family, then of the other.
+    let runs: Vec<_> = [&v4[..70], &v6[..33], &v4[70..75], &v6[33..50]].concat();
+    agree_with_a_walk(&spd, &model, &runs);
+}
+
 /// A table in the middle of a chain that grows and shrinks is built anew, and what stands beside the first one with it.
 #[test]
 fn tables_of_a_chain_change_behind_the_first() {

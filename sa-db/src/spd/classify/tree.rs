@@ -21,6 +21,8 @@ pub(super) const LONG_CHAIN: u8 = 8;
 pub(super) const LONGER_CHAIN: u8 = 12;
 /// Up to here a list is not worth a thought.
 pub(super) const SMALL: usize = 8;
+/// Of fewer rules the caches hold what a lookup reads for the most part. In tests some hundred are many.
+pub(super) const FAR: usize = if cfg!(test) { 200 } else { 200_000 };
 
 /// Rules behind vectors, the few that came since, and those that come after.
 #[derive(Clone, Debug)]

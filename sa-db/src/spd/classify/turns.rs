@@ -3,7 +3,7 @@
 
 use super::addr::Addr;
 use super::arena::Ref;
-use super::burst::{BURST, Each};
+use super::burst::Each;
 use super::lanes::Lanes;
 use super::rule::Point;
 use super::table::Table;
@@ -12,30 +12,33 @@ use arrayvec::ArrayVec;
 use core::hint::select_unpredictable;
 
 /// What a table may hold for each packet, or what is behind the last one, which has no table.
-pub(super) struct Row<'a> {
+pub(super) struct Row<'a, const N: usize> {
     /// No bucket of this table has more for this packet; 0: nothing better.
-    pub(super) merits: Each<u16>,
+    pub(super) merits: Each<u16, N>,
     pub(super) table: Option<&'a Table>,
 }
 
 /// What a chain of tables may hold for each packet.
-pub(super) struct Chain<'a> {
-    pub(super) rows: ArrayVec<Row<'a>, PLACES>,
+pub(super) struct Chain<'a, const N: usize> {
+    pub(super) rows: ArrayVec<Row<'a, N>, PLACES>,
     /// Every packet's hash for each table, with AVX-512 alone: without it another one is dearer to keep than to make.
-    pub(super) hashes: ArrayVec<Each<u32>, PLACES>,
+    pub(super) hashes: ArrayVec<Each<u32, N>, PLACES>,
     pub(super) behind: Ref,
 }
 
+/// Packets that take a step together.
+pub(super) const SIXTEEN: usize = 16;
+
 /// Of each packet the row that has its turn, and what it may hold.
-pub(super) struct Turn {
-    pub(super) merits: Each<u16>,
-    rows: Each<u16>,
+pub(super) struct Turn<const N: usize> {
+    pub(super) merits: Each<u16, N>,
+    rows: Each<u16, N>,
 }
 
-impl<'a> Chain<'a> {
+impl<'a, const N: usize> Chain<'a, N> {
     /// One more table; `None` when there are too many.
     #[inline(always)]
-    pub(super) fn push(&mut self, merits: Each<u16>, table: Option<&'a Table>) -> Option<&mut Row<'a>> {
+    pub(super) fn push(&mut self, merits: Each<u16, N>, table: Option<&'a Table>) -> Option<&mut Row<'a, N>> {
         self.rows.try_push(Row { merits, table }).ok()?;
         self.rows.last_mut()
     }
@@ -50,17 +53,24 @@ impl<'a> Chain<'a> {
     /// For every packet the best row, of equal ones the first; with `last`, of those that come after that in this order.
     /// So what had its turn need not be crossed out: what is written in pieces and read as one has to be waited for.
     #[inline(always)]
-    pub(super) fn turn<const AGAIN: bool>(&self, last: &Turn) -> Turn {
+    pub(super) fn turn<const AGAIN: bool>(&self, last: &Turn<N>) -> Turn<N> {
         let mut turn = Turn::NONE;
-        for (n, row) in (0u16..).zip(&self.rows) {
-            let all = row.merits.iter().zip(&mut turn.merits).zip(&mut turn.rows);
-            for (((m, top), at), (had, was)) in all.zip(last.merits.iter().zip(&last.rows)) {
-                // Masks, so that eight packets or more go together.
-                let left = !AGAIN | (*m < *had) | ((*m == *had) & (n > *was));
-                let more = u16::from((*m > *top) & left).wrapping_neg();
-                *at = (*at & !more) | (n & more);
-                *top = (*top & !more) | (*m & more);
+        let to = turn.merits.as_chunks_mut().0.iter_mut().zip(turn.rows.as_chunks_mut().0);
+        let from = last.merits.as_chunks::<SIXTEEN>().0.iter().zip(last.rows.as_chunks::<SIXTEEN>().0);
+        for (part, ((merits, rows), (had, was))) in to.zip(from).enumerate() {
+            let all = self.rows.iter().filter_map(|row| row.merits.as_chunks::<SIXTEEN>().0.get(part));
+            let (mut top, mut at) = ([0; SIXTEEN], [0; SIXTEEN]);
+            for (n, row) in (0u16..).zip(all) {
+                let places = row.iter().zip(&mut top).zip(&mut at);
+                for (((m, top), at), (had, was)) in places.zip(had.iter().zip(was)) {
+                    // Masks, so that sixteen packets go together.
+                    let left = !AGAIN | (*m < *had) | ((*m == *had) & (n > *was));
+                    let more = u16::from((*m > *top) & left).wrapping_neg();
+                    *at = (*at & !more) | (n & more);
+                    *top = (*top & !more) | (*m & more);
+                }
             }
+            (*merits, *rows) = (top, at);
         }
         turn
     }
@@ -84,9 +94,9 @@ pub(super) struct OneTurn {
     pub(super) row: usize,
 }
 
-impl Turn {
+impl<const N: usize> Turn<N> {
     /// The turn before the first.
-    pub(super) const NONE: Self = Self { merits: [0; BURST], rows: [0; BURST] };
+    pub(super) const NONE: Self = Self { merits: [0; N], rows: [0; N] };
 
     /// A packet's row.
     #[inline(always)]
@@ -102,26 +112,27 @@ impl Turn {
 
 #[cfg(test)]
 mod tests {
+    use super::super::burst::LONG;
     use super::*;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn every_row_has_its_turn_once_by_merit(drawn in proptest::collection::vec(proptest::collection::vec(0u16..6, BURST), 0..PLACES)) {
-            let mut chain = Chain { rows: ArrayVec::new(), hashes: ArrayVec::new(), behind: Ref::NONE };
+        fn every_row_has_its_turn_once_by_merit(drawn in proptest::collection::vec(proptest::collection::vec(0u16..6, LONG), 0..PLACES)) {
+            let mut chain = Chain::<LONG> { rows: ArrayVec::new(), hashes: ArrayVec::new(), behind: Ref::NONE };
             for merits in &drawn {
                 prop_assert!(chain.push(core::array::from_fn(|k| merits[k]), None).is_some());
             }
             let mut turn = chain.turn::<false>(&Turn::NONE);
-            let first: Vec<_> = (0..BURST).map(|k| turn.of(k)).collect();
+            let first: Vec<_> = (0..LONG).map(|k| turn.of(k)).collect();
             let expected = |k: usize| {
                 let mut rows: Vec<_> = drawn.iter().enumerate().map(|(n, m)| (m[k], n)).filter(|(m, _)| *m > 0).collect();
                 rows.sort_by_key(|(m, n)| (core::cmp::Reverse(*m), *n));
                 rows
             };
             for n in 0..=drawn.len() {
-                for k in 0..BURST {
+                for k in 0..LONG {
                     match expected(k).get(n) {
                         Some((merit, row)) => prop_assert_eq!((turn.merits[k], turn.row(k)), (*merit, *row)),
                         None => prop_assert_eq!(turn.merits[k], 0),
