@@ -188,22 +188,19 @@ impl Classifier {
         let roots = self.roots(scope.vrf, scope.if_id);
         let agrees = |slot| self.agrees(slot, scope.mark);
         let v6 = |p: &PacketKey| (p.local.is_ipv6(), p.remote.is_ipv6());
-        let mut alike = |some: &[PacketKey]| {
-            let Some((l, r)) = some.first().map(v6) else { return };
-            let rest = match family(l, r).map(|f| roots.v6.get(f).copied().unwrap_or(Ref::NONE)) {
-                None => bursts(&self.v4, roots.v4, direction, some, &agrees, &mut each),
-                Some(root) => bursts(&self.v6, root, direction, some, &agrees, &mut each),
+        let mut rest = packets;
+        while let Some(first) = rest.first().map(v6) {
+            let alike = |p: &PacketKey| v6(p) == first;
+            let mut done = match family(first.0, first.1).map(|f| roots.v6.get(f).copied().unwrap_or(Ref::NONE)) {
+                None => burst(&self.v4, roots.v4, direction, rest, alike, &agrees, &mut each),
+                Some(root) => burst(&self.v6, root, direction, rest, alike, &agrees, &mut each),
             };
-            rest.iter().for_each(|p| each(self.lookup(direction, p, scope)));
-        };
-        let first = packets.first().map(v6);
-        let other = |p: &PacketKey| Some(v6(p)) != first;
-        // By sixteens, whose loop the compiler unrolls.
-        let (some, rest) = packets.as_chunks::<BURST>();
-        if !some.iter().any(|some| some.iter().any(other)) && !rest.iter().any(other) {
-            return alike(packets);
+            if done == 0 {
+                let few = rest.iter().take(BURST).take_while(|p| alike(p));
+                done = few.map(|p| each(self.lookup(direction, p, scope))).count();
+            }
+            rest = rest.get(done..).unwrap_or_default();
         }
-        packets.chunk_by(|a, b| v6(a) == v6(b)).for_each(alike);
     }
 
     /// Asked of the rules that are [`MARKED`].
@@ -295,38 +292,43 @@ impl Classifier {
     }
 }
 
-/// As [`Classifier::lookup_burst`] for packets of one pair of families; gives those that are too few for a burst.
+/// As [`Classifier::lookup_burst`] for as many packets at the front as go together, and how many that are; none if they are
+/// too few. Each size is looked at right before its lookups: so packets that come from far are waited for meanwhile.
 #[inline]
-fn bursts<'p, A: Addr>(
+fn burst<A: Addr>(
     tree: &Tree<A>,
     root: Ref,
     direction: Direction,
-    packets: &'p [PacketKey],
+    packets: &[PacketKey],
+    alike: impl Fn(&PacketKey) -> bool,
     agrees: &impl Fn(u32) -> bool,
     each: &mut impl FnMut(Option<u32>),
-) -> &'p [PacketKey] {
-    let mut rest = packets;
+) -> usize {
     let wide = tree.wide_from(root);
     if let Some(wide) = wide {
-        if tree.is_far() {
-            let (some, others) = rest.as_chunks::<LONGEST>();
-            some.iter().for_each(|some| burst(tree, wide, root, direction, some, agrees, each));
-            rest = others;
+        if tree.is_far()
+            && let Some(some) = packets.first_chunk::<LONGEST>()
+            && some.iter().all(&alike)
+        {
+            return together(tree, wide, root, direction, some, agrees, each);
         }
-        let (some, others) = rest.as_chunks::<LONG>();
-        some.iter().for_each(|some| burst(tree, wide, root, direction, some, agrees, each));
-        rest = others;
+        if let Some(some) = packets.first_chunk::<LONG>()
+            && some.iter().all(&alike)
+        {
+            return together(tree, wide, root, direction, some, agrees, each);
+        }
     }
-    let (some, rest) = rest.as_chunks::<BURST>();
-    some.iter().for_each(|some| match wide {
-        Some(wide) => burst(tree, wide, root, direction, some, agrees, each),
-        None => burst(tree, Plain, root, direction, some, agrees, each),
-    });
-    rest
+    match packets.first_chunk::<BURST>().filter(|some| some.iter().all(alike)) {
+        Some(some) => match wide {
+            Some(wide) => together(tree, wide, root, direction, some, agrees, each),
+            None => together(tree, Plain, root, direction, some, agrees, each),
+        },
+        None => 0,
+    }
 }
 
 #[inline(never)]
-fn burst<A: Addr, L: Lanes, const N: usize>(
+fn together<A: Addr, L: Lanes, const N: usize>(
     tree: &Tree<A>,
     lanes: L,
     root: Ref,
@@ -334,10 +336,11 @@ fn burst<A: Addr, L: Lanes, const N: usize>(
     packets: &[PacketKey; N],
     agrees: &impl Fn(u32) -> bool,
     each: &mut impl FnMut(Option<u32>),
-) {
+) -> usize {
     let mut best = [Best::NONE; N];
     tree.find_burst(lanes, root, packets, flag(direction), &mut best, agrees);
     best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));
+    N
 }
 
 fn apply<A: Addr>(tree: &mut Tree<A>, root: &mut Ref, rule: Option<Rule<A>>, add: bool) {

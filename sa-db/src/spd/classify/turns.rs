@@ -58,9 +58,9 @@ impl<'a, const N: usize> Chain<'a, N> {
         let to = turn.merits.as_chunks_mut().0.iter_mut().zip(turn.rows.as_chunks_mut().0);
         let from = last.merits.as_chunks::<SIXTEEN>().0.iter().zip(last.rows.as_chunks::<SIXTEEN>().0);
         for (part, ((merits, rows), (had, was))) in to.zip(from).enumerate() {
-            let all = self.rows.iter().filter_map(|row| row.merits.as_chunks::<SIXTEEN>().0.get(part));
             let (mut top, mut at) = ([0; SIXTEEN], [0; SIXTEEN]);
-            for (n, row) in (0u16..).zip(all) {
+            for (n, row) in (0u16..).zip(&self.rows) {
+                let Some(row) = row.merits.as_chunks::<SIXTEEN>().0.get(part) else { continue };
                 let places = row.iter().zip(&mut top).zip(&mut at);
                 for (((m, top), at), (had, was)) in places.zip(had.iter().zip(was)) {
                     // Masks, so that sixteen packets go together.
