@@ -99,6 +99,7 @@ fn main() {
         std::fs::write(path, &md).expect("markdown file");
     }
     if let Some(dir) = files.get(1) {
+        std::fs::create_dir_all(dir).expect("directory for plots");
         for (name, svg) in plot::all(&tables) {
             std::fs::write(format!("{dir}/{name}.svg"), svg).expect("plot");
         }
