@@ -5,7 +5,8 @@ use crate::aead::{Aead, AeadKey};
 use crate::{CryptoError, EncrId};
 use alloc::boxed::Box;
 use aws_lc_rs::aead::{
-    AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305 as CHACHA, LessSafeKey, Nonce, UnboundKey,
+    AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305 as CHACHA, LessSafeKey, NONCE_LEN,
+    UnboundKey,
 };
 
 /// One algorithm at one key size.
@@ -52,20 +53,22 @@ struct Key(LessSafeKey);
 
 impl AeadKey for Key {
     fn seal(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> Result<(), CryptoError> {
-        let nonce = nonce.try_into().map(Nonce::assume_unique_for_key).map_err(|_| CryptoError::Length)?;
-        if tag.len() != TAG_LEN {
-            return Err(CryptoError::Length);
-        }
-        self.0.seal_in_place_scatter(nonce, Aad::from(aad), data, &[], tag).map_err(|_| CryptoError::Length)
+        let nonce = fit(nonce, tag)?;
+        self.0.seal_in_place_scatter(nonce.into(), Aad::from(aad), data, &[], tag).map_err(|_| CryptoError::Length)
     }
     fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError> {
-        let nonce = nonce.try_into().map(Nonce::assume_unique_for_key).map_err(|_| CryptoError::Length)?;
-        if tag.len() != TAG_LEN {
-            return Err(CryptoError::Length);
-        }
-        self.0
-            .open_in_place_separate_tag(nonce, Aad::from(aad), tag, data)
-            .map(|_| ())
-            .map_err(|_| CryptoError::Integrity)
+        let nonce = fit(nonce, tag)?;
+        let opened = self.0.open_in_place_separate_tag(nonce.into(), Aad::from(aad), tag, data);
+        opened.map(|_| ()).map_err(|_| CryptoError::Integrity)
     }
+}
+
+/// The nonce, when the lengths are right. The library's type for it wipes itself: made where something else may still fail, it
+/// is copied octet by octet, and the library, which reads it in words, waits until the octets are in the cache.
+#[inline(always)]
+fn fit<'a>(nonce: &'a [u8], tag: &[u8]) -> Result<&'a [u8; NONCE_LEN], CryptoError> {
+    if tag.len() != TAG_LEN {
+        return Err(CryptoError::Length);
+    }
+    nonce.try_into().map_err(|_| CryptoError::Length)
 }
