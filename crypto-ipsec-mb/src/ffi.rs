@@ -10,10 +10,11 @@
 
 use crate::versions::VERSIONS;
 use core::arch::asm;
-use core::arch::x86_64::{__m128i, _mm_set_epi64x};
+use core::arch::x86_64::{__m128i, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm_or_si128, _mm_set_epi64x, _mm_slli_si128};
 use core::ffi::{c_int, c_uint, c_void};
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, transmute};
 use core::ptr::NonNull;
+use ravelin_crypto::aead::Told;
 use std::sync::OnceLock;
 use zeroize::Zeroize;
 
@@ -191,24 +192,49 @@ impl<const LEN: usize> Key<LEN> {
         }
     }
 
+    /// [`Key::seal`], told as usual packets are.
+    #[inline]
+    pub(crate) fn seal_told(&self, told: &Told, data: &mut [u8], tag: &mut [u8; 16]) -> bool {
+        self.run_told(&self.code.encrypt, told, data, tag)
+    }
+
+    /// [`Key::open`], told as usual packets are.
+    #[inline]
+    pub(crate) fn open_told(&self, told: &Told, data: &mut [u8], tag: &mut [u8; 16]) -> bool {
+        self.run_told(&self.code.decrypt, told, data, tag)
+    }
+
+    #[inline(always)]
+    fn run_told(&self, by_size: &[Crypt; 3], told: &Told, data: &mut [u8], tag: &mut [u8; 16]) -> bool {
+        let (nonce, number) = (joined(told.salt, told.iv), u64::from_le_bytes(told.number));
+        let (aad, len) = if told.esn { (number, 12) } else { (number >> 32, 8) };
+        let aad = joined(told.spi, aad.to_le_bytes());
+        self.call(by_size, &nonce, aad.get(..len).unwrap_or(&[]), data, tag)
+    }
+
     #[inline]
     fn run(&self, by_size: &[Crypt; 3], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
-        let (len, aad_len, tag_len) = (data.len() as u64, aad.len() as u64, tag.len() as u64);
-        // The library says nothing of arguments that it refuses, so none may reach it.
-        if len > MAX || tag.len() != self.tag_len() {
-            return false;
-        }
-        let Some(crypt) = by_size.get(Self::SIZE) else { return false };
         let nonce = whole(nonce);
         // With extended sequence numbers it has twelve octets (RFC 4106 §5).
         let wide;
         let aad = match <&[u8; 12]>::try_from(aad) {
             Ok(aad) => {
                 wide = whole(aad);
-                (&raw const wide).cast()
+                wide.get(..12).unwrap_or(&[])
             }
-            Err(_) => aad.as_ptr(),
+            Err(_) => aad,
         };
+        self.call(by_size, &nonce, aad, data, tag)
+    }
+
+    #[inline(always)]
+    fn call(&self, by_size: &[Crypt; 3], nonce: &[u8; 16], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> bool {
+        let (len, aad_len, tag_len) = (data.len() as u64, aad.len() as u64, tag.len() as u64);
+        // The library says nothing of arguments that it refuses, so none may reach it.
+        if len > MAX || tag.len() != self.tag_len() {
+            return false;
+        }
+        let Some(crypt) = by_size.get(Self::SIZE) else { return false };
         let mut context = MaybeUninit::<Context>::uninit();
         let at = data.as_mut_ptr();
         // SAFETY: all pointers come from live references of the lengths that are passed, and are not null; the library
@@ -221,8 +247,8 @@ impl<const LEN: usize> Key<LEN> {
                 at,
                 at,
                 len,
-                (&raw const nonce).cast(),
-                aad,
+                nonce.as_ptr(),
+                aad.as_ptr(),
                 aad_len,
                 tag.as_mut_ptr(),
                 tag_len,
@@ -232,19 +258,38 @@ impl<const LEN: usize> Key<LEN> {
     }
 }
 
+/// A register as octets, which are stored in one piece then.
+#[inline(always)]
+fn octets(register: __m128i) -> [u8; 16] {
+    // SAFETY: both are sixteen octets, of which any value is one.
+    unsafe { transmute::<__m128i, [u8; 16]>(register) }
+}
+
+/// Twelve octets of two parts, for the same reason as with [`whole`].
+#[inline(always)]
+fn joined(first: [u8; 4], last: [u8; 8]) -> [u8; 16] {
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn join(first: i32, last: i64) -> __m128i {
+        _mm_or_si128(_mm_cvtsi32_si128(first), _mm_slli_si128::<4>(_mm_cvtsi64_si128(last)))
+    }
+    // SAFETY: needs SSE2, which every x86-64 has.
+    octets(unsafe { join(i32::from_le_bytes(first), i64::from_le_bytes(last)) })
+}
+
 /// Twelve octets in a register, and four of nothing. The library reads nonce and AAD in one piece; would it find them as the
 /// caller has just stored them, in several, it would wait until they were in the cache. What is read here lies within
 /// one piece, be it stored as salt and IV or as two halves of sixteen octets.
 #[inline(always)]
-fn whole(octets: &[u8; 12]) -> __m128i {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = *octets;
+fn whole(twelve: &[u8; 12]) -> [u8; 16] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = *twelve;
     let (first, last) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([i, j, k, l]));
     let mut middle = u32::from_le_bytes([e, f, g, h]);
     // SAFETY: no instruction at all. The compiler does not know that, or it would read two pieces as one.
     unsafe { asm!("/* {0:e} */", inout(reg) middle, options(pure, nomem, nostack, preserves_flags)) };
     let first = u64::from(first) | u64::from(middle) << 32;
     // SAFETY: needs SSE2, which every x86-64 has.
-    unsafe { _mm_set_epi64x(i64::from(last), first.cast_signed()) }
+    octets(unsafe { _mm_set_epi64x(i64::from(last), first.cast_signed()) })
 }
 
 impl<const LEN: usize> Drop for Key<LEN> {
@@ -465,9 +510,7 @@ mod tests {
     #[test]
     fn twelve_octets_stay_in_their_order() {
         let octets = core::array::from_fn(|i| i as u8 + 1);
-        // SAFETY: both are sixteen octets, of which any value is one.
-        let got = unsafe { core::mem::transmute::<__m128i, [u8; 16]>(whole(&octets)) };
-        assert_eq!(got, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 0, 0, 0]);
+        assert_eq!(whole(&octets), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use crate::ffi::Key;
 use crate::tag::same;
-use ravelin_crypto::aead::{Aead, AeadJob, AeadKey};
+use ravelin_crypto::aead::{Aead, AeadJob, AeadKey, Told};
 use ravelin_crypto::{CryptoError, EncrId};
 
 /// One algorithm at one key size; lengths in octets.
@@ -97,6 +97,19 @@ impl<const LEN: usize> AeadKey for Key<LEN> {
 
     fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError> {
         self.open_one(nonce.try_into().map_err(|_| CryptoError::Length)?, aad, data, tag)
+    }
+
+    fn seal_told(&self, told: &Told, data: &mut [u8], tag: &mut [u8; 16]) -> Result<(), CryptoError> {
+        let fits = Key::seal_told(self, told, data, tag);
+        if fits { Ok(()) } else { Err(CryptoError::Length) }
+    }
+
+    fn open_told(&self, told: &Told, data: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError> {
+        let mut computed = [0; 16];
+        if !Key::open_told(self, told, data, &mut computed) {
+            return Err(CryptoError::Length);
+        }
+        if same(&computed, tag) { Ok(()) } else { Err(CryptoError::Integrity) }
     }
 
     fn warm(&self, octets: usize) {

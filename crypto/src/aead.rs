@@ -44,6 +44,46 @@ pub struct AeadJob<'a> {
     pub result: Result<(), CryptoError>,
 }
 
+/// What a cipher is told of a usual ESP packet besides its octets: as the wire has it, in the pieces that it is made of, so
+/// that a provider puts them together as its library reads them.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub struct Told {
+    /// Of the nonce, behind the salt (RFC 4106 §4, RFC 7634 §2).
+    pub iv: [u8; 8],
+    /// Sequence number, all of it: in the AAD behind the SPI (RFC 4106 §5).
+    pub number: [u8; 8],
+    /// See `iv`.
+    pub salt: [u8; 4],
+    /// See `number`.
+    pub spi: [u8; 4],
+    /// Extended sequence numbers: with them the AAD has all of the number, else its lower half.
+    pub esn: bool,
+}
+
+impl Told {
+    /// The nonce, in the first twelve octets.
+    #[inline(always)]
+    #[must_use]
+    pub fn nonce(&self) -> [u8; 16] {
+        join(self.salt, u64::from_le_bytes(self.iv))
+    }
+
+    /// The AAD, in the first octets, and how many that are.
+    #[inline(always)]
+    #[must_use]
+    pub fn aad(&self) -> ([u8; 16], usize) {
+        let number = u64::from_le_bytes(self.number);
+        if self.esn { (join(self.spi, number), 12) } else { (join(self.spi, number >> 32), 8) }
+    }
+}
+
+/// Put together in registers: what is stored in small pieces makes its reader wait.
+#[inline(always)]
+fn join(first: [u8; 4], last: u64) -> [u8; 16] {
+    (u128::from(last) << 32 | u128::from(u32::from_le_bytes(first))).to_le_bytes()
+}
+
 /// A keyed AEAD. Safe to use from many threads at once.
 pub trait AeadKey: Send + Sync {
     /// Encrypts `data` in place and writes the tag. The caller never repeats a nonce for a key.
@@ -57,6 +97,24 @@ pub trait AeadKey: Send + Sync {
     /// # Errors
     /// [`CryptoError::Integrity`] when the tag is wrong; `data` is then unspecified and must be thrown away.
     fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError>;
+
+    /// [`AeadKey::seal`] of a usual ESP packet.
+    ///
+    /// # Errors
+    /// As there.
+    fn seal_told(&self, told: &Told, data: &mut [u8], tag: &mut [u8; 16]) -> Result<(), CryptoError> {
+        let (nonce, (aad, len)) = (told.nonce(), told.aad());
+        self.seal(nonce.get(..12).unwrap_or(&[]), aad.get(..len).unwrap_or(&[]), data, tag)
+    }
+
+    /// [`AeadKey::open`] of a usual ESP packet.
+    ///
+    /// # Errors
+    /// As there.
+    fn open_told(&self, told: &Told, data: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError> {
+        let (nonce, (aad, len)) = (told.nonce(), told.aad());
+        self.open(nonce.get(..12).unwrap_or(&[]), aad.get(..len).unwrap_or(&[]), data, tag)
+    }
 
     /// Asks the memory for the key schedule, without waiting: a packet of about so many octets is about to be sealed or
     /// opened. Does nothing where the provider cannot tell where it lies.

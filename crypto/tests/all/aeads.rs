@@ -2,7 +2,7 @@
 //! packets at once, and Wycheproof's verdicts. `crypto-ipsec-mb/tests/` runs this file over its own provider.
 
 use crate::providers;
-use ravelin_crypto::aead::AeadJob;
+use ravelin_crypto::aead::{AeadJob, Told};
 use ravelin_crypto::{CryptoError, EncrId};
 use wycheproof::TestResult;
 
@@ -46,6 +46,43 @@ fn aeads_round_trip_and_refuse_damage() {
             assert_eq!(key.seal(&nonce, b"", &mut [0; 9], &mut short), Err(CryptoError::Length), "{what}");
             let mut tag = vec![0; a.tag_len()];
             assert_eq!(key.seal(&nonce[1..], b"", &mut [0; 9], &mut tag), Err(CryptoError::Length), "{what}");
+        }
+    }
+}
+
+/// What a usual ESP packet is told in pieces is nonce and AAD of the others.
+#[test]
+fn usual_packets_are_told_in_pieces() {
+    for p in providers() {
+        for a in p.aeads.iter().filter(|a| a.nonce_len() == 12) {
+            let what = format!("{} {} {}", p.name, a.id(), a.key_len() * 8);
+            let key = a.key(&vec![1; a.key_len()]).unwrap();
+            let (salt, iv, spi, number) = ([2, 3, 4, 5], *b"abcdefgh", [6, 7, 8, 9], *b"ijklmnop");
+            let nonce = [&salt[..], &iv].concat();
+            for (esn, aad) in [(true, [&spi[..], &number].concat()), (false, [&spi[..], &number[4..]].concat())] {
+                let told = Told { iv, number, salt, spi, esn };
+                for len in [0, 2, 16, 66, 1402] {
+                    let plain: Vec<u8> = (0..len).map(|i| i as u8).collect();
+                    let (mut data, mut tag) = (plain.clone(), [0; 16]);
+                    let sealed = key.seal_told(&told, &mut data, &mut tag);
+                    if a.tag_len() != tag.len() {
+                        assert_eq!(sealed, Err(CryptoError::Length), "{what}");
+                        assert_eq!(key.open_told(&told, &mut data, &tag), Err(CryptoError::Length), "{what}");
+                        continue;
+                    }
+                    let (mut want, mut want_tag) = (plain.clone(), [0; 16]);
+                    key.seal(&nonce, &aad, &mut want, &mut want_tag).unwrap();
+                    assert_eq!((sealed, &data, tag), (Ok(()), &want, want_tag), "{what}");
+                    for bit in 0..128 {
+                        let mut bad = tag;
+                        bad[bit / 8] ^= 1 << (bit % 8);
+                        let opened = key.open_told(&told, &mut data.clone(), &bad);
+                        assert_eq!(opened, Err(CryptoError::Integrity), "{what}");
+                    }
+                    key.open_told(&told, &mut data, &tag).unwrap();
+                    assert_eq!(data, plain, "{what}");
+                }
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::entry::Inbound;
 use super::ingress::{Frame, Ingress, OuterInfo};
 use super::lane::open::{Head, Held, open_told, parts};
 use super::lane::seal::{self, Pattern, Place};
-use super::lane::{HEAD, Lane, Told};
+use super::lane::{HEAD, Lane};
 use super::memory::{Ahead, InSlot};
 use super::sink::{Target, TransmitMeta};
 use super::tally::octets;
@@ -20,6 +20,7 @@ use crate::packet::{Alike, protocol};
 use crate::{DropReason, inbound, packet};
 use arrayvec::ArrayVec;
 use core::ops::Range;
+use ravelin_crypto::aead::Told;
 use ravelin_sa_db::{Instant, Path, Spi};
 
 /// Packets of a burst that are like each other, one after the other.
@@ -127,7 +128,7 @@ impl Worker {
         let Some(entry) = memory.flow_at(at).map(|f| &*f.entry) else { return 0 };
         let core = entry.core();
         let (transform, sequence) = (core.sa.transform(), core.sa.sequence());
-        let Some((key, salt)) = transform.usual() else { return 0 };
+        let Some(key) = transform.usual() else { return 0 };
         // Other flows may have the same SA.
         let same = |p: &&Planned| {
             p.kind == kind
@@ -139,15 +140,11 @@ impl Worker {
         let Ok((number, got)) = sequence.take_up_to(wanted) else { return 0 };
         let end = number.wrapping_add(u64::from(got));
         entry.note_number(end.wrapping_sub(1), &plane.reports);
-        let mut told: ArrayVec<Told, BURST> = ArrayVec::new();
-        for number in (number..end).take(BURST) {
-            told.push(plane.told(entry, transform.esn(), salt, number));
-        }
         let meta = plane.meta(entry, 0, protocol::ESP, outer);
-        let mut common = seal::Common::new(entry, key, transform.esn(), outer, told.len());
+        let mut common = seal::Common::new(entry, key, transform.esn(), outer, got);
         let (mut packets, mut bytes) = (0u32, 0usize);
-        for ((job, Planned { place, .. }), told) in jobs.iter_mut().zip(planned).zip(&told) {
-            match plane.seal_told(entry, &mut common, place, job.buf, told) {
+        for ((job, Planned { place, .. }), number) in jobs.iter_mut().zip(planned).zip(number..end) {
+            match plane.seal_told(entry, &mut common, place, job.buf, number) {
                 Ok(()) => {
                     let len = place.end.wrapping_sub(place.start);
                     job.result = Ok((place.start..place.end, TransmitMeta { len, ..meta }));
@@ -162,7 +159,7 @@ impl Worker {
         {
             memory.mark_out(plane, at);
         }
-        told.len()
+        usize::try_from(got).unwrap_or(0)
     }
 
     /// Opens one after the other, runs at once.
@@ -226,6 +223,7 @@ impl Plane {
         let esn = sa.transform().esn();
         let mut gathered = window.gather()?;
         let mut told: ArrayVec<Told, BURST> = ArrayVec::new();
+        let mut numbers: ArrayVec<u64, BURST> = ArrayVec::new();
         for job in jobs.iter_mut().take(BURST) {
             let Some((head, ..)) = parts(job.buf, job.start) else { break };
             let head = Head::of(head);
@@ -234,15 +232,16 @@ impl Plane {
             }
             let Some(number) = gathered.begin(head.number()) else { break };
             told.push(head.told(number, salt, esn));
+            numbers.push(number);
         }
         if told.is_empty() {
             return None;
         }
         let mut checked: ArrayVec<Result<(), DropReason>, BURST> = ArrayVec::new();
-        for (job, told) in jobs.iter_mut().zip(&told) {
-            let icv = open_told(key, job.buf, job.start, told, esn);
+        for ((job, told), number) in jobs.iter_mut().zip(&told).zip(&numbers) {
+            let icv = open_told(key, job.buf, job.start, told);
             if icv.is_ok() {
-                gathered.good(told.number);
+                gathered.good(*number);
             }
             checked.push(icv);
         }
@@ -251,8 +250,8 @@ impl Plane {
         let mut run = Run { done: told.len(), packets: 0, bytes: 0 };
         // What the last packet had that the selectors held.
         let mut last: Option<Alike> = None;
-        for ((OpenJob { path, outer, buf, start, result }, told), icv) in jobs.iter_mut().zip(&told).zip(checked) {
-            let accepted = icv.and_then(|()| if all { Ok(()) } else { window.commit(told.number) });
+        for ((OpenJob { path, outer, buf, start, result }, number), icv) in jobs.iter_mut().zip(numbers).zip(checked) {
+            let accepted = icv.and_then(|()| if all { Ok(()) } else { window.commit(number) });
             let opened = accepted.and_then(|()| {
                 let (_, body, _) = parts(buf, *start).ok_or(DropReason::Runt)?;
                 let (len, next) = inbound::trailer(body)?;

@@ -3,12 +3,12 @@
 use super::super::Plane;
 use super::super::entry::Inbound;
 use super::super::ingress::{Frame, OuterInfo};
-use super::{HEAD, Lane, TAG, Told, aad, image, nonce, twelve};
+use super::{HEAD, Lane, TAG};
 use crate::packet::{self, IpPacket, protocol};
 use crate::replay::Begun;
 use crate::{DropReason, InboundSa, inbound, transform};
 use core::ops::Range;
-use ravelin_crypto::aead::AeadKey;
+use ravelin_crypto::aead::{AeadKey, Told};
 use ravelin_sa_db::{Direction, Path};
 
 /// The last flow of IPv4 that an SA's selectors held, in what a worker remembers of the SA. Selectors are three cache
@@ -183,7 +183,8 @@ impl Head {
     /// What the cipher is to be told of the packet, whose full number is known.
     #[inline(always)]
     pub(crate) fn told(self, number: u64, salt: [u8; 4], esn: bool) -> Told {
-        Told::new(self.first & 0xffff_ffff, number, self.iv, salt, esn)
+        let (spi, iv) = (self.spi().to_be_bytes(), self.iv.to_le_bytes());
+        Told { salt, iv, spi, number: number.to_be_bytes(), esn }
     }
 }
 
@@ -199,9 +200,8 @@ fn open_body<'a>(
 ) -> Result<Begun<'a>, DropReason> {
     let head = Head::of(head);
     let begun = sa.window().begin(head.number())?;
-    let (aad, aad_len) = aad(head.first & 0xffff_ffff, image(begun.number), sa.transform().esn());
-    let aad = aad.get(..aad_len).ok_or(DropReason::Runt)?;
-    key.open(twelve(&nonce(salt, head.iv)), aad, body, tag).map_err(transform::reason)?;
+    let told = head.told(begun.number, salt, sa.transform().esn());
+    key.open_told(&told, body, tag).map_err(transform::reason)?;
     Ok(begun)
 }
 
@@ -214,16 +214,14 @@ pub(crate) fn parts(buf: &mut [u8], start: usize) -> Option<(&[u8; HEAD], &mut [
     (body.len() >= transform::TRAILER).then_some((head, body, tag))
 }
 
-/// The cipher, told before (see [`super::Told`]).
+/// The cipher, told before.
 #[inline(always)]
 pub(crate) fn open_told(
     key: &dyn AeadKey,
     buf: &mut [u8],
     start: usize,
     told: &Told,
-    esn: bool,
 ) -> Result<(), DropReason> {
     let (_, body, tag) = parts(buf, start).ok_or(DropReason::Runt)?;
-    let (nonce, aad) = told.octets(esn);
-    key.open(nonce, aad, body, tag).map_err(transform::reason)
+    key.open_told(told, body, tag).map_err(transform::reason)
 }

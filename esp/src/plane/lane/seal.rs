@@ -2,7 +2,7 @@
 
 use super::super::Plane;
 use super::super::entry::Outbound;
-use super::{Front, HEAD, TAG, Told, V4, V6, aad, image, nonce, second, sixteen, twelve};
+use super::{Front, HEAD, TAG, V4, V6, image, second, sixteen};
 use crate::encap::udp;
 use crate::mode::{OuterHeader, tunnel};
 use crate::packet::{Alike, IpPacket, protocol};
@@ -10,7 +10,7 @@ use crate::transform::Padding;
 use crate::{DropReason, OutboundSa, outbound};
 use core::ops::Range;
 use core::sync::atomic::Ordering;
-use ravelin_crypto::aead::AeadKey;
+use ravelin_crypto::aead::{AeadKey, Told};
 
 /// Where a packet goes that is like another one, with the same headers.
 pub(crate) struct Place {
@@ -181,12 +181,6 @@ impl Plane {
         Some(Pattern { alike: Alike::of(ip)?, outer, measure })
     }
 
-    /// What the cipher will be told of the packet with this number, which was taken and is used here only.
-    #[inline(always)]
-    pub(crate) fn told(&self, entry: &Outbound, esn: bool, salt: [u8; 4], number: u64) -> Told {
-        Told::new(u64::from(entry.spi.swap_bytes()), number, image(number), salt, esn)
-    }
-
     /// Cipher and headers.
     #[inline(always)]
     pub(crate) fn seal_told(
@@ -195,7 +189,7 @@ impl Plane {
         common: &mut Common<'_>,
         place: &Place,
         buf: &mut [u8],
-        told: &Told,
+        number: u64,
     ) -> Result<(), DropReason> {
         let no_room = DropReason::NoRoom;
         let packet = buf.get_mut(place.start..place.end).ok_or(no_room)?;
@@ -203,11 +197,12 @@ impl Plane {
         let (front, esp) = packet.split_at_mut_checked(common.header.len).ok_or(no_room)?;
         let (head, rest) = esp.split_first_chunk_mut::<HEAD>().ok_or(no_room)?;
         let (body, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(no_room)?;
-        let (nonce, aad) = told.octets(common.esn);
-        common.key.seal(nonce, aad, body, tag).map_err(|_| DropReason::Provider)?;
+        common.told = Told { iv: number.to_be_bytes(), number: number.to_be_bytes(), ..common.told };
+        common.key.seal_told(&common.told, body, tag).map_err(|_| DropReason::Provider)?;
         // Last, so that the processor does it while it waits for the cipher's results.
-        let number = image(told.number);
-        *head = sixteen(common.spi | second(number), number);
+        let number = image(number);
+        let spi = u64::from(u32::from_le_bytes(common.told.spi));
+        *head = sixteen(spi | second(number), number);
         common.header.write(entry, front, total, || {
             let id = common.id;
             common.id = id.wrapping_add(1);
@@ -219,9 +214,7 @@ impl Plane {
 /// What is the same for all packets of a run.
 pub(crate) struct Common<'a> {
     key: &'a dyn AeadKey,
-    esn: bool,
-    /// As an image.
-    spi: u64,
+    told: Told,
     header: Header,
     /// The next identification of an outer IPv4 header.
     id: u32,
@@ -230,13 +223,11 @@ pub(crate) struct Common<'a> {
 impl<'a> Common<'a> {
     /// Of `count` packets, whose identifications are taken at once.
     #[inline(always)]
-    pub(crate) fn new(entry: &Outbound, key: &'a dyn AeadKey, esn: bool, outer: OuterHeader, count: usize) -> Self {
+    pub(crate) fn new(entry: &Outbound, (key, salt): (&'a dyn AeadKey, [u8; 4]), esn: bool, outer: OuterHeader, count: u32) -> Self {
         let header = Header::new(&entry.front, outer);
-        let id = match u32::try_from(count) {
-            Ok(n) if header.takes_id() => entry.core().ip_id.fetch_add(n, Ordering::Relaxed),
-            _ => 0,
-        };
-        Self { key, esn, spi: u64::from(entry.spi.swap_bytes()), header, id }
+        let id = if header.takes_id() { entry.core().ip_id.fetch_add(count, Ordering::Relaxed) } else { 0 };
+        let told = Told { salt, iv: [0; 8], spi: entry.spi.to_be_bytes(), number: [0; 8], esn };
+        Self { key, told, header, id }
     }
 }
 
@@ -254,13 +245,12 @@ fn seal_body(
     let no_room = DropReason::NoRoom;
     let (head, rest) = esp.split_first_chunk_mut::<HEAD>().ok_or(no_room)?;
     let (body, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(no_room)?;
-    let (spi, number) = (u64::from(spi.swap_bytes()), image(number));
-    *head = sixteen(spi | second(number), number);
+    *head = sixteen(u64::from(spi.swap_bytes()) | second(image(number)), image(number));
     let (_, tail) = body.split_at_mut_checked(shape.len).ok_or(no_room)?;
     outbound::write_trailer(tail, shape.next_header)?;
-    let (aad, aad_len) = aad(spi, number, core.sa.transform().esn());
-    let aad = aad.get(..aad_len).ok_or(no_room)?;
-    key.seal(twelve(&nonce(salt, number)), aad, body, tag).map_err(|_| DropReason::Provider)
+    let (spi, number, esn) = (spi.to_be_bytes(), number.to_be_bytes(), core.sa.transform().esn());
+    let told = Told { salt, iv: number, spi, number, esn };
+    key.seal_told(&told, body, tag).map_err(|_| DropReason::Provider)
 }
 
 /// The checksum of a header whose words add up to `sum`, seven words at most.
