@@ -117,16 +117,24 @@ pub(crate) fn trailer(inside: &[u8]) -> Result<(usize, u8), DropReason> {
     if let Some(last) = inside.last_chunk::<8>() {
         let last = u64::from_be_bytes(*last);
         let (pad_len, next_header) = (last >> 8 & 0xff, u8::try_from(last & 0xff).unwrap_or(0));
-        if pad_len <= 6 {
-            let bits = pad_len.wrapping_mul(8);
-            let want = 0x0102_0304_0506 >> 48u64.wrapping_sub(bits);
-            let wrong = (last >> 16 ^ want) & (1u64 << bits).wrapping_sub(1);
-            let len = inside.len().wrapping_sub(TRAILER).wrapping_sub(usize::try_from(pad_len).unwrap_or(0));
-            return if wrong == 0 { Ok((len, next_header)) } else { Err(DropReason::Padding) };
+        let pad_len = usize::try_from(pad_len).unwrap_or(0);
+        if let Some(&(mask, want)) = SHORT.get(pad_len) {
+            let len = inside.len().wrapping_sub(TRAILER).wrapping_sub(pad_len);
+            return if last & mask == want { Ok((len, next_header)) } else { Err(DropReason::Padding) };
         }
     }
     trailer_long(inside)
 }
+
+/// By Pad Length: which of the last eight octets are padding, and what they have to be.
+const SHORT: [(u64, u64); 7] = {
+    const fn of(pad_len: u32) -> (u64, u64) {
+        // With the Pad Length and the Next Header behind it.
+        let mask = ((1 << (8 * pad_len)) - 1) << 16;
+        (mask, (0x0102_0304_0506 >> (48 - 8 * pad_len)) << 16)
+    }
+    [of(0), of(1), of(2), of(3), of(4), of(5), of(6)]
+};
 
 /// The same for padding of any length.
 #[inline(never)]

@@ -196,6 +196,13 @@ pub(crate) fn usual_v4(ip: &[u8]) -> Option<IpPacket> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Alike([u64; 3]);
 
+/// No packet is like this.
+impl Default for Alike {
+    fn default() -> Self {
+        Self([u64::MAX; 3])
+    }
+}
+
 impl Alike {
     /// Of a packet that [`usual_v4`] took.
     #[inline(always)]

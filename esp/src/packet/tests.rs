@@ -109,3 +109,14 @@ proptest! {
         prop_assert_eq!(ip.source(), want);
     }
 }
+
+#[test]
+fn no_packet_is_like_none() {
+    for octet in [0, 0xff] {
+        let mut ip = [octet; 0x1_0000];
+        (ip[2], ip[3]) = (0, 24);
+        assert_eq!(Alike::default().len(&ip), None);
+        (ip[2], ip[3]) = (0xff, 0xff);
+        assert_eq!(Alike::default().len(&ip), None);
+    }
+}

@@ -147,4 +147,3 @@ fn sixteen(first: u64, last: u64) -> [u8; 16] {
 fn second(image: u64) -> u64 {
     image & 0xffff_ffff_0000_0000
 }
-

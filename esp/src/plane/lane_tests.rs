@@ -298,12 +298,12 @@ fn the_lane_is_taken() {
         let entry = b.inbound.get(&inb.spi).unwrap();
         let esp = &mut sealed[front..];
         let opened = b.open_usual::<true>(&entry, esp, 0).unwrap().unwrap();
-        let mut held = lane::open::Held::default();
+        let mut held = crate::packet::Alike::default();
         for _ in 0..2 {
             let inner = b.inner_usual(&entry, &mut held, OuterInfo::default(), opened.payload, opened.next_header);
             assert_eq!((inner, opened.next_header), (Some(ip.len()), 4), "{s:?}");
         }
-        opened.accept(&entry).unwrap();
+        opened.accept().unwrap();
         assert!(matches!(b.open_usual::<true>(&entry, esp, 0), Some(Err(DropReason::Replay))));
     }
 }

@@ -10,11 +10,10 @@ use super::Plane;
 use super::burst::BURST;
 use super::entry::{Inbound, Outbound};
 use super::ingress::Ingress;
-use super::lane::open::Held;
 use super::sink::{Egress, Target};
 use super::tally::{Tally, octets};
 use crate::DropReason;
-use crate::packet::IpPacket;
+use crate::packet::{Alike, IpPacket};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,7 +26,8 @@ pub(super) struct InSlot {
     spi: Spi,
     pub(super) entry: Arc<Inbound>,
     pub(super) tally: Tally,
-    pub(super) held: Held,
+    /// What the last usual packet that the selectors held had in common with others.
+    pub(super) held: Alike,
 }
 
 #[repr(align(64))]
@@ -164,10 +164,12 @@ impl Memory {
     #[inline(always)]
     pub(super) fn known_in(&mut self, spi: Spi) -> Option<(usize, &mut InSlot)> {
         let first = in_slot(spi, self.inbound.len());
-        let at = match self.inbound.get(first) {
-            Some(Some(s)) if s.spi == spi => first,
-            _ => self.other_place_in(first, spi)?,
-        };
+        // Apart, so that it is looked at once.
+        if matches!(self.inbound.get(first), Some(Some(s)) if s.spi == spi) {
+            let slot = self.inbound.get_mut(first)?.as_mut()?;
+            return (!slot.entry.is_stale()).then_some((first, slot));
+        }
+        let at = self.other_place_in(first, spi)?;
         let slot = self.inbound.get_mut(at)?.as_mut()?;
         (!slot.entry.is_stale()).then_some((at, slot))
     }
@@ -375,7 +377,7 @@ fn relearn(plane: &Plane, slot: &mut Option<InSlot>, filled: &mut usize, spi: Sp
         }
         return;
     };
-    match slot.replace(InSlot { spi, entry, tally: Tally::default(), held: Held::default() }) {
+    match slot.replace(InSlot { spi, entry, tally: Tally::default(), held: Alike::default() }) {
         Some(mut old) => old.tally.flush(plane, &old.entry),
         None => *filled = filled.saturating_add(1),
     }

@@ -7,8 +7,8 @@
 use super::Plane;
 use super::burst::{BURST, OpenJob, SealJob};
 use super::entry::Inbound;
-use super::ingress::{Frame, Ingress, OuterInfo};
-use super::lane::open::{Head, Held, open_told, parts};
+use super::ingress::{Frame, Ingress};
+use super::lane::open::{Head, open_told, parts};
 use super::lane::seal::{self, Pattern, Place};
 use super::lane::{HEAD, Lane};
 use super::memory::{Ahead, InSlot};
@@ -19,9 +19,8 @@ use crate::mode::OuterHeader;
 use crate::packet::{Alike, protocol};
 use crate::{DropReason, inbound, packet};
 use arrayvec::ArrayVec;
-use core::ops::Range;
 use ravelin_crypto::aead::Told;
-use ravelin_sa_db::{Instant, Path, Spi};
+use ravelin_sa_db::{Instant, Spi};
 
 /// Packets of a burst that are like each other, one after the other.
 struct Kind {
@@ -209,7 +208,7 @@ impl Plane {
     fn open_those(
         &self,
         entry: &Inbound,
-        held: &mut Held,
+        held: &mut Alike,
         now: Instant,
         spi: Spi,
         jobs: &mut [OpenJob<'_>],
@@ -248,8 +247,6 @@ impl Plane {
         // Nothing has come of any packet before this.
         let all = gathered.finish(window);
         let mut run = Run { done: told.len(), packets: 0, bytes: 0 };
-        // What the last packet had that the selectors held.
-        let mut last: Option<Alike> = None;
         for ((OpenJob { path, outer, buf, start, result }, number), icv) in jobs.iter_mut().zip(numbers).zip(checked) {
             let accepted = icv.and_then(|()| if all { Ok(()) } else { window.commit(number) });
             let opened = accepted.and_then(|()| {
@@ -257,13 +254,10 @@ impl Plane {
                 let (len, next) = inbound::trailer(body)?;
                 let payload = body.get(..len).ok_or(DropReason::Runt)?;
                 let at = start.wrapping_add(HEAD);
-                let known = last.as_ref().filter(|_| next == protocol::IPV4 && self.is_plain(*outer));
-                if let Some(len) = known.and_then(|last| last.len(payload)) {
-                    return Ok(at..at.wrapping_add(len));
+                match self.inner_usual(entry, held, *outer, payload, next) {
+                    Some(len) => Ok(at..at.wrapping_add(len)),
+                    None => self.deliver_rest(entry, path, *outer, buf, *start, at..at.wrapping_add(len), next),
                 }
-                last = None;
-                let payload = at..at.wrapping_add(len);
-                self.deliver_told(entry, held, &mut last, path, *outer, buf, *start, payload, next)
             });
             match opened {
                 Ok(range) => {
@@ -276,30 +270,5 @@ impl Plane {
             }
         }
         Some(run)
-    }
-
-    /// What is not like the packet before it.
-    #[inline(never)]
-    #[allow(clippy::too_many_arguments, reason = "all of it describes one packet")]
-    fn deliver_told(
-        &self,
-        entry: &Inbound,
-        held: &mut Held,
-        like: &mut Option<Alike>,
-        path: &Path,
-        outer: OuterInfo,
-        buf: &mut [u8],
-        start: usize,
-        payload: Range<usize>,
-        next_header: u8,
-    ) -> Result<Range<usize>, DropReason> {
-        let inner = buf.get(payload.clone()).ok_or(DropReason::Runt)?;
-        match self.inner_usual(entry, held, outer, inner, next_header) {
-            Some(len) => {
-                *like = Alike::of(inner);
-                Ok(payload.start..payload.start.wrapping_add(len))
-            }
-            None => self.deliver_rest(entry, path, outer, buf, start, payload, next_header),
-        }
     }
 }

@@ -91,7 +91,7 @@ impl Worker {
                 Ok(opened) => {
                     let inner =
                         plane.inner_usual(&slot.entry, &mut slot.held, outer, opened.payload, opened.next_header);
-                    if let Err(reason) = opened.accept(&slot.entry) {
+                    if let Err(reason) = opened.accept() {
                         *result = plane.refuse_after(&slot.entry, now, *path, reason);
                         return;
                     }
@@ -168,7 +168,7 @@ impl Worker {
         };
         let opened = match plane.open_usual::<false>(&slot.entry, buf, start) {
             Some(opened) => {
-                let accepted = opened.and_then(|o| o.accept(&slot.entry).map(|()| (o.range(), o.next_header)));
+                let accepted = opened.and_then(|o| o.accept().map(|()| (o.range(), o.next_header)));
                 accepted.and_then(|(payload, next_header)| {
                     plane.deliver_rest(&slot.entry, &path, outer, buf, start, payload, next_header)
                 })

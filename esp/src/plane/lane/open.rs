@@ -4,30 +4,12 @@ use super::super::Plane;
 use super::super::entry::Inbound;
 use super::super::ingress::{Frame, OuterInfo};
 use super::{HEAD, Lane, TAG};
-use crate::packet::{self, IpPacket, protocol};
-use crate::replay::Begun;
+use crate::packet::{self, Alike, protocol};
+use crate::replay::{Begun, ReplayWindow};
 use crate::{DropReason, InboundSa, inbound, transform};
 use core::ops::Range;
 use ravelin_crypto::aead::{AeadKey, Told};
 use ravelin_sa_db::{Direction, Path};
-
-/// The last flow of IPv4 that an SA's selectors held, in what a worker remembers of the SA. Selectors are three cache
-/// lines and some forty instructions; they stay what they are as long as the entry does.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Held {
-    addresses: u64,
-    /// Ports, protocol, and one more bit, so that nothing is held in the beginning.
-    rest: u64,
-}
-
-impl Held {
-    #[inline(always)]
-    fn of(inner: &IpPacket) -> Self {
-        let low = |a: u128| u64::try_from(a & u128::from(u64::MAX)).unwrap_or(0);
-        let addresses = low(inner.source) << 32 | low(inner.destination);
-        Self { addresses, rest: u64::from(inner.ports) << 16 | u64::from(inner.protocol) << 8 | 1 }
-    }
-}
 
 /// What was in an authentic packet.
 pub(crate) struct Opened<'b> {
@@ -36,7 +18,7 @@ pub(crate) struct Opened<'b> {
     pub(crate) at: usize,
     pub(crate) next_header: u8,
     /// What the window is to be told: see [`Opened::accept`].
-    begun: Option<Begun<'b>>,
+    begun: Option<(&'b ReplayWindow, Begun<'b>)>,
 }
 
 impl Opened<'_> {
@@ -46,9 +28,9 @@ impl Opened<'_> {
     /// # Errors
     /// Another thread was faster.
     #[inline(always)]
-    pub(crate) fn accept(&self, entry: &Inbound) -> Result<(), DropReason> {
+    pub(crate) fn accept(&self) -> Result<(), DropReason> {
         match &self.begun {
-            Some(begun) => entry.core().sa.window().finish(begun),
+            Some((window, begun)) => window.finish(begun),
             None => Ok(()),
         }
     }
@@ -68,10 +50,11 @@ impl Plane {
         buf: &'b mut [u8],
         start: usize,
     ) -> Option<Result<Opened<'b>, DropReason>> {
-        if !entry.front.is_usual() || !entry.core().usage.is_usable() {
+        let core = entry.core();
+        if !entry.front.is_usual() || !core.usage.is_usable() {
             return None;
         }
-        let sa = &entry.core().sa;
+        let sa = &core.sa;
         let Some((key, salt)) = sa.transform().usual() else {
             return if MOST { None } else { Some(open_split(sa, buf.get_mut(start..)?, start)) };
         };
@@ -86,17 +69,21 @@ impl Plane {
             Err(reason) => return Some(Err(reason)),
         };
         match inbound::trailer(body).and_then(|(len, next)| Ok((body.get(..len).ok_or(DropReason::Runt)?, next))) {
-            Ok((payload, next_header)) => Some(Ok(Opened { payload, at, next_header, begun: Some(begun) })),
+            Ok((payload, next_header)) => {
+                Some(Ok(Opened { payload, at, next_header, begun: Some((sa.window(), begun)) }))
+            }
             Err(reason) => Some(Err(sa.window().finish(&begun).err().unwrap_or(reason))),
         }
     }
 
-    /// The length of a usual packet of IPv4 that the selectors hold; `None` for what has to go the general way.
+    /// The length of a usual packet of IPv4 that the selectors hold; `None` for what has to go the general way. `held` is what
+    /// the last such packet of the SA had in common with others: selectors are three cache lines and some forty instructions, and
+    /// stay what they are as long as the entry does.
     #[inline(always)]
     pub(crate) fn inner_usual(
         &self,
         entry: &Inbound,
-        held: &mut Held,
+        held: &mut Alike,
         outer: OuterInfo,
         payload: &[u8],
         next_header: u8,
@@ -104,15 +91,7 @@ impl Plane {
         if next_header != protocol::IPV4 || !self.is_plain(outer) {
             return None;
         }
-        let inner = packet::usual_v4(payload)?;
-        let flow = Held::of(&inner);
-        if flow != *held {
-            if !entry.facts.selectors.hold(&inner, Direction::Inbound) {
-                return None;
-            }
-            *held = flow;
-        }
-        Some(inner.len)
+        held.len(payload).or_else(|| inner_unlike(entry, held, payload))
     }
 
     /// Nothing in the inner packet is to be changed.
@@ -143,6 +122,14 @@ impl Plane {
         }
         self.deliver(entry, *path, outer, buf, Frame::esp(start), payload, next_header)
     }
+}
+
+/// A packet that is not like the one before it.
+#[inline(never)]
+fn inner_unlike(entry: &Inbound, held: &mut Alike, payload: &[u8]) -> Option<usize> {
+    let inner = packet::usual_v4(payload).filter(|inner| entry.facts.selectors.hold(inner, Direction::Inbound))?;
+    *held = Alike::of(payload)?;
+    Some(inner.len)
 }
 
 /// Transforms of another shape.
@@ -216,12 +203,7 @@ pub(crate) fn parts(buf: &mut [u8], start: usize) -> Option<(&[u8; HEAD], &mut [
 
 /// The cipher, told before.
 #[inline(always)]
-pub(crate) fn open_told(
-    key: &dyn AeadKey,
-    buf: &mut [u8],
-    start: usize,
-    told: &Told,
-) -> Result<(), DropReason> {
+pub(crate) fn open_told(key: &dyn AeadKey, buf: &mut [u8], start: usize, told: &Told) -> Result<(), DropReason> {
     let (_, body, tag) = parts(buf, start).ok_or(DropReason::Runt)?;
     key.open_told(told, body, tag).map_err(transform::reason)
 }

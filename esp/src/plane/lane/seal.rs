@@ -223,7 +223,13 @@ pub(crate) struct Common<'a> {
 impl<'a> Common<'a> {
     /// Of `count` packets, whose identifications are taken at once.
     #[inline(always)]
-    pub(crate) fn new(entry: &Outbound, (key, salt): (&'a dyn AeadKey, [u8; 4]), esn: bool, outer: OuterHeader, count: u32) -> Self {
+    pub(crate) fn new(
+        entry: &Outbound,
+        (key, salt): (&'a dyn AeadKey, [u8; 4]),
+        esn: bool,
+        outer: OuterHeader,
+        count: u32,
+    ) -> Self {
         let header = Header::new(&entry.front, outer);
         let id = if header.takes_id() { entry.core().ip_id.fetch_add(count, Ordering::Relaxed) } else { 0 };
         let told = Told { salt, iv: [0; 8], spi: entry.spi.to_be_bytes(), number: [0; 8], esn };

@@ -5,9 +5,8 @@
 //! before. The entries a few packets ahead as well: worse, for packets to be sealed by a third.
 
 use super::{FlowKey, Memory, in_slot};
-use crate::packet;
+use crate::packet::{self, Alike};
 use crate::plane::burst::BURST;
-use crate::plane::lane::open::Held;
 use crate::plane::sink::Target;
 use arrayvec::ArrayVec;
 use ravelin_prefetch as prefetch;
@@ -87,7 +86,7 @@ impl Memory {
             let core = slot.entry.core();
             core.sa.transform().warm(next.len);
             core.sa.window().warm();
-            if slot.held == Held::default() {
+            if slot.held == Alike::default() {
                 prefetch::lines(&slot.entry.facts.selectors, SELECTORS);
             }
         }
