@@ -243,6 +243,12 @@ impl Plane {
         TransmitMeta { child, path, encapsulation, protocol, len, outer }
     }
 
+    /// [`Plane::meta`] in memory, from where it is copied in large pieces.
+    #[inline(never)]
+    pub(crate) fn meta_apart(&self, entry: &Outbound, len: usize, protocol: u8, outer: OuterHeader) -> TransmitMeta {
+        self.meta(entry, len, protocol, outer)
+    }
+
     /// As [`Plane::meta`], to be written where it is to be: addresses of IPv4 go there straight.
     #[inline(always)]
     pub(crate) fn sealed_usual(

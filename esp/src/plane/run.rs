@@ -139,7 +139,7 @@ impl Worker {
         let Ok((number, got)) = sequence.take_up_to(wanted) else { return 0 };
         let end = number.wrapping_add(u64::from(got));
         entry.note_number(end.wrapping_sub(1), &plane.reports);
-        let meta = plane.meta(entry, 0, protocol::ESP, outer);
+        let meta = plane.meta_apart(entry, 0, protocol::ESP, outer);
         let mut common = seal::Common::new(entry, key, transform.esn(), outer, got);
         let (mut packets, mut bytes) = (0u32, 0usize);
         for ((job, Planned { place, .. }), number) in jobs.iter_mut().zip(planned).zip(number..end) {

@@ -85,7 +85,7 @@ impl Plane {
                 core.sa.seal_numbered(number, esp, payload, 0, shape.next_header)?;
             }
         }
-        let (header, total) = (Header::new(&entry.front, shape.outer), shape.end.wrapping_sub(shape.start));
+        let (mut header, total) = (Header::new(&entry.front, shape.outer), shape.end.wrapping_sub(shape.start));
         header.write(entry, front, total, || core.ip_id.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -223,13 +223,7 @@ pub(crate) struct Common<'a> {
 impl<'a> Common<'a> {
     /// Of `count` packets, whose identifications are taken at once.
     #[inline(always)]
-    pub(crate) fn new(
-        entry: &Outbound,
-        (key, salt): (&'a dyn AeadKey, [u8; 4]),
-        esn: bool,
-        outer: OuterHeader,
-        count: u32,
-    ) -> Self {
+    pub(crate) fn new(entry: &Outbound, (key, salt): (&'a dyn AeadKey, [u8; 4]), esn: bool, outer: OuterHeader, count: u32) -> Self {
         let header = Header::new(&entry.front, outer);
         let id = if header.takes_id() { entry.core().ip_id.fetch_add(count, Ordering::Relaxed) } else { 0 };
         let told = Told { salt, iv: [0; 8], spi: entry.spi.to_be_bytes(), number: [0; 8], esn };
@@ -279,6 +273,9 @@ struct Header {
     ports: u32,
     /// Of the IPv4 header, without length and identification.
     sum: u64,
+    /// The length of the last packet, if it has no identification, and octets 0 to 15 of its header: the next one may have the
+    /// same length.
+    last: (usize, [u64; 2]),
 }
 
 impl Header {
@@ -293,6 +290,7 @@ impl Header {
             dst: model.dst,
             ports: model.ports,
             sum: u64::from(model.sum).wrapping_add(dscp_ecn).wrapping_add(flags),
+            last: (0, [0; 2]),
         }
     }
 
@@ -302,10 +300,20 @@ impl Header {
         self.len != 0 && self.len != V6 && !self.outer.dont_fragment
     }
 
+    /// Octets 0 to 15 of IPv4, of a packet of `total` octets with it.
+    #[inline(always)]
+    fn make(&mut self, total: usize, id: impl FnOnce() -> u32) {
+        let (known, id) = if self.outer.dont_fragment { (total, 0) } else { (0, u64::from(id() & 0xffff)) };
+        let total = total as u64 & 0xffff;
+        let sum = self.sum.wrapping_add(total).wrapping_add(id);
+        let first = self.first | total << 32 | id << 16;
+        self.last = (known, [image(first), image(self.middle | checksum(sum) << 32)]);
+    }
+
     /// In front of a packet of `total` octets together with it.
     #[inline(always)]
     fn write(
-        &self,
+        &mut self,
         entry: &Outbound,
         room: &mut [u8],
         total: usize,
@@ -317,13 +325,14 @@ impl Header {
         if room.len() == V6 {
             return write_front_v6(&entry.front, room, self.outer, total);
         }
+        if total != self.last.0 {
+            self.make(total, id);
+        }
         let total = total as u64 & 0xffff;
-        let id = if self.outer.dont_fragment { 0 } else { u64::from(id() & 0xffff) };
-        let sum = self.sum.wrapping_add(total).wrapping_add(id);
         let (ip, rest) = room.split_first_chunk_mut::<16>().ok_or(DropReason::NoRoom)?;
         let (dst, datagram) = rest.split_first_chunk_mut::<4>().ok_or(DropReason::NoRoom)?;
-        let first = self.first | total << 32 | id << 16;
-        *ip = sixteen(image(first), image(self.middle | checksum(sum) << 32));
+        let (_, [first, middle]) = self.last;
+        *ip = sixteen(first, middle);
         *dst = self.dst;
         if let Some(udp) = datagram.first_chunk_mut::<{ udp::HEADER }>() {
             *udp = (u64::from(self.ports) << 32 | total.wrapping_sub(V4 as u64) << 16).to_be_bytes();
