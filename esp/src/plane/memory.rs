@@ -48,6 +48,8 @@ pub(super) struct Memory {
     dirty_out: Vec<u32>,
     /// Slots filled so far: with many, what a burst needs is not in the cache.
     filled: usize,
+    /// Flows replaced or let go of so far.
+    changes: u64,
 }
 
 /// From so many slots on, bursts ask the memory for what they need before they start.
@@ -106,10 +108,7 @@ impl FlowKey {
         } else {
             low(ip.source) << 32 | low(ip.destination)
         };
-        let (target, child) = match target {
-            Target::Policy(policy) => (u64::from(policy.0), false),
-            Target::Child(child) => (child.0, true),
-        };
+        let (target, child) = target.words();
         let flags = u64::from(ip.has_ports) | u64::from(ip.v6) << 1 | u64::from(child) << 2;
         Self { addresses, ports: u64::from(ip.ports) << 16 | u64::from(ip.protocol) << 8 | flags, target }
     }
@@ -137,6 +136,7 @@ impl Memory {
             dirty_in: Vec::with_capacity(DIRTY),
             dirty_out: Vec::with_capacity(DIRTY),
             filled: 0,
+            changes: 0,
         }
     }
 
@@ -145,6 +145,7 @@ impl Memory {
         for slot in &mut self.inbound {
             slot.take_if(|s| s.entry.is_stale());
         }
+        self.changes = self.changes.wrapping_add(1);
         for flow in &mut self.flows {
             flow.take_if(|f| f.entry.is_stale());
         }
@@ -221,7 +222,13 @@ impl Memory {
         self.flows.get(at)?.as_ref()
     }
 
-    /// The same, to count in.
+    /// As long as this is the same, a flow that was found somewhere is still there.
+    #[inline(always)]
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// What [`Memory::known_out`] found, to count in.
     pub(super) fn count_at(&mut self, at: usize) -> Option<&mut Flow> {
         self.flows.get_mut(at)?.as_mut()
     }
@@ -396,6 +403,7 @@ pub(super) fn route<'a>(
     let version = plane.routes.version();
     let good = matches!(slot, Some(f) if f.version == version && f.is(&key, ip) && !f.entry.is_stale());
     if !good {
+        memory.changes = memory.changes.wrapping_add(1);
         reroute(plane, slot, &mut memory.filled, version, target, key, ip)?;
     }
     slot.as_mut().map(|f| (at, f)).ok_or(Egress::NoSa)

@@ -17,6 +17,7 @@ mod lane;
 mod memory;
 mod mtu;
 mod qualified;
+mod recent;
 mod report;
 mod routes;
 mod run;
@@ -253,6 +254,8 @@ mod journey;
 mod lane_tests;
 #[cfg(test)]
 mod mode_tests;
+#[cfg(test)]
+mod recent_tests;
 #[cfg(test)]
 mod run_tests;
 #[cfg(test)]

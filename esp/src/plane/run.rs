@@ -94,8 +94,8 @@ impl Worker {
         let (plane, memory) = self.parts();
         let mut last: Option<(Target, Pattern)> = None;
         for SealJob { target, buf, packet, .. } in jobs.iter_mut().take(BURST) {
-            if let Some((like, pattern)) = &last
-                && like == target
+            if let Some((like, pattern)) = &mut last
+                && *like == *target
                 && let Some(place) = pattern.prepare(buf, packet.clone())
             {
                 all.push(Planned { kind: kinds.len().wrapping_sub(1), place });
@@ -109,7 +109,7 @@ impl Worker {
             let Some((at, flow)) = memory.look_out(plane, *target, &inner) else { break };
             let entry = &*flow.entry;
             // With volume limits each packet is counted before the next one is sealed.
-            let Some(pattern) = plane.pattern(entry, &inner, ip).filter(|_| !entry.limited) else { break };
+            let Some(mut pattern) = plane.pattern(entry, &inner, ip).filter(|_| !entry.limited) else { break };
             let Some(place) = pattern.prepare(buf, packet.clone()) else { break };
             all.push(Planned { kind: kinds.len(), place });
             kinds.push(Kind { at, outer: pattern.outer });
@@ -143,7 +143,7 @@ impl Worker {
         let mut common = seal::Common::new(entry, key, transform.esn(), outer, got);
         let (mut packets, mut bytes) = (0u32, 0usize);
         for ((job, Planned { place, .. }), number) in jobs.iter_mut().zip(planned).zip(number..end) {
-            match plane.seal_told(entry, &mut common, place, job.buf, number) {
+            match common.seal(plane, entry, place, job.buf, number) {
                 Ok(()) => {
                     let len = place.end.wrapping_sub(place.start);
                     job.result = Ok((place.start..place.end, TransmitMeta { len, ..meta }));

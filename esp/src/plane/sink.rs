@@ -13,6 +13,17 @@ pub enum Target {
     Child(ChildId),
 }
 
+impl Target {
+    /// The number, and whether it is that of a Child SA.
+    #[inline(always)]
+    pub(super) fn words(self) -> (u64, bool) {
+        match self {
+            Self::Policy(policy) => (u64::from(policy.0), false),
+            Self::Child(child) => (child.0, true),
+        }
+    }
+}
+
 impl From<PolicyId> for Target {
     fn from(id: PolicyId) -> Self {
         Self::Policy(id)

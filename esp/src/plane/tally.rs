@@ -26,7 +26,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// True when this is the first packet since the last flush.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add<S, F: Lane>(
         &mut self,
         plane: &Plane,

@@ -10,6 +10,7 @@ use super::Plane;
 use super::entry::Core;
 use super::ingress::{Frame, Ingress, OuterInfo};
 use super::memory::{Memory, recall, route};
+use super::recent::{OFTEN, Recent};
 use super::sink::{Egress, PacketSink, Target, TransmitMeta};
 use super::tally::octets;
 use crate::packet::{self, IpPacket, protocol};
@@ -24,11 +25,14 @@ const LAG: Duration = Duration::from_millis(10);
 
 /// See the head of this file. One per thread; not shared.
 pub struct Worker {
-    plane: Arc<Plane>,
-    memory: Memory,
+    pub(super) plane: Arc<Plane>,
+    pub(super) memory: Memory,
     flush_at: Instant,
     /// Where the flow is that a packet was last sealed of by itself; nowhere after one was opened by itself. Only a hint.
-    sealed: usize,
+    pub(super) sealed: usize,
+    /// How many packets of it were sealed the long way.
+    times: u8,
+    pub(super) recent: Option<Recent>,
     /// Value of the plane's count of retired entries when the memory was last swept.
     swept: u64,
 }
@@ -52,7 +56,7 @@ impl Worker {
     pub fn with_memory(plane: Arc<Plane>, slots: usize) -> Self {
         let slots = slots.clamp(1, 1 << 22).next_power_of_two();
         let swept = plane.retired();
-        Self { plane, memory: Memory::new(slots), flush_at: Instant(0), sealed: NOWHERE, swept }
+        Self { plane, memory: Memory::new(slots), flush_at: Instant(0), sealed: NOWHERE, times: 0, recent: None, swept }
     }
 
     /// The plane it works on.
@@ -265,8 +269,11 @@ impl Worker {
         packet: Range<usize>,
     ) -> Result<(Range<usize>, TransmitMeta), Egress> {
         let mut result = Err(Egress::NoSa);
+        let target = target.into();
         self.tick(now);
-        self.seal_into(now, target.into(), buf, packet, &mut result);
+        if !self.seal_again(now, target, buf, &packet, &mut result) {
+            self.seal_into(now, target, buf, packet, &mut result);
+        }
         result
     }
 
@@ -299,11 +306,16 @@ impl Worker {
         start: usize,
         result: &mut Result<(Range<usize>, TransmitMeta), Egress>,
     ) -> bool {
-        let plane = &self.plane;
+        let (plane, changes) = (&self.plane, self.memory.changes());
         let Some((at, flow)) = self.memory.known_out(plane, target, inner) else { return false };
         let (entry, core) = (&*flow.entry, flow.entry.core());
         let ip = buf.get(start..).unwrap_or(&[]);
         let Some(shape) = plane.shape::<MOST>(entry, core, inner, ip, Some(start), buf.len()) else { return false };
+        self.times = if self.sealed == at { self.times.saturating_add(1) } else { 0 };
+        if MOST && self.times >= OFTEN {
+            self.recent = Recent::new(plane, entry, target.words(), at, changes, ip);
+            self.times = 0;
+        }
         let Some(packet) = buf.get_mut(shape.start..shape.end) else { return false };
         if let Err(reason) = plane.seal_shaped::<MOST>(entry, core, &shape, packet) {
             *result = Err(plane.discard(Some(entry), reason));
@@ -362,6 +374,7 @@ impl Worker {
         }
         self.swept = retired;
         self.memory.sweep();
+        self.recent = None;
     }
 
     #[inline]
@@ -381,7 +394,7 @@ impl Worker {
 /// Asks for the next sequence number's memory when packets of one flow are sealed one after the other: another thread that
 /// uses the SA hands it over meanwhile, and not while the next packet waits.
 #[inline(always)]
-fn ask_next(sealed: &mut usize, at: usize, core: &Core<OutboundSa>) {
+pub(super) fn ask_next(sealed: &mut usize, at: usize, core: &Core<OutboundSa>) {
     if core::mem::replace(sealed, at) == at {
         ravelin_prefetch::write(core.sa.sequence());
     }

@@ -13,6 +13,7 @@ use core::sync::atomic::Ordering;
 use ravelin_crypto::aead::{AeadKey, Told};
 
 /// Where a packet goes that is like another one, with the same headers.
+#[derive(Clone, Copy)]
 pub(crate) struct Place {
     /// Of the buffer, outer headers to ICV.
     pub(crate) start: usize,
@@ -147,6 +148,8 @@ pub(crate) struct Pattern {
     alike: Alike,
     pub(crate) outer: OuterHeader,
     measure: Measure,
+    /// Where the last one began, and where it went: the next one may be as long and lie at the same place of its buffer.
+    last: (usize, Place),
 }
 
 impl Pattern {
@@ -155,21 +158,38 @@ impl Pattern {
         Some(self.alike.destination())
     }
 
-    /// The packet `buf[packet]`, when it is like the others and fits; its trailer is written then, which needs
-    /// no number.
+    /// The length of a packet that is like the others.
     #[inline(always)]
-    pub(crate) fn prepare(&self, buf: &mut [u8], packet: Range<usize>) -> Option<Place> {
-        let (at, room) = (packet.start, buf.len());
-        let len = self.alike.len(buf.get(packet)?)?;
-        let (start, end) = self.measure.fit(len, at, room)?;
-        let tail = buf.get_mut(at.wrapping_add(len)..end.wrapping_sub(TAG))?;
+    pub(crate) fn len(&self, ip: &[u8]) -> Option<usize> {
+        self.alike.len(ip)
+    }
+
+    /// Where such a packet of `len` octets at `at` goes, if it fits; its trailer is written then, which needs no number.
+    #[inline(always)]
+    pub(crate) fn place(&mut self, buf: &mut [u8], at: usize, len: usize) -> Option<Place> {
+        if at != self.last.0 || len != self.last.1.len {
+            let (start, end) = self.measure.fit(len, at, usize::MAX)?;
+            self.last = (at, Place { start, end, len });
+        }
+        let place = self.last.1;
+        let (whole, _) = buf.split_at_mut_checked(place.end)?;
+        let tail = whole.get_mut(at.wrapping_add(len)..place.end.wrapping_sub(TAG))?;
         outbound::write_trailer(tail, protocol::IPV4).ok()?;
-        Some(Place { start, end, len })
+        Some(place)
+    }
+
+    /// The packet `buf[packet]`, when it is like the others and fits.
+    #[inline(always)]
+    pub(crate) fn prepare(&mut self, buf: &mut [u8], packet: Range<usize>) -> Option<Place> {
+        let at = packet.start;
+        let len = self.len(buf.get(packet)?)?;
+        self.place(buf, at, len)
     }
 }
 
-/// Many packets of one SA, in three steps that are each done for all of them: what the cipher reads was stored long before
-/// then. Of what was just stored in other pieces than it is read in, the processor makes the reader wait.
+/// Many packets of one SA, in two steps that are each done for all of them: a place with its trailer, then cipher and headers.
+/// So the trailer was stored long before the cipher reads it. Of what was just stored in other pieces than it is read in, the
+/// processor makes the reader wait.
 impl Plane {
     /// May packets like this one take the lane on this SA?
     #[inline(always)]
@@ -178,36 +198,35 @@ impl Plane {
         let open = entry.front.usual && core.usage.is_usable() && core.sa.transform().usual().is_some();
         let outer = self.quick.as_ref().filter(|_| open)?.outer(inner);
         let measure = Measure::new(&entry.front, core, HEAD.wrapping_add(TAG), HEAD);
-        Some(Pattern { alike: Alike::of(ip)?, outer, measure })
+        // No payload is that short.
+        let last = (0, Place { start: 0, end: 0, len: 0 });
+        Some(Pattern { alike: Alike::of(ip)?, outer, measure, last })
     }
 
     /// Cipher and headers.
     #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "all of it describes one packet")]
     pub(crate) fn seal_told(
         &self,
         entry: &Outbound,
-        common: &mut Common<'_>,
+        key: &dyn AeadKey,
+        told: &Told,
+        header: &mut Header,
         place: &Place,
         buf: &mut [u8],
-        number: u64,
+        id: impl FnOnce() -> u32,
     ) -> Result<(), DropReason> {
         let no_room = DropReason::NoRoom;
         let packet = buf.get_mut(place.start..place.end).ok_or(no_room)?;
         let total = packet.len();
-        let (front, esp) = packet.split_at_mut_checked(common.header.len).ok_or(no_room)?;
+        let (front, esp) = packet.split_at_mut_checked(header.len).ok_or(no_room)?;
         let (head, rest) = esp.split_first_chunk_mut::<HEAD>().ok_or(no_room)?;
         let (body, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(no_room)?;
-        common.told = Told { iv: number.to_be_bytes(), number: number.to_be_bytes(), ..common.told };
-        common.key.seal_told(&common.told, body, tag).map_err(|_| DropReason::Provider)?;
+        key.seal_told(told, body, tag).map_err(|_| DropReason::Provider)?;
         // Last, so that the processor does it while it waits for the cipher's results.
-        let number = image(number);
-        let spi = u64::from(u32::from_le_bytes(common.told.spi));
+        let (spi, number) = (u64::from(u32::from_le_bytes(told.spi)), u64::from_le_bytes(told.number));
         *head = sixteen(spi | second(number), number);
-        common.header.write(entry, front, total, || {
-            let id = common.id;
-            common.id = id.wrapping_add(1);
-            id
-        })
+        header.write(entry, front, total, id)
     }
 }
 
@@ -223,11 +242,37 @@ pub(crate) struct Common<'a> {
 impl<'a> Common<'a> {
     /// Of `count` packets, whose identifications are taken at once.
     #[inline(always)]
-    pub(crate) fn new(entry: &Outbound, (key, salt): (&'a dyn AeadKey, [u8; 4]), esn: bool, outer: OuterHeader, count: u32) -> Self {
+    pub(crate) fn new(
+        entry: &Outbound,
+        (key, salt): (&'a dyn AeadKey, [u8; 4]),
+        esn: bool,
+        outer: OuterHeader,
+        count: u32,
+    ) -> Self {
         let header = Header::new(&entry.front, outer);
         let id = if header.takes_id() { entry.core().ip_id.fetch_add(count, Ordering::Relaxed) } else { 0 };
         let told = Told { salt, iv: [0; 8], spi: entry.spi.to_be_bytes(), number: [0; 8], esn };
         Self { key, told, header, id }
+    }
+
+    /// Cipher and headers of one of them.
+    #[inline(always)]
+    pub(crate) fn seal(
+        &mut self,
+        plane: &Plane,
+        entry: &Outbound,
+        place: &Place,
+        buf: &mut [u8],
+        number: u64,
+    ) -> Result<(), DropReason> {
+        self.told.iv = number.to_be_bytes();
+        self.told.number = number.to_be_bytes();
+        let id = &mut self.id;
+        plane.seal_told(entry, self.key, &self.told, &mut self.header, place, buf, || {
+            let now = *id;
+            *id = now.wrapping_add(1);
+            now
+        })
     }
 }
 
@@ -262,8 +307,8 @@ fn checksum(sum: u64) -> u64 {
 }
 
 /// The outer headers of packets whose own say the same, as far as they are the same, from the SA's model.
-struct Header {
-    outer: OuterHeader,
+pub(crate) struct Header {
+    pub(crate) outer: OuterHeader,
     /// Octets of it.
     len: usize,
     /// IPv4: octets 0 to 7 and 8 to 15, the destination, both ports.
@@ -280,7 +325,7 @@ struct Header {
 
 impl Header {
     #[inline(always)]
-    fn new(model: &Front, outer: OuterHeader) -> Self {
+    pub(crate) fn new(model: &Front, outer: OuterHeader) -> Self {
         let (dscp_ecn, flags) = (u64::from(outer.traffic_class), if outer.dont_fragment { 0x4000 } else { 0 });
         Self {
             outer,
