@@ -161,13 +161,13 @@ impl Set {
         }
     }
 
-    /// Cache lines that a lookup reads one after the other on the way to its answer, at least: the table's and the
-    /// rule's; where there are several tables, a sieve's before these; in a hub a table in a bucket of a table.
+    /// Cache lines that a lookup reads one after the other on the way to its answer, at least: the table's, with which the
+    /// rule's comes; where there are several tables, a sieve's before; in a hub after a first table that is not asked.
     pub(crate) fn reads(self) -> usize {
         match self {
-            Self::Hosts | Self::Nets | Self::Six => 2,
-            Self::Hub => 5,
-            _ => 3,
+            Self::Hosts | Self::Nets | Self::Six => 1,
+            Self::Hub => 3,
+            _ => 2,
         }
     }
 

@@ -1,8 +1,9 @@
 //! Memory of the classifier: leaves are blocks of 1, 2, 4, ... 32 rules in one vector, so that a leaf is read in one
 //! sweep, an update allocates nothing, and a copy of everything is one copy of memory. The rules' keys are beside it:
-//! a lookup reads them only where two rules have the same merit.
+//! a lookup reads them only where two rules have the same merit. Some places belong to tables (`near.rs`).
 
 use super::addr::Addr;
+use super::near::Free;
 use super::rule::{Hot, Rule};
 use alloc::vec::Vec;
 
@@ -82,11 +83,16 @@ pub(super) struct Leaves<A: Addr> {
     rules: Vec<Hot<A>>,
     keys: Vec<u64>,
     free: [Vec<u32>; MAX_CLASS as usize + 1],
+    /// Places that belonged to tables.
+    pub(super) free_runs: Free,
+    /// Blocks and runs that are not free.
+    taken: usize,
 }
 
 impl<A: Addr> Default for Leaves<A> {
     fn default() -> Self {
-        Self { rules: alloc::vec![Hot::new(&Rule::dead())], keys: alloc::vec![u64::MAX], free: Default::default() }
+        let (rules, keys) = (alloc::vec![Hot::new(&Rule::dead())], alloc::vec![u64::MAX]);
+        Self { rules, keys, free: Default::default(), free_runs: Free::default(), taken: 0 }
     }
 }
 
@@ -134,11 +140,10 @@ impl<A: Addr> Leaves<A> {
         let class = class_of(rules.len());
         let at = self.free.get_mut(usize::from(class)).and_then(Vec::pop).unwrap_or_else(|| {
             let at = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
-            let len = self.rules.len().saturating_add(1 << class);
-            self.rules.resize(len, Hot::new(&Rule::dead()));
-            self.keys.resize(len, u64::MAX);
+            self.grow(1 << class, Hot::new(&Rule::dead()));
             at
         });
+        self.count_taken();
         let with_dead = rules.iter().copied().chain(core::iter::repeat(Rule::dead()));
         (at..at.saturating_add(1 << class)).zip(with_dead).for_each(|(at, rule)| self.write(at, &rule));
         Ref::leaf(class, at)
@@ -146,15 +151,77 @@ impl<A: Addr> Leaves<A> {
 
     fn write(&mut self, at: u32, rule: &Rule<A>) {
         if let (Some(hot), Some(key)) = (self.rules.get_mut(at as usize), self.keys.get_mut(at as usize)) {
-            (*hot, *key) = (Hot::new(rule), rule.key);
+            (*hot, *key) = (Hot::new(rule).in_place_of(hot), rule.key);
         }
     }
 
-    /// Gives a block back.
+    /// So many more places at the end that belong to a table; the first is a multiple of `even`.
+    pub(super) fn grow_near(&mut self, len: u32, even: u32) -> u32 {
+        let start = self.rules.len().next_multiple_of(even as usize);
+        self.grow(start.saturating_sub(self.rules.len()), Hot::new(&Rule::dead()));
+        self.grow(len as usize, Hot::new(&Rule::dead()).near());
+        u32::try_from(start).unwrap_or(u32::MAX)
+    }
+
+    /// So many more places at the end. Large vectors do not double.
+    fn grow(&mut self, places: usize, with: Hot<A>) {
+        let len = self.rules.len().saturating_add(places);
+        if len > self.rules.capacity() {
+            let more = places.saturating_add(self.rules.len() / 8).saturating_add(64);
+            self.rules.reserve_exact(more);
+            self.keys.reserve_exact(more);
+        }
+        self.rules.resize(len, with);
+        self.keys.resize(len, u64::MAX);
+    }
+
+    /// One more block or run was taken.
+    pub(super) fn count_taken(&mut self) {
+        self.taken = self.taken.saturating_add(1);
+    }
+
+    /// One fewer; after the last everything begins anew.
+    pub(super) fn count_given(&mut self) {
+        self.taken = self.taken.saturating_sub(1);
+        if self.taken == 0 {
+            self.rules.truncate(1);
+            self.keys.truncate(1);
+            self.free.iter_mut().for_each(Vec::clear);
+            self.free_runs = Free::default();
+        }
+    }
+
+    /// What is in a place.
+    #[inline(always)]
+    pub(super) fn rule_at(&self, at: usize) -> Option<&Hot<A>> {
+        self.rules.get(at)
+    }
+
+    /// True for a place that belongs to a table and has no rule.
+    pub(super) fn is_free_near(&self, at: u32) -> bool {
+        self.rule_at(at as usize).is_some_and(|r| r.is_near() && r.slot == u32::MAX)
+    }
+
+    /// Copies the rules of a block to another of the same size.
+    pub(super) fn copy(&mut self, class: u8, from: u32, to: u32) {
+        for n in 0..1u32 << class {
+            let (from, to) = (from.saturating_add(n) as usize, to.saturating_add(n) as usize);
+            if let (Some(rule), Some(key)) = (self.rules.get(from).copied(), self.keys.get(from).copied())
+                && let (Some(to_rule), Some(to_key)) = (self.rules.get_mut(to), self.keys.get_mut(to))
+            {
+                (*to_rule, *to_key) = (rule.in_place_of(to_rule), key);
+            }
+        }
+    }
+
+    /// Gives a block back: to the table whose it is, or for others.
     pub(super) fn release(&mut self, class: u8, at: u32) {
-        if let Some(list) = self.free.get_mut(usize::from(class)) {
+        if self.rule_at(at as usize).is_some_and(Hot::is_near) {
+            (at..at.saturating_add(1 << class)).for_each(|at| self.write(at, &Rule::dead()));
+        } else if let Some(list) = self.free.get_mut(usize::from(class)) {
             list.push(at);
         }
+        self.count_given();
     }
 
     /// The live rules of a block, in order.

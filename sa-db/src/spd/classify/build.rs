@@ -114,6 +114,7 @@ impl<A: Addr> Tree<A> {
             return None;
         }
         let mut t = Table::new(shape, count, chain, chain == 0 && rest.is_empty());
+        t.near = self.leaves.take_run(t.bundles.len());
         t.own = u32::try_from(copies.len()).unwrap_or(u32::MAX);
         t.others = u32::try_from(rest.len()).unwrap_or(u32::MAX);
         t.built = t.total();
@@ -133,6 +134,7 @@ impl<A: Addr> Tree<A> {
                 members.dedup();
             }
             let child = self.build(members, depth.saturating_add(1), 0);
+            let child = self.leaves.draw_near(child, t.line(*hash));
             t.set(*hash, child, self.merit(child));
         }
         let rest = self.build(rest, depth, chain.saturating_add(1));
@@ -209,6 +211,7 @@ impl<A: Addr> Tree<A> {
                 if let Some(t) = self.tables.get_mut(i as usize).and_then(Option::take) {
                     self.free_tables.push(i);
                     t.bundles.iter().flat_map(Bundle::live).for_each(|child| self.discard(child));
+                    self.leaves.give_run(t.near);
                     self.discard(t.rest);
                 }
             }

@@ -100,7 +100,9 @@ impl<A: Addr> Tree<A> {
         let mut at = at;
         // A table that stands alone needs no choice among several.
         while let Some(t) = self.alone(at) {
-            let (merit, child) = t.find(lanes, t.masks.bucket(p));
+            let hash = t.masks.bucket(p);
+            self.leaves.prefetch_line(t.line(hash));
+            let (merit, child) = t.find(lanes, hash);
             at = select_unpredictable(merit >= best.merit, child, Ref::NONE);
         }
         if at.is_leaf() {
@@ -214,6 +216,7 @@ impl<A: Addr> Tree<A> {
         best: &mut Best,
         agree: &impl Fn(u32) -> bool,
     ) {
+        self.leaves.prefetch_line(t.line(hash));
         let (merit, child) = t.find(lanes, hash);
         self.lookup(lanes, select_unpredictable(merit >= best.merit, child, Ref::NONE), p, best, agree);
     }

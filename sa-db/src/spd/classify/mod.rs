@@ -24,7 +24,7 @@
 //! 16), 3 reads of counts, and 4 blocks of 4 words from 5 rows (2 of 8). Splits are nested at most 5 deep and add a tree each. Subtrees that cannot beat the best match
 //! so far are not entered.
 //! Memory: 40 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 12 octets per
-//! place of a table at least a quarter full; vectors: (2n + 1) * n / 8 octets per field for a group of n, the
+//! place of a table at least a quarter full, with every eight of them four places of rules (`near.rs`); vectors: (2n + 1) * n / 8 octets per field for a group of n, the
 //! second n rounded up to a multiple of 512 (to 256 below that), 33 kB more for a field of ports with 32 borders.
 //! An insertion or removal touches one path; a subtree is built anew when it has doubled or fallen to a quarter,
 //! which costs constant time per update on average.
@@ -42,6 +42,7 @@ mod found;
 mod front;
 mod lanes;
 mod look;
+mod near;
 mod rows;
 mod rule;
 mod split;

@@ -17,6 +17,8 @@ pub(super) const MARKED: u8 = 4;
 /// Flags of a rule: only a local or a remote port that is not available will do.
 const OPAQUE_L: u8 = 8;
 const OPAQUE_R: u8 = 16;
+/// Flag of a place: it belongs to a table (`near.rs`).
+const NEAR: u8 = 32;
 
 /// Four values in a form that the smallest instruction set compares all at once, which is signed. Of two ranges the
 /// beginnings, and the ends turned over; of a packet its two values, and these turned over: the packet is inside when no
@@ -213,6 +215,22 @@ impl<A: Addr> Hot<A> {
         let merit = if rule.slot == u32::MAX { 0 } else { merit(rule.key) };
         let (addrs, ports) = (lanes(rule.l, rule.r), port_lanes(lp, rp));
         Self { addrs, ports, slot: rule.slot, merit, protocol: rule.protocol, flags }
+    }
+
+    /// A place that belongs to a table.
+    pub(super) fn near(mut self) -> Self {
+        self.flags |= NEAR;
+        self
+    }
+
+    pub(super) fn is_near(&self) -> bool {
+        self.flags & NEAR != 0
+    }
+
+    /// The same where another one was: a place stays whose it is.
+    pub(super) fn in_place_of(mut self, other: &Self) -> Self {
+        self.flags = (self.flags & !NEAR) | (other.flags & NEAR);
+        self
     }
 
     pub(super) fn rule(&self, key: u64) -> Rule<A> {

@@ -10,6 +10,7 @@ use super::arena::Ref;
 use super::choose::{Masks, Shape};
 use super::front::Front;
 use super::lanes::Lanes;
+use super::near::Run;
 use super::rule::ROUGH;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -106,6 +107,8 @@ pub(super) struct Table {
     pub(super) merit_rest: u16,
     /// What is behind the last table of the chain.
     pub(super) behind: Ref,
+    /// Places for the rules of small buckets.
+    pub(super) near: Run,
     /// No rule there has more.
     pub(super) merit_behind: u16,
     /// What is behind the tables is looked into first: it has rules that go before nearly all others.
@@ -137,6 +140,7 @@ impl Table {
             merit_own: 0,
             merit_rest: 0,
             behind: Ref::NONE,
+            near: Run::NONE,
             merit_behind: 0,
             early: false,
             shape,
@@ -169,6 +173,12 @@ impl Table {
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: u32) {
         self.bundles.get(self.home(hash)).into_iter().for_each(ravelin_prefetch::read);
+    }
+
+    /// The line for the rules of a small bucket.
+    #[inline(always)]
+    pub(super) fn line(&self, hash: u32) -> u32 {
+        self.near.line(self.home(hash), hash)
     }
 
     /// What is in the bucket with this hash, and the merit of its best rule.

@@ -141,6 +141,7 @@ fn check(ops: Vec<(Policy, u8)>, packets: Vec<(PacketKey, Scope, Direction)>) ->
         spd.remove(p.id);
     }
     prop_assert!(spd.is_empty() && packets.iter().all(|p| spd.lookup(p.2, &p.0, &p.1).is_none()));
+    prop_assert_eq!((spd.classifier.v4.leaves.len(), spd.classifier.v6.leaves.len()), (1, 1));
     Ok(())
 }
 
@@ -599,6 +600,35 @@ fn tables_of_a_chain_change_behind_the_first() {
 }
 
 /// Rules of one rank, of which those that came first stand behind bit vectors, and are looked at last.
+#[test]
+fn what_comes_and_goes_does_not_fill_the_memory() {
+    // Hosts, which have a table, and beside them ports, which have none.
+    let policy = |n: u32| {
+        let ts = |addrs, ports| TrafficSelector { addrs, protocol: 17, ports };
+        let host = AddrRange::prefix(Ipv4Addr::from_bits(0x0A00_0000 | n.wrapping_mul(2_654_435_761) >> 8).into(), 32)
+            .unwrap();
+        let one = PortRange::Range(n as u16, n as u16 | 15);
+        let (addrs, ports) = if n.is_multiple_of(10) { (AddrRange::ANY_V4, one) } else { (host, PortRange::ANY) };
+        Policy::new(alloc::format!("p{n}"), [ts(addrs, ports)], [ts(AddrRange::ANY_V4, PortRange::ANY)], Action::Bypass)
+    };
+    let mut spd = Spd::new();
+    let mut ids: Vec<PolicyId> = (0..3000).map(|n| spd.add(policy(n)).unwrap()).collect();
+    let before = spd.lookup_memory();
+    for n in 3000..30_000 {
+        let at = n as usize % ids.len();
+        spd.remove(ids[at]);
+        ids[at] = spd.add(policy(n)).unwrap();
+    }
+    assert!(spd.lookup_memory() < 2 * before, "{before} {}", spd.lookup_memory());
+    // Most have a place beside the others of their bucket.
+    let leaves = &spd.classifier.v4.leaves;
+    let mut out = Vec::new();
+    spd.classifier.v4.collect(spd.classifier.plain.v4, &mut out);
+    let near =
+        (0..leaves.len()).filter_map(|at| leaves.rule_at(at)).filter(|r| r.is_near() && r.slot != u32::MAX).count();
+    assert!(near > out.len() / 2 && near < out.len(), "{near} of {}", out.len());
+}
+
 #[test]
 fn of_equal_rank_the_first_wins_behind_vectors_too() {
     let (mut spd, mut model, mut packets) = (Spd::new(), Vec::new(), Vec::new());

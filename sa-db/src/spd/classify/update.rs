@@ -49,8 +49,9 @@ impl<A: Addr> Tree<A> {
             t.merit_own = t.merit_own.max(merit(rule.key));
             t.own = t.own.saturating_add(u32::try_from(n).unwrap_or(1));
             for hash in hashes.iter().take(n) {
-                let child = self.table(i).map_or(Ref::NONE, |t| t.find(Plain, *hash).1);
+                let (child, line) = self.table(i).map_or((Ref::NONE, 0), |t| (t.find(Plain, *hash).1, t.line(*hash)));
                 let new = self.insert_at(child, rule, depth.saturating_add(1), 0);
+                let new = self.leaves.draw_near(new, line);
                 let now = self.merit(new);
                 // Even when nothing changed: the rule may be the first of its hash in a bucket of several.
                 self.table_mut(i).into_iter().for_each(|t| t.set(*hash, new, now));
@@ -166,7 +167,9 @@ impl<A: Addr> Tree<A> {
             t.own = t.own.saturating_sub(u32::try_from(n).unwrap_or(1));
             for hash in hashes.iter().take(n) {
                 let (before, child) = self.table(i).map_or((0, Ref::NONE), |t| t.find(Plain, *hash));
+                let line = self.table(i).map_or(0, |t| t.line(*hash));
                 let new = self.remove_at(child, rule, depth.saturating_add(1), 0);
+                let new = self.leaves.draw_near(new, line);
                 let now = self.merit(new);
                 if let Some(t) = self.table_mut(i).filter(|_| new != child || now != before) {
                     t.set(*hash, new, now);
