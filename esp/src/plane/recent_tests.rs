@@ -5,7 +5,7 @@ use super::*;
 use crate::testing::*;
 use alloc::sync::Arc;
 use core::ops::Range;
-use ravelin_sa_db::{Change, Direction, Encapsulation, Path};
+use ravelin_sa_db::{Change, Direction, Encapsulation, Lifetime, Limits, Path};
 use std::vec::Vec;
 
 /// Two planes with the same SAs; the first one has a worker.
@@ -123,6 +123,20 @@ fn another_flow_takes_the_place() {
         assert!(t.worker.recent.is_some());
         assert_eq!(t.seal(ChildId(2), &buf, &packet).unwrap().child, ChildId(2));
         assert_eq!(t.seal(ChildId(1), &buf, &packet).unwrap().child, ChildId(1));
+    }
+}
+
+#[test]
+fn a_hard_limit_ends_it() {
+    for form in [OutputForm::Esp, OutputForm::Ip] {
+        let mut t = Twins::new(form);
+        let mut limited = params(3, Direction::Outbound, gcm());
+        limited.lifetime = Lifetime { hard: Limits { packets: 12, bytes: 0 }, ..Lifetime::default() };
+        t.apply(&Change::InstallOutbound(Arc::new(limited)));
+        let (buf, packet) = buffer(&t.planes[0], &udp("10.1.0.1", "10.2.0.2", 100));
+        let all: Vec<_> = (0..20).map(|_| t.seal(ChildId(3), &buf, &packet).is_ok()).collect();
+        assert!(t.worker.recent.is_some());
+        assert!(all[..12].iter().all(|sealed| *sealed) && all[13..].iter().all(|sealed| !sealed), "{all:?}");
     }
 }
 
