@@ -136,6 +136,15 @@ const SHORT: [(u64, u64); 7] = {
     [of(0), of(1), of(2), of(3), of(4), of(5), of(6)]
 };
 
+/// Which of the last sixteen octets are padding and trailer, and what they are; `None` of longer padding. To be compared with
+/// what [`trailer`] found good.
+pub(crate) fn trailer_like(inside: &[u8]) -> Option<(u128, u128)> {
+    let last = u128::from_le_bytes(*inside.last_chunk()?);
+    let [.., pad_len, _] = last.to_le_bytes();
+    let mask = u128::MAX.checked_shl(u32::from(14u8.checked_sub(pad_len)?).wrapping_mul(8))?;
+    Some((mask, last & mask))
+}
+
 /// The same for padding of any length.
 #[inline(never)]
 fn trailer_long(inside: &[u8]) -> Result<(usize, u8), DropReason> {
@@ -157,6 +166,26 @@ impl fmt::Debug for InboundSa {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What was found good is found again by its last octets, and nothing else is.
+    #[test]
+    fn trailers_that_are_alike() {
+        for pad_len in 0..=20u8 {
+            let mut inside: std::vec::Vec<u8> = std::vec![0xee; 16];
+            inside.extend((1..=pad_len).chain([pad_len, 4]));
+            let Some((mask, want)) = trailer_like(&inside) else {
+                assert!(pad_len > 14);
+                continue;
+            };
+            let is = |inside: &[u8]| u128::from_le_bytes(*inside.last_chunk().unwrap()) & mask == want;
+            assert!(pad_len <= 14 && is(&inside));
+            for at in 0..inside.len() {
+                let mut other = inside.clone();
+                other[at] ^= 1;
+                assert_eq!(is(&other), at < 16, "{pad_len} {at}");
+            }
+        }
+    }
 
     /// The short way of [`trailer`] says what the long one does, whatever is wrong.
     #[test]

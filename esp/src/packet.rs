@@ -213,6 +213,15 @@ impl Alike {
         Some(Self([word(first) & 0xffff_0000_0000_ffff, word(second) & 0xffff_ffff_0000_ff00, word(third)]))
     }
 
+    /// The same, and the length.
+    #[inline(always)]
+    pub(crate) fn with_length(ip: &[u8]) -> Option<Self> {
+        let (words, _) = ip.first_chunk::<24>()?.as_chunks::<8>();
+        let &[first, second, third] = words else { return None };
+        let word = u64::from_le_bytes;
+        Some(Self([word(first) & 0xffff_0000_ffff_ffff, word(second) & 0xffff_ffff_0000_ff00, word(third)]))
+    }
+
     /// Where they go.
     #[inline(always)]
     pub(crate) fn destination(&self) -> [u8; 4] {

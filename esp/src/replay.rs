@@ -75,6 +75,21 @@ pub(crate) struct Begun<'a, W = AtomicU64> {
     place: Option<(&'a W, u64, u64)>,
 }
 
+/// Where the word of a `near` lies, for one who asks again and again.
+pub(crate) struct Spot {
+    near: u64,
+    at: usize,
+    /// Its generation, as the word has it.
+    generation: u64,
+}
+
+/// Of none: no ring has such a place.
+impl Default for Spot {
+    fn default() -> Self {
+        Self { near: 0, at: usize::MAX, generation: 0 }
+    }
+}
+
 /// Numbers of several packets that lie in the word of `top`: looked at before their ICVs are, and set all in one step.
 pub(crate) struct Gathered<'a, W = AtomicU64> {
     near: u64,
@@ -194,6 +209,37 @@ impl<W: Word> ReplayWindow<W> {
         }
         let number = self.begin_apart(near, low)?;
         Ok(Begun { number, near, place: None })
+    }
+
+    /// [`ReplayWindow::begin`] for a number that lies in the word of `top`, where that was found the last time. `None` says
+    /// nothing against any other number.
+    #[inline(always)]
+    pub(crate) fn begin_again(&self, spot: &mut Spot, low: u32) -> Option<Begun<'_, W>> {
+        let near = self.near.read();
+        if near != spot.near {
+            self.find(spot, near)?;
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "the low half is meant")]
+        let apart = u64::from(low ^ near as u32);
+        if apart >= BITS {
+            return None;
+        }
+        let (number, word) = (near ^ apart, self.ring.get(spot.at)?);
+        let (seen, bit) = (word.read(), 1 << (number % BITS));
+        let open = (seen ^ spot.generation) & (bit | !0xffff_ffff) == 0;
+        open.then_some(Begun { number, near, place: Some((word, seen, seen | bit)) })
+    }
+
+    #[inline(never)]
+    fn find(&self, spot: &mut Spot, near: u64) -> Option<()> {
+        // A smaller window ends inside the word, and the number 0 is not one.
+        if u64::from(self.size) < BITS || near < BITS {
+            return None;
+        }
+        let (_, generation, _) = self.place(near).ok()?;
+        let at = usize::try_from(near / BITS).unwrap_or(0) & self.ring.len().wrapping_sub(1);
+        *spot = Spot { near, at, generation: generation << BITS };
+        Some(())
     }
 
     #[inline(never)]

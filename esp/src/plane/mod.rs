@@ -18,6 +18,7 @@ mod memory;
 mod mtu;
 mod qualified;
 mod recent;
+mod recent_in;
 mod report;
 mod routes;
 mod run;

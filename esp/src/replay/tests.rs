@@ -43,7 +43,7 @@ proptest! {
     fn window_is_the_naive_model(size in sizes(), start in prop_oneof![Just(0u64), Just((1 << 32) - 40), Just((7 << 32) - 3), any::<u32>().prop_map(u64::from)], steps in walk()) {
         let w = ReplayWindow::new(size, true);
         let mut m = Model { seen: BTreeSet::new(), top: 0, size: u64::from(size) };
-        let mut at = start;
+        let (mut at, mut spot) = (start, Spot::default());
         for (kind, r) in steps {
             let n = match kind {
                 0..=3 => { at += 1; at }
@@ -60,8 +60,13 @@ proptest! {
             if size != 0 {
                 prop_assert_eq!(w.check(n), want, "check {} size {}", n, size);
             }
+            // Found again: what lies in the word of the highest number, but for the first word.
+            let again = w.begin_again(&mut spot, low).map(|b| (b.number, b.place.map(|(_, seen, new)| (seen, new))));
+            let beside = w.begin(low).ok().filter(|b| b.near >= BITS && b.place.is_some());
+            prop_assert_eq!(again, beside.map(|b| (b.number, b.place.map(|(_, seen, new)| (seen, new)))), "again {} size {}", n, size);
             // Half of the packets as the lane does it, when the number is the one that is inferred.
-            match w.begin(low).ok().filter(|b| b.number == n && r % 2 == 0) {
+            let begun = w.begin_again(&mut spot, low).or_else(|| w.begin(low).ok());
+            match begun.filter(|b| b.number == n && r % 2 == 0) {
                 Some(begun) => prop_assert_eq!(w.finish(&begun), want, "finish {} size {}", n, size),
                 None => prop_assert_eq!(w.commit(n), want, "commit {} size {}", n, size),
             }
@@ -180,6 +185,20 @@ fn every_interleaving_of_two_steps() {
     interleave(|w, n| w.begin(u32::try_from(n).unwrap()).and_then(|begun| w.finish(&begun)));
 }
 
+/// The same with a place that is kept.
+#[test]
+fn every_interleaving_of_two_steps_again() {
+    let accept = |w: &ReplayWindow<Modelled>, run: [u64; 2]| {
+        let mut spot = Spot::default();
+        run.map(|n| {
+            let low = u32::try_from(n).unwrap();
+            let begun = w.begin_again(&mut spot, low).map_or_else(|| w.begin(low), Ok);
+            begun.and_then(|begun| w.finish(&begun))
+        })
+    };
+    interleave_those(accept, accept);
+}
+
 /// The same for runs, beside another thread with a run, and beside one that goes one by one.
 #[test]
 fn every_interleaving_of_two_runs() {
@@ -257,9 +276,15 @@ fn interleave_those(
     accept: impl Fn(&ReplayWindow<Modelled>, [u64; 2]) -> [Result<(), DropReason>; 2] + Copy + Send + Sync + 'static,
     accept_other: impl Fn(&ReplayWindow<Modelled>, [u64; 2]) -> [Result<(), DropReason>; 2] + Copy + Send + Sync + 'static,
 ) {
-    for (ours, theirs) in
-        [([1u64, 33], [1u64, 2]), ([5, 70], [5, 6]), ([40, 200], [41, 40]), ([3, 3], [130, 3]), ([7, 8], [8, 7])]
-    {
+    for (ours, theirs) in [
+        ([1u64, 33], [1u64, 2]),
+        ([5, 70], [5, 6]),
+        ([40, 200], [41, 40]),
+        ([40, 41], [42, 41]),
+        ([40, 41], [42, 130]),
+        ([3, 3], [130, 3]),
+        ([7, 8], [8, 7]),
+    ] {
         loom::model(move || {
             let w = loom::sync::Arc::new(ReplayWindow::<Modelled>::with_words(32, false));
             let other = loom::sync::Arc::clone(&w);

@@ -167,6 +167,11 @@ impl Head {
         u32::try_from(self.first & 0xffff_ffff).unwrap_or(0).swap_bytes()
     }
 
+    #[inline(always)]
+    pub(crate) fn iv(self) -> [u8; 8] {
+        self.iv.to_le_bytes()
+    }
+
     /// What the cipher is to be told of the packet, whose full number is known.
     #[inline(always)]
     pub(crate) fn told(self, number: u64, salt: [u8; 4], esn: bool) -> Told {
