@@ -227,7 +227,7 @@ impl<W: Word> ReplayWindow<W> {
         let (number, word) = (near ^ apart, self.ring.get(spot.at)?);
         let (seen, bit) = (word.read(), 1 << (number % BITS));
         let open = (seen ^ spot.generation) & (bit | !0xffff_ffff) == 0;
-        open.then_some(Begun { number, near, place: Some((word, seen, seen | bit)) })
+        open.then_some(Begun { number, near, place: Some((word, seen, bit | seen)) })
     }
 
     #[inline(never)]
