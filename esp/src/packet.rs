@@ -207,19 +207,22 @@ impl Alike {
     /// Of a packet that [`usual_v4`] took.
     #[inline(always)]
     pub(crate) fn of(ip: &[u8]) -> Option<Self> {
-        let (words, _) = ip.first_chunk::<24>()?.as_chunks::<8>();
-        let &[first, second, third] = words else { return None };
-        let word = u64::from_le_bytes;
-        Some(Self([word(first) & 0xffff_0000_0000_ffff, word(second) & 0xffff_ffff_0000_ff00, word(third)]))
+        Self::masked(ip, 0xffff_0000_0000_ffff)
     }
 
     /// The same, and the length.
     #[inline(always)]
     pub(crate) fn with_length(ip: &[u8]) -> Option<Self> {
+        Self::masked(ip, 0xffff_0000_ffff_ffff)
+    }
+
+    /// With these bits of the first eight octets.
+    #[inline(always)]
+    fn masked(ip: &[u8], mask: u64) -> Option<Self> {
         let (words, _) = ip.first_chunk::<24>()?.as_chunks::<8>();
         let &[first, second, third] = words else { return None };
         let word = u64::from_le_bytes;
-        Some(Self([word(first) & 0xffff_0000_ffff_ffff, word(second) & 0xffff_ffff_0000_ff00, word(third)]))
+        Some(Self([word(first) & mask, word(second) & 0xffff_ffff_0000_ff00, word(third)]))
     }
 
     /// Where they go.
