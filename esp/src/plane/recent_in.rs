@@ -7,17 +7,17 @@
 
 use super::entry::Inbound;
 use super::ingress::{Ingress, OuterInfo};
-use super::lane::open::{Head, parts};
+use super::lane::open::{Head, inner_unlike, parts};
 use super::lane::{HEAD, TAG};
 use super::tally::{Tally, octets};
 use super::worker::Worker;
 use super::{Plane, memory::InSlot};
-use crate::packet::{self, Alike, protocol};
+use crate::packet::{Alike, protocol};
 use crate::replay::Spot;
 use crate::{inbound, transform};
 use alloc::sync::Arc;
 use ravelin_crypto::aead::Told;
-use ravelin_sa_db::{Direction, Instant, Path};
+use ravelin_sa_db::{Instant, Path};
 
 /// So many packets of an SA one after the other are worth it, which costs two reference counts.
 pub(super) const OFTEN: u8 = 16;
@@ -63,11 +63,7 @@ impl Last {
     fn replace(&mut self, entry: &Inbound, held: &mut Alike, body: &[u8]) -> Option<usize> {
         let (len, _) = inbound::trailer(body).ok().filter(|(_, next)| *next == protocol::IPV4)?;
         let payload = body.get(..len)?;
-        let inner = held.len(payload).or_else(|| {
-            let inner = packet::usual_v4(payload).filter(|i| entry.facts.selectors.hold(i, Direction::Inbound))?;
-            *held = Alike::of(payload)?;
-            Some(inner.len)
-        })?;
+        let inner = held.len(payload).or_else(|| inner_unlike(entry, held, payload))?;
         if let Some(trailer) = inbound::trailer_like(body) {
             *self =
                 Self { octets: body.len(), trailer, inner: Alike::with_length(body)?, len: u16::try_from(inner).ok()? };
@@ -121,10 +117,10 @@ impl Worker {
         let esp = buf.get_mut(start..).filter(|esp| esp.len() >= LEAST);
         let Some((head, body, tag)) = esp.and_then(|esp| parts(esp, 0)) else { return false };
         let head = Head::of(head);
-        if head.spi() != *spi || outer.traffic_class & 3 != 0 || entry.is_stale() {
+        let (plane, core) = (&*self.plane, entry.core());
+        if head.spi() != *spi || !plane.is_plain(outer) || entry.is_stale() {
             return false;
         }
-        let (plane, core) = (&*self.plane, entry.core());
         let (Some((key, _)), true) = (core.sa.transform().usual(), core.usage.is_usable()) else { return false };
         let window = core.sa.window();
         let Some(begun) = window.begin_again(spot, head.number()) else { return false };

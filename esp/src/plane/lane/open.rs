@@ -126,7 +126,7 @@ impl Plane {
 
 /// A packet that is not like the one before it.
 #[inline(never)]
-fn inner_unlike(entry: &Inbound, held: &mut Alike, payload: &[u8]) -> Option<usize> {
+pub(crate) fn inner_unlike(entry: &Inbound, held: &mut Alike, payload: &[u8]) -> Option<usize> {
     let inner = packet::usual_v4(payload).filter(|inner| entry.facts.selectors.hold(inner, Direction::Inbound))?;
     *held = Alike::of(payload)?;
     Some(inner.len)

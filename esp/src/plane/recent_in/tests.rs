@@ -6,7 +6,9 @@ use super::*;
 use crate::DropReason;
 use crate::testing::*;
 use ravelin_crypto::EncrId;
-use ravelin_sa_db::{AddrRange, Change, ChildId, Encapsulation, Lifetime, Limits, SaParams, TrafficSelector};
+use ravelin_sa_db::{
+    AddrRange, Change, ChildId, Direction, Encapsulation, Lifetime, Limits, SaParams, TrafficSelector,
+};
 use std::vec;
 use std::vec::Vec;
 
