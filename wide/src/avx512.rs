@@ -207,6 +207,16 @@ operations! { Eight:
         Eight(_mm512_mul_epu32(all.0, other.0))
     }
 
+    /// The lower half of the product.
+    product(all, other: Eight) -> Eight {
+        Eight(_mm512_mullo_epi64(all.0, other.0))
+    }
+
+    /// `self + other`, without what is carried out.
+    plus(all, other: Eight) -> Eight {
+        Eight(_mm512_add_epi64(all.0, other.0))
+    }
+
     /// `self << N`.
     left<N>(all) -> Eight {
         Eight(_mm512_slli_epi64::<N>(all.0))

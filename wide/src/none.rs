@@ -83,6 +83,10 @@ nobody! { Eight:
     xor(other: Eight) -> Eight;
     /// The product of the lower halves.
     times(other: Eight) -> Eight;
+    /// The lower half of the product.
+    product(other: Eight) -> Eight;
+    /// `self + other`, without what is carried out.
+    plus(other: Eight) -> Eight;
     /// `self << N`.
     left<N>() -> Eight;
     /// `self >> N`.

@@ -114,6 +114,8 @@ proptest! {
         prop_assert_eq!(x.or(y).array(), each(|a, b| a | b));
         prop_assert_eq!(x.xor(y).array(), each(|a, b| a ^ b));
         prop_assert_eq!(x.times(y).array(), each(|a, b| u64::from(a as u32).wrapping_mul(u64::from(b as u32))));
+        prop_assert_eq!(x.product(y).array(), each(u64::wrapping_mul));
+        prop_assert_eq!(x.plus(y).array(), each(u64::wrapping_add));
         prop_assert_eq!(x.left::<4>().array(), each(|a, _| a << 4));
         prop_assert_eq!(x.right::<28>().array(), each(|a, _| a >> 28));
         let fold = |a: u64, b: u64| {

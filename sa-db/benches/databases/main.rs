@@ -2,7 +2,7 @@
 //! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|rivals|update|cache|sad|readers|pad] [--min N] [--max N]`,
 //! `-- [update] --set acl,hub [--shape]` for some rule sets, their trees described instead of measured; `--seed N` for other sets; `--rounds 1` for
 //! instructions counted by `valgrind --tool=callgrind`, which neighbours do not disturb; `--any-processor` for lookups as on
-//! processors without AVX-512.
+//! processors without AVX-512; `--ipv6` for sections spd and ports with every IPv4 prefix as one of IPv6, 32 bits longer.
 //! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` gives it large pages, as a daemon with large tables would have them.
 //!
 //! Own harness: times are the sum of the fastest times of the segments of a trace of 131,072 packets.
@@ -124,7 +124,16 @@ fn read_price(octets: usize) -> f64 {
     (0..3).map(|_| walk()).fold(f64::INFINITY, f64::min)
 }
 
-fn spd_section(sets: &[(Set, &str)], sizes: &[usize], shape: bool) {
+/// How the sets of a section are measured.
+#[derive(Clone, Copy)]
+struct How {
+    /// Described instead.
+    shape: bool,
+    /// Over IPv6.
+    ipv6: bool,
+}
+
+fn spd_section(sets: &[(Set, &str)], sizes: &[usize], how: How) {
     println!(
         "{:<15} {:>8} {:>9} {:>9} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} | {:>13}",
         "set",
@@ -142,13 +151,18 @@ fn spd_section(sets: &[(Set, &str)], sizes: &[usize], shape: bool) {
     );
     for (set, name) in sets {
         for size in sizes {
-            let policies = set.policies(*size, seed());
+            let mut policies = set.policies(*size, seed());
             if policies.len() < *size {
                 continue;
             }
+            if how.ipv6 {
+                policies.iter_mut().for_each(rules::over_ipv6);
+            }
             let (spd, secs) = build(&policies);
-            if shape {
-                println!("{name} {size}, {:.0}/s\n{}", *size as f64 / secs, spd.describe_lookup());
+            // Few are added in less time than the clock tells.
+            let per_second = if secs > 0.0 { format!("{:.0}", *size as f64 / secs) } else { String::from("-") };
+            if how.shape {
+                println!("{name} {size}, {per_second}/s\n{}", spd.describe_lookup());
                 continue;
             }
             let uniform = trace(&policies, Draw::Uniform, TRACE, 1);
@@ -161,9 +175,8 @@ fn spd_section(sets: &[(Set, &str)], sizes: &[usize], shape: bool) {
             let reads = if *size > 1 { set.reads() } else { 1 };
             let price = read_price(spd.lookup_memory());
             println!(
-                "{name:<15} {:>8} {:>9.0} {:>9.0} | {:>8.1} {:>8.1} {:>8.1} {:>8.1} | {:>8.1} {:>8.1} {:>7.0}% | {reads} x {price:.1} = {:.0}",
+                "{name:<15} {:>8} {per_second:>9} {:>9.0} | {:>8.1} {:>8.1} {:>8.1} {:>8.1} | {:>8.1} {:>8.1} {:>7.0}% | {reads} x {price:.1} = {:.0}",
                 size,
-                *size as f64 / secs,
                 spd.lookup_memory() as f64 / *size as f64,
                 singles(&spd, &uniform),
                 bursts(&spd, &uniform),
@@ -248,7 +261,8 @@ fn main() {
     if let Some(rounds) = value("--rounds") {
         ROUNDS.store(u32::try_from(rounds).unwrap_or(9), Ordering::Relaxed);
     }
-    let shape = args.iter().any(|a| a == "--shape");
+    let given = |flag: &str| args.iter().any(|a| a == flag);
+    let how = How { shape: given("--shape"), ipv6: given("--ipv6") };
     let wants = |name: &str| {
         args.iter().all(|a| a.starts_with('-') || a.parse::<usize>().is_ok()) || args.iter().any(|a| a == name)
     };
@@ -258,15 +272,15 @@ fn main() {
     let chosen = |name: &str| one.as_deref().is_none_or(|one| one.split(',').any(|o| o == name));
     if one.is_some() && !args.iter().any(|a| a == "update") {
         let sets: Vec<(Set, &str)> = Set::ALL.iter().chain(Set::PORTS).filter(|(_, n)| chosen(n)).copied().collect();
-        return spd_section(&sets, &sizes, shape);
+        return spd_section(&sets, &sizes, how);
     }
     if wants("spd") {
         println!("SPD lookups, nanoseconds each");
-        spd_section(Set::ALL, &sizes, shape);
+        spd_section(Set::ALL, &sizes, how);
     }
     if wants("ports") {
         println!("SPD lookups where policies differ in ports alone, nanoseconds each");
-        spd_section(Set::PORTS, &[100, 1_000, 10_000], shape);
+        spd_section(Set::PORTS, &[100, 1_000, 10_000], how);
     }
     if wants("rivals") {
         rivals_section(&sizes);

@@ -197,6 +197,19 @@ impl Set {
     }
 }
 
+/// The same policy with prefixes of IPv6 in place of those of IPv4, 32 bits longer.
+pub(crate) fn over_ipv6(policy: &mut Policy) {
+    let locals = policy.local.iter_mut().map(|ts| (ts, 0xFD00));
+    for (ts, top) in locals.chain(policy.remote.iter_mut().map(|ts| (ts, 0x2001))) {
+        if let AddrRange::V4(first, last) = ts.addrs {
+            let up = |addr: Ipv4Addr, low: u64| {
+                Ipv6Addr::from_bits((top << 112) | (u128::from(addr.to_bits()) << 64) | u128::from(low))
+            };
+            ts.addrs = AddrRange::V6(up(first, 0), up(last, u64::MAX));
+        }
+    }
+}
+
 fn pair(l: AddrRange, r: AddrRange, protocol: u8, lp: PortRange, rp: PortRange) -> (TrafficSelector, TrafficSelector) {
     (TrafficSelector { addrs: l, protocol, ports: lp }, TrafficSelector { addrs: r, protocol, ports: rp })
 }

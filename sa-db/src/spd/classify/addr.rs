@@ -1,7 +1,7 @@
 //! Addresses of one family as the classifier works on them, one by one and eight at a time. Another family goes here.
 
 use super::borders::Value;
-use super::choose::{K1, K2, Masks, fold};
+use super::choose::{K1, K2, Masks};
 use super::front::{EIGHT, Front};
 use super::rule::{Point, inside};
 use core::net::IpAddr;
@@ -21,6 +21,8 @@ pub(super) trait Addr: Value + Default + core::hash::Hash + core::fmt::Debug {
     type Pair: Copy + core::fmt::Debug;
     /// Some pair.
     const PAIR: Self::Pair;
+    /// Pairs of so many packets, side by side as eight of them are hashed.
+    type Pairs<const N: usize>: Copy;
     fn pair(l: Self, r: Self) -> Self::Pair;
     fn local(pair: Self::Pair) -> Self;
     fn remote(pair: Self::Pair) -> Self;
@@ -30,8 +32,6 @@ pub(super) trait Addr: Value + Default + core::hash::Hash + core::fmt::Debug {
     fn next(self) -> Option<Self>;
     /// Position of the highest bit in which two values differ, plus one; 0 when they are equal.
     fn differ(self, other: Self) -> u8;
-    /// For hashing: halves that hold all bits.
-    fn halves(self) -> (u64, u64);
     fn from_ip(ip: IpAddr) -> Self;
     /// Keeps the order.
     fn lane(self) -> Self::Lane;
@@ -44,8 +44,10 @@ pub(super) trait Addr: Value + Default + core::hash::Hash + core::fmt::Debug {
     fn outside(wide: Wide, ranges: &[Self::Lane; 4], point: &Point<Self>) -> u8;
     /// [`Addr::digest`] of one pair for the eight tables of a front.
     fn digests_for_tables(wide: Wide, pair: Self::Pair, front: &Front) -> Eight;
-    /// [`Addr::digest`] of eight pairs for one table.
-    fn digests_of_packets(wide: Wide, pairs: &[Self::Pair; EIGHT], masks: &Masks) -> Eight;
+    /// The pairs of some packets.
+    fn pairs<const N: usize>(points: &[Point<Self>; N]) -> Self::Pairs<N>;
+    /// [`Addr::digest`] of eight pairs, the first eight, the second or later ones, for one table.
+    fn digests_of_packets<const N: usize>(wide: Wide, pairs: &Self::Pairs<N>, eight: usize, masks: &Masks) -> Eight;
 }
 
 fn bits_of(leading_zeros: u32, width: u8) -> u8 {
@@ -58,6 +60,7 @@ impl Addr for u32 {
     const MAX: Self = u32::MAX;
     const LANE: i32 = 0;
     type Pair = u64;
+    type Pairs<const N: usize> = [u64; N];
     const PAIR: u64 = u64::MAX;
     #[inline(always)]
     fn pair(l: Self, r: Self) -> u64 {
@@ -81,10 +84,6 @@ impl Addr for u32 {
     }
     fn differ(self, other: Self) -> u8 {
         bits_of((self ^ other).leading_zeros(), 32)
-    }
-    #[inline(always)]
-    fn halves(self) -> (u64, u64) {
-        (u64::from(self), 0)
     }
     fn from_ip(ip: IpAddr) -> Self {
         match ip {
@@ -118,8 +117,14 @@ impl Addr for u32 {
         wide.splat(pair).and(wide.eight(&front.addrs))
     }
     #[inline(always)]
-    fn digests_of_packets(wide: Wide, pairs: &[u64; EIGHT], masks: &Masks) -> Eight {
-        wide.eight(pairs).and(wide.splat(masks.addrs))
+    fn pairs<const N: usize>(points: &[Point<u32>; N]) -> [u64; N] {
+        let mut pairs = [0; N];
+        pairs.iter_mut().zip(points).for_each(|(pair, p)| *pair = p.pair);
+        pairs
+    }
+    #[inline(always)]
+    fn digests_of_packets<const N: usize>(wide: Wide, pairs: &[u64; N], eight: usize, masks: &Masks) -> Eight {
+        eight_of(wide, pairs, eight).and(wide.splat(masks.addrs))
     }
 }
 
@@ -129,6 +134,8 @@ impl Addr for u128 {
     const MAX: Self = u128::MAX;
     const LANE: u128 = 0;
     type Pair = [u128; 2];
+    /// Each half of the addresses, in the order of [`FACTORS`].
+    type Pairs<const N: usize> = [[u64; N]; 4];
     const PAIR: [u128; 2] = [u128::MAX; 2];
     #[inline(always)]
     fn pair(l: Self, r: Self) -> [u128; 2] {
@@ -152,10 +159,6 @@ impl Addr for u128 {
     fn differ(self, other: Self) -> u8 {
         bits_of((self ^ other).leading_zeros(), 128)
     }
-    #[inline(always)]
-    fn halves(self) -> (u64, u64) {
-        (self as u64, (self >> 64) as u64)
-    }
     fn from_ip(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(a) => u128::from(a.to_bits()),
@@ -174,30 +177,75 @@ impl Addr for u128 {
         !self
     }
     #[inline(always)]
-    fn digest(pair: [u128; 2], masks: &Masks) -> u64 {
-        digest(pair, masks.shifts)
+    fn digest([l, r]: [u128; 2], masks: &Masks) -> u64 {
+        let [a, b, c, d] = kept(masks.shifts);
+        let ([e, f], [g, h]) = (halves(l), halves(r));
+        let [k, m, n, o] = FACTORS;
+        let local = (a & e).wrapping_mul(k).wrapping_add((b & f).wrapping_mul(m));
+        let remote = (c & g).wrapping_mul(n).wrapping_add((d & h).wrapping_mul(o));
+        local.wrapping_add(remote)
     }
     #[inline(always)]
     fn outside(_: Wide, ranges: &[u128; 4], point: &Point<u128>) -> u8 {
         u8::from(!inside(ranges, &point.addrs))
     }
     #[inline(always)]
-    fn digests_for_tables(wide: Wide, pair: [u128; 2], front: &Front) -> Eight {
-        let [a, b, c, d, e, f, g, h] = front.shifts;
-        let of = |shifts| digest(pair, shifts);
-        wide.gather([of(a), of(b), of(c), of(d), of(e), of(f), of(g), of(h)])
+    fn digests_for_tables(wide: Wide, [l, r]: [u128; 2], front: &Front) -> Eight {
+        let ([e, f], [g, h]) = (halves(l), halves(r));
+        let [a, b, c, d] = &front.kept;
+        let some = |half: u64, kept: &[u64; EIGHT]| wide.splat(half).and(wide.eight(kept));
+        digests(wide, [some(e, a), some(f, b), some(g, c), some(h, d)])
     }
     #[inline(always)]
-    fn digests_of_packets(wide: Wide, pairs: &[[u128; 2]; EIGHT], masks: &Masks) -> Eight {
-        let [a, b, c, d, e, f, g, h] = *pairs;
-        let of = |pair| digest(pair, masks.shifts);
-        wide.gather([of(a), of(b), of(c), of(d), of(e), of(f), of(g), of(h)])
+    fn pairs<const N: usize>(points: &[Point<u128>; N]) -> [[u64; N]; 4] {
+        let mut pairs = [[0; N]; 4];
+        let [a, b, c, d] = &mut pairs;
+        for ((((a, b), c), d), p) in a.iter_mut().zip(b).zip(c).zip(d).zip(points) {
+            let [l, r] = p.pair;
+            ([*a, *b], [*c, *d]) = (halves(l), halves(r));
+        }
+        pairs
+    }
+    #[inline(always)]
+    fn digests_of_packets<const N: usize>(wide: Wide, pairs: &[[u64; N]; 4], eight: usize, masks: &Masks) -> Eight {
+        let ([e, f, g, h], [a, b, c, d]) = (pairs, kept(masks.shifts));
+        let some = |half: &[u64; N], kept: u64| eight_of(wide, half, eight).and(wide.splat(kept));
+        digests(wide, [some(e, a), some(f, b), some(g, c), some(h, d)])
     }
 }
 
-/// A digest of two IPv6 addresses without some bits.
+/// What the halves of two IPv6 addresses are multiplied by, odd numbers; the sum is their digest. It is mixed with what else is
+/// hashed by a product of twice the length.
+const FACTORS: [u64; 4] = [K1, K2, 0xA24B_AED4_963E_E407, 0x9FB2_1C65_1E98_DF25];
+
+/// The lower and the upper half.
 #[inline(always)]
-fn digest([l, r]: [u128; 2], shifts: [u8; 2]) -> u64 {
-    let ((l0, l1), (r0, r1)) = (l.shr(shifts[0]).halves(), r.shr(shifts[1]).halves());
-    fold(l0 ^ K1, r1.wrapping_add(K2)).wrapping_add(fold(r0 ^ K2, l1.wrapping_add(K1)))
+fn halves(addr: u128) -> [u64; 2] {
+    [addr as u64, (addr >> 64) as u64]
+}
+
+/// Which bits of a local and a remote address are left, by halves.
+#[inline(always)]
+pub(super) fn kept(shifts: [u8; 2]) -> [u64; 4] {
+    let [l, r] = shifts;
+    let half = |shift: u8| u64::MAX.checked_shl(u32::from(shift)).unwrap_or(0);
+    let left = |shift: u8| [half(shift), half(shift.saturating_sub(64))];
+    let ([a, b], [c, d]) = (left(l), left(r));
+    [a, b, c, d]
+}
+
+#[inline(always)]
+fn eight_of<const N: usize>(wide: Wide, all: &[u64; N], eight: usize) -> Eight {
+    match all.as_chunks::<EIGHT>().0.get(eight) {
+        Some(some) => wide.eight(some),
+        None => wide.splat(0),
+    }
+}
+
+/// The digests of what is left of eight pairs of IPv6 addresses, or of one pair for eight tables.
+#[inline(always)]
+fn digests(wide: Wide, [a, b, c, d]: [Eight; 4]) -> Eight {
+    let [k, m, n, o] = FACTORS;
+    let local = a.product(wide.splat(k)).plus(b.product(wide.splat(m)));
+    local.plus(c.product(wide.splat(n)).plus(d.product(wide.splat(o))))
 }

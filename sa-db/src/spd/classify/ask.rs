@@ -23,7 +23,7 @@ const AHEAD: usize = 1;
 
 /// What tables hash of some packets.
 struct Keys<A: Addr, const N: usize> {
-    pairs: [A::Pair; N],
+    pairs: A::Pairs<N>,
     packed: [u64; N],
 }
 
@@ -33,9 +33,8 @@ type Places<const N: usize> = ArrayVec<Each<u32, N>, PLACES>;
 impl<A: Addr, const N: usize> Keys<A, N> {
     #[inline(always)]
     fn new(points: &Each<Point<A>, N>) -> Self {
-        let mut keys = Self { pairs: [A::PAIR; N], packed: [0; N] };
-        let places = keys.pairs.iter_mut().zip(&mut keys.packed);
-        places.zip(points).for_each(|((pair, packed), p)| (*pair, *packed) = (p.pair, p.packed));
+        let mut keys = Self { pairs: A::pairs(points), packed: [0; N] };
+        keys.packed.iter_mut().zip(points).for_each(|(packed, p)| *packed = p.packed);
         keys
     }
 
@@ -47,11 +46,12 @@ impl<A: Addr, const N: usize> Keys<A, N> {
         chain.hashes.try_push([0; N]).ok()?;
         places.try_push([0; N]).ok()?;
         let (row, hashes, places) = (chain.rows.last_mut()?, chain.hashes.last_mut()?, places.last_mut()?);
-        let (pairs, packed) = (self.pairs.as_chunks().0.as_chunks().0, self.packed.as_chunks().0.as_chunks().0);
-        let keys = pairs.iter().zip(packed);
+        let packed = self.packed.as_chunks().0.as_chunks().0;
+        let digests = |eight: usize| A::digests_of_packets(wide, &self.pairs, eight, &t.masks);
         let to = hashes.as_chunks_mut().0.iter_mut().zip(places.as_chunks_mut().0).zip(row.merits.as_chunks_mut().0);
-        for (([one, two], [packed_one, packed_two]), ((hashes, places), sixths)) in keys.zip(to) {
-            let (one, two) = (t.aim_eight::<A>(wide, one, packed_one), t.aim_eight::<A>(wide, two, packed_two));
+        for ((n, [one, two]), ((hashes, places), sixths)) in packed.iter().enumerate().zip(to) {
+            let at = n.wrapping_mul(2);
+            let (one, two) = (t.aim_eight(wide, digests(at), one), t.aim_eight(wide, digests(at.wrapping_add(1)), two));
             *hashes = one.hashes.halves_with(two.hashes);
             *places = one.places.halves_with(two.places);
             *sixths = one.sixths.with(two.sixths);

@@ -20,7 +20,7 @@ pub(super) const K1: u64 = 0x9E37_79B9_7F4A_7C15;
 pub(super) const K2: u64 = 0xD1B5_4A32_D192_ED03;
 
 #[inline(always)]
-pub(super) fn fold(a: u64, b: u64) -> u64 {
+fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product as u64) ^ ((product >> 64) as u64)
 }

@@ -1,7 +1,7 @@
 //! The tables of a chain side by side, eight at a time, as a lookup with AVX-512 asks their sieves: one hash for all eight,
 //! then eight reads. The first table of a chain keeps them; what changes the chain has them made anew (`update.rs`).
 
-use super::addr::Addr;
+use super::addr::{Addr, kept};
 use super::arena::{Kind, Ref};
 use super::choose::{K1, K2, Masks};
 use super::rule::{Point, ROUGH};
@@ -27,7 +27,8 @@ pub(super) struct Front {
     lens: [u64; EIGHT],
     /// [`Ref::NONE`]: none.
     pub(super) tables: [Ref; EIGHT],
-    pub(super) shifts: [[u8; 2]; EIGHT],
+    /// Of each, by halves, the bits of IPv6 addresses that count.
+    pub(super) kept: [[u64; EIGHT]; 4],
     n: usize,
 }
 
@@ -97,11 +98,11 @@ pub(super) struct Packets {
 }
 
 impl Table {
-    /// Where in the sieve eight packets are.
+    /// Where in the sieve eight packets with these digests are.
     #[inline(always)]
-    pub(super) fn aim_eight<A: Addr>(&self, wide: Wide, pairs: &[A::Pair; EIGHT], packed: &[u64; EIGHT]) -> Packets {
+    pub(super) fn aim_eight(&self, wide: Wide, digests: Eight, packed: &[u64; EIGHT]) -> Packets {
         let ports = wide.eight(packed).and(wide.splat(self.masks.ports));
-        let hashes = hashes(wide, A::digests_of_packets(wide, pairs, &self.masks), ports);
+        let hashes = hashes(wide, digests, ports);
         let places = places(wide, hashes, wide.splat(self.bundles.len() as u64));
         Packets { hashes, places, sixths: sixths(wide, hashes) }
     }
@@ -199,8 +200,8 @@ impl<A: Addr> Tree<A> {
             let Some(t) = self.table(i) else { break };
             if fronts.last().is_none_or(|front| front.n == EIGHT) {
                 let none = [0; EIGHT];
-                let (tables, shifts) = ([Ref::NONE; EIGHT], [[0; 2]; EIGHT]);
-                fronts.push(Front { addrs: none, ports: none, lens: none, tables, shifts, n: 0 });
+                let (tables, kept) = ([Ref::NONE; EIGHT], [none; 4]);
+                fronts.push(Front { addrs: none, ports: none, lens: none, tables, kept, n: 0 });
             }
             if let Some(front) = fronts.last_mut() {
                 front.put(at, &t.masks, t.bundles.len());
@@ -232,8 +233,9 @@ impl Front {
         if let (Some(addrs), Some(ports), Some(lens)) = places {
             (*addrs, *ports, *lens) = (masks.addrs, masks.ports, len as u64);
         }
-        if let (Some(table), Some(shifts)) = (self.tables.get_mut(n), self.shifts.get_mut(n)) {
-            (*table, *shifts) = (at, masks.shifts);
+        self.tables.get_mut(n).into_iter().for_each(|table| *table = at);
+        for (half, kept) in self.kept.iter_mut().zip(kept(masks.shifts)) {
+            half.get_mut(n).into_iter().for_each(|place| *place = kept);
         }
         self.n = n.saturating_add(1);
     }
@@ -316,14 +318,51 @@ mod tests {
                 }
             }
             // And eight packets for one table.
-            let pairs: [u64; EIGHT] = core::array::from_fn(|n| points[n].pair);
+            let eight: [Point<u32>; EIGHT] = core::array::from_fn(|n| points[n]);
+            let pairs = u32::pairs(&eight);
             let packed: [u64; EIGHT] = core::array::from_fn(|n| points[n].packed);
             for t in tree.tables.iter().flatten() {
-                let eight = t.aim_eight::<u32>(wide, &pairs, &packed);
+                let digests = u32::digests_of_packets(wide, &pairs, 0, &t.masks);
+                let eight = t.aim_eight(wide, digests, &packed);
                 let hashes: Vec<u32> = points.iter().map(|p| t.masks.bucket(p)).collect();
                 prop_assert_eq!(&eight.hashes.halves()[..], &hashes[..]);
                 let bounds: Vec<u16> = hashes.iter().map(|hash| t.bound(*hash)).collect();
                 prop_assert_eq!(&t.bound_eight(wide, &eight.places.halves(), &eight.sixths.array()).array()[..], &bounds[..]);
+            }
+        }
+
+        #[test]
+        fn ipv6_addresses_are_hashed_by_the_bits_that_count(
+            pairs in proptest::collection::vec((any::<u128>(), any::<u128>()), EIGHT),
+            shifts in proptest::collection::vec((0u8..129, 0u8..129), EIGHT),
+            bit in 0u8..128,
+            of_remote: bool,
+        ) {
+            let shape = |(l, r)| Shape { l, r, lp: 17, rp: 17, protocol: false }.masks();
+            let masks: Vec<Masks> = shifts.into_iter().map(shape).collect();
+            let pairs: [[u128; 2]; EIGHT] = core::array::from_fn(|n| [pairs[n].0, pairs[n].1]);
+            for masks in &masks {
+                let (mut other, [l, r]) = (pairs[0], masks.shifts);
+                other[usize::from(of_remote)] ^= 1 << bit;
+                let counts = bit >= if of_remote { r } else { l };
+                prop_assert_eq!(u128::digest(pairs[0], masks) != u128::digest(other, masks), counts);
+            }
+            let Some(wide) = Wide::detect() else { return Ok(()) };
+            let none = [0; EIGHT];
+            let (tables, kept) = ([Ref::NONE; EIGHT], [none; 4]);
+            let mut front = Front { addrs: none, ports: none, lens: none, tables, kept, n: 0 };
+            masks.iter().for_each(|masks| front.put(Ref::NONE, masks, 1));
+            let mut points = [Point::<u128>::NONE; EIGHT];
+            points.iter_mut().zip(pairs).for_each(|(p, pair)| p.pair = pair);
+            let twice: [_; 2 * EIGHT] = core::array::from_fn(|n| points[n % EIGHT]);
+            let (halves, twice) = (u128::pairs(&points), u128::pairs(&twice));
+            for (n, pair) in pairs.iter().enumerate() {
+                let expected: Vec<u64> = masks.iter().map(|masks| u128::digest(*pair, masks)).collect();
+                prop_assert_eq!(&u128::digests_for_tables(wide, *pair, &front).array()[..], &expected[..]);
+                for (masks, expected) in masks.iter().zip(expected) {
+                    prop_assert_eq!(u128::digests_of_packets(wide, &halves, 0, masks).array()[n], expected);
+                    prop_assert_eq!(u128::digests_of_packets(wide, &twice, 1, masks).array()[n], expected);
+                }
             }
         }
     }

@@ -254,6 +254,12 @@ impl<A: Addr> Tree<A> {
         // What is behind is searched while the sieves answer: while those that are far come, or, where none is, while the
         // first of them are read.
         let far = early & first.is_far();
+        if !early & !alone & first.is_far() {
+            // Its best rules go before all others: so it is looked into first, if there is a bucket.
+            let hash = first.masks.bucket(p);
+            first.prefetch(hash);
+            self.leaves.prefetch_line(first.line(hash));
+        }
         if let Some(wide) = lanes.wide().filter(|_| !first.fronts.is_empty()) {
             let behind = if early { 0 } else { first.merit_behind };
             let mut order = Order::ask(wide, self, &first.fronts, alone, behind, p);
