@@ -599,6 +599,49 @@ fn tables_of_a_chain_change_behind_the_first() {
     agree_with_a_walk(&spd, &model, &packets);
 }
 
+/// A second table that gives way to a list is not asked any more, whatever stands in its place in memory: here the table of
+/// another VRF with the same policies.
+#[test]
+fn a_table_that_became_a_list_is_not_asked() {
+    let policy = |name: alloc::string::String, local: u32, remote: u32, prefixes: [u8; 2]| {
+        let ts = |addr: u32, prefix: u8| TrafficSelector {
+            addrs: AddrRange::prefix(IpAddr::V4(Ipv4Addr::from_bits(addr)), prefix).unwrap(),
+            protocol: 0,
+            ports: PortRange::ANY,
+        };
+        Policy::new(name, [ts(local, prefixes[0])], [ts(remote, prefixes[1])], Action::Bypass)
+    };
+    let (mut spd, mut second) = (Spd::new(), Vec::new());
+    for n in 0..400u32 {
+        spd.add(policy(alloc::format!("host {n}"), n << 16, n.wrapping_mul(77_777_777), [32, 32])).unwrap();
+    }
+    for n in 0..40u32 {
+        second.push(spd.add(policy(alloc::format!("net {n}"), (200 << 24) | (n << 16), 0, [16, 0])).unwrap());
+    }
+    assert_eq!(spd.describe_lookup().matches("table").count(), 2, "{}", spd.describe_lookup());
+    for id in second.drain(5..) {
+        spd.remove(id).unwrap();
+    }
+    let shape = spd.describe_lookup();
+    assert!(shape.matches("table").count() == 1 && shape.contains("list of 5"), "{shape}");
+    for n in 0..40u32 {
+        let mut p = policy(alloc::format!("other {n}"), (200 << 24) | (n << 16), 0, [16, 0]);
+        p.vrf = 1;
+        spd.add(p).unwrap();
+    }
+    for n in 0..40u32 {
+        let local = IpAddr::V4(Ipv4Addr::from_bits((200 << 24) | (n << 16) | 9));
+        let remote = IpAddr::V4(Ipv4Addr::from_bits(n));
+        let packet = PacketKey { local, remote, protocol: 6, local_port: Some(1), remote_port: Some(2) };
+        let name = |vrf: u32| {
+            let scope = Scope { vrf, ..Scope::default() };
+            spd.lookup_out(&packet, &scope).map(|p| p.name.clone())
+        };
+        assert_eq!(name(0), (n < 5).then(|| alloc::format!("net {n}")));
+        assert_eq!(name(1), Some(alloc::format!("other {n}")));
+    }
+}
+
 /// Rules of one rank, of which those that came first stand behind bit vectors, and are looked at last.
 #[test]
 fn what_comes_and_goes_does_not_fill_the_memory() {
