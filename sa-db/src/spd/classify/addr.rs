@@ -215,7 +215,7 @@ impl Addr for u128 {
 }
 
 /// What the halves of two IPv6 addresses are multiplied by, odd numbers; the sum is their digest. It is mixed with what else is
-/// hashed by a product of twice the length.
+/// hashed by a product of twice the length. Addresses of one sum are easily made: who sends them gets to a bucket, whose bounds hold.
 const FACTORS: [u64; 4] = [K1, K2, 0xA24B_AED4_963E_E407, 0x9FB2_1C65_1E98_DF25];
 
 /// The lower and the upper half.

@@ -199,9 +199,7 @@ impl<A: Addr> Tree<A> {
         while let Kind::Table(i) = at.kind() {
             let Some(t) = self.table(i) else { break };
             if fronts.last().is_none_or(|front| front.n == EIGHT) {
-                let none = [0; EIGHT];
-                let (tables, kept) = ([Ref::NONE; EIGHT], [none; 4]);
-                fronts.push(Front { addrs: none, ports: none, lens: none, tables, kept, n: 0 });
+                fronts.push(Front::NONE);
             }
             if let Some(front) = fronts.last_mut() {
                 front.put(at, &t.masks, t.bundles.len());
@@ -227,6 +225,15 @@ impl<A: Addr> Tree<A> {
 }
 
 impl Front {
+    const NONE: Self = Self {
+        addrs: [0; EIGHT],
+        ports: [0; EIGHT],
+        lens: [0; EIGHT],
+        tables: [Ref::NONE; EIGHT],
+        kept: [[0; EIGHT]; 4],
+        n: 0,
+    };
+
     fn put(&mut self, at: Ref, masks: &Masks, len: usize) {
         let n = self.n;
         let places = (self.addrs.get_mut(n), self.ports.get_mut(n), self.lens.get_mut(n));
@@ -348,9 +355,7 @@ mod tests {
                 prop_assert_eq!(u128::digest(pairs[0], masks) != u128::digest(other, masks), counts);
             }
             let Some(wide) = Wide::detect() else { return Ok(()) };
-            let none = [0; EIGHT];
-            let (tables, kept) = ([Ref::NONE; EIGHT], [none; 4]);
-            let mut front = Front { addrs: none, ports: none, lens: none, tables, kept, n: 0 };
+            let mut front = Front::NONE;
             masks.iter().for_each(|masks| front.put(Ref::NONE, masks, 1));
             let mut points = [Point::<u128>::NONE; EIGHT];
             points.iter_mut().zip(pairs).for_each(|(p, pair)| p.pair = pair);
