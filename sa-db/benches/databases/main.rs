@@ -1,8 +1,8 @@
 //! Benchmarks of the three databases, beside simpler structures. Run with
 //! `cargo bench -p ravelin-sa-db --bench databases -- [spd|ports|rivals|update|cache|sad|readers|pad] [--min N] [--max N]`,
 //! `-- [update] --set acl,hub [--shape]` for some rule sets, their trees described instead of measured; `--seed N` for other sets; `--rounds 1` for
-//! instructions counted by `valgrind --tool=callgrind`, which neighbours do not disturb; `--any-processor` for lookups as on
-//! processors without AVX-512; `--ipv6` for sections spd and ports with every IPv4 prefix as one of IPv6, 32 bits longer.
+//! instructions counted by `valgrind --tool=callgrind`, which neighbours do not disturb; `--avx2` or `--any-processor` for lookups as on
+//! lesser processors; `--ipv6` for sections spd and ports with every IPv4 prefix as one of IPv6, 32 bits longer.
 //! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` gives it large pages, as a daemon with large tables would have them.
 //!
 //! Own harness: times are the sum of the fastest times of the segments of a trace of 131,072 packets.
@@ -23,18 +23,19 @@ mod rivals;
 mod rules;
 mod threads;
 
-use ravelin_sa_db::spd::{Policy, Scope, Spd};
+use ravelin_sa_db::spd::{Instructions, Policy, Scope, Spd};
 use ravelin_sa_db::{Direction, PacketKey};
 use rules::{Draw, Set, trace};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What the sets are made of: `--seed N`. Figures are given for this one, others tell luck from gain.
 static SEED: AtomicU64 = AtomicU64::new(20_261_121);
 
-/// Lookups as on processors without AVX-512: `--any-processor`.
-static ANY_PROCESSOR: AtomicBool = AtomicBool::new(false);
+/// Lookups as on lesser processors: `--avx2`, `--any-processor`.
+static LIMIT: OnceLock<Instructions> = OnceLock::new();
 
 pub(crate) fn seed() -> u64 {
     SEED.load(Ordering::Relaxed)
@@ -90,8 +91,8 @@ fn build(policies: &[Policy]) -> (Spd, f64) {
     let copies = policies.to_vec();
     let start = on_core();
     let mut spd = Spd::new();
-    if ANY_PROCESSOR.load(Ordering::Relaxed) {
-        spd.for_any_processor();
+    if let Some(limit) = LIMIT.get() {
+        spd.limit_to(*limit);
     }
     for p in copies {
         spd.add(p).unwrap();
@@ -257,7 +258,11 @@ fn main() {
     if let Some(seed) = value("--seed") {
         SEED.store(seed as u64, Ordering::Relaxed);
     }
-    ANY_PROCESSOR.store(args.iter().any(|a| a == "--any-processor"), Ordering::Relaxed);
+    for (flag, most) in [("--any-processor", Instructions::Any), ("--avx2", Instructions::Avx2)] {
+        if args.iter().any(|a| a == flag) {
+            LIMIT.get_or_init(|| most);
+        }
+    }
     if let Some(rounds) = value("--rounds") {
         ROUNDS.store(u32::try_from(rounds).unwrap_or(9), Ordering::Relaxed);
     }

@@ -27,6 +27,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+pub use classify::Instructions;
 use classify::{Classifier, Entry};
 use core::fmt;
 use core::hash::BuildHasher;
@@ -210,10 +211,17 @@ impl Spd {
         self.classifier.settle(usize::MAX);
     }
 
-    /// Has lookups made as on processors without AVX-512, which is otherwise used where it is: the answers are the same.
-    /// For measurements and tests; copies made later, and those that reading threads have, follow this one.
-    pub fn for_any_processor(&mut self) {
-        self.classifier.for_any_processor();
+    /// Has lookups made as on processors that have no more than these instructions; otherwise the best that there are are used.
+    /// The answers are the same. For measurements and tests; copies made later, and those that reading threads have, follow
+    /// this one.
+    pub fn limit_to(&mut self, most: Instructions) {
+        self.classifier.limit_to(most);
+    }
+
+    /// What lookups use on this processor.
+    #[must_use]
+    pub fn instructions(&self) -> Instructions {
+        self.classifier.instructions()
     }
 
     /// Octets that the lookup structure takes, without the policies themselves.

@@ -41,13 +41,18 @@ pub(super) trait Addr: Value + Default + core::hash::Hash + core::fmt::Debug {
     /// Both addresses in 64 bits, without those that `masks` drops: all of IPv4's, a digest of IPv6's.
     fn digest(pair: Self::Pair, masks: &Masks) -> u64;
     /// Which lanes of a rule's ranges are above the packet's; 0: none.
-    fn outside(wide: Wide, ranges: &[Self::Lane; 4], point: &Point<Self>) -> u8;
+    fn outside<W: Wide>(wide: W, ranges: &[Self::Lane; 4], point: &Point<Self>) -> u8;
     /// [`Addr::digest`] of one pair for the eight tables of a front.
-    fn digests_for_tables(wide: Wide, pair: Self::Pair, front: &Front) -> Eight;
+    fn digests_for_tables<W: Wide>(wide: W, pair: Self::Pair, front: &Front) -> W::Eight;
     /// The pairs of some packets.
     fn pairs<const N: usize>(points: &[Point<Self>; N]) -> Self::Pairs<N>;
     /// [`Addr::digest`] of eight pairs, the first eight, the second or later ones, for one table.
-    fn digests_of_packets<const N: usize>(wide: Wide, pairs: &Self::Pairs<N>, eight: usize, masks: &Masks) -> Eight;
+    fn digests_of_packets<W: Wide, const N: usize>(
+        wide: W,
+        pairs: &Self::Pairs<N>,
+        eight: usize,
+        masks: &Masks,
+    ) -> W::Eight;
 }
 
 fn bits_of(leading_zeros: u32, width: u8) -> u8 {
@@ -107,13 +112,13 @@ impl Addr for u32 {
         pair & masks.addrs
     }
     #[inline(always)]
-    fn outside(wide: Wide, ranges: &[i32; 4], point: &Point<u32>) -> u8 {
+    fn outside<W: Wide>(wide: W, ranges: &[i32; 4], point: &Point<u32>) -> u8 {
         // Its lanes out of what one register holds: those in memory were stored in pieces.
         let lanes = point.pair ^ 0x8000_0000_8000_0000;
         wide.above(ranges, [lanes, !lanes])
     }
     #[inline(always)]
-    fn digests_for_tables(wide: Wide, pair: u64, front: &Front) -> Eight {
+    fn digests_for_tables<W: Wide>(wide: W, pair: u64, front: &Front) -> W::Eight {
         wide.splat(pair).and(wide.eight(&front.addrs))
     }
     #[inline(always)]
@@ -123,7 +128,7 @@ impl Addr for u32 {
         pairs
     }
     #[inline(always)]
-    fn digests_of_packets<const N: usize>(wide: Wide, pairs: &[u64; N], eight: usize, masks: &Masks) -> Eight {
+    fn digests_of_packets<W: Wide, const N: usize>(wide: W, pairs: &[u64; N], eight: usize, masks: &Masks) -> W::Eight {
         eight_of(wide, pairs, eight).and(wide.splat(masks.addrs))
     }
 }
@@ -186,11 +191,11 @@ impl Addr for u128 {
         local.wrapping_add(remote)
     }
     #[inline(always)]
-    fn outside(_: Wide, ranges: &[u128; 4], point: &Point<u128>) -> u8 {
+    fn outside<W: Wide>(_: W, ranges: &[u128; 4], point: &Point<u128>) -> u8 {
         u8::from(!inside(ranges, &point.addrs))
     }
     #[inline(always)]
-    fn digests_for_tables(wide: Wide, [l, r]: [u128; 2], front: &Front) -> Eight {
+    fn digests_for_tables<W: Wide>(wide: W, [l, r]: [u128; 2], front: &Front) -> W::Eight {
         let ([e, f], [g, h]) = (halves(l), halves(r));
         let [a, b, c, d] = &front.kept;
         let some = |half: u64, kept: &[u64; EIGHT]| wide.splat(half).and(wide.eight(kept));
@@ -207,7 +212,12 @@ impl Addr for u128 {
         pairs
     }
     #[inline(always)]
-    fn digests_of_packets<const N: usize>(wide: Wide, pairs: &[[u64; N]; 4], eight: usize, masks: &Masks) -> Eight {
+    fn digests_of_packets<W: Wide, const N: usize>(
+        wide: W,
+        pairs: &[[u64; N]; 4],
+        eight: usize,
+        masks: &Masks,
+    ) -> W::Eight {
         let ([e, f, g, h], [a, b, c, d]) = (pairs, kept(masks.shifts));
         let some = |half: &[u64; N], kept: u64| eight_of(wide, half, eight).and(wide.splat(kept));
         digests(wide, [some(e, a), some(f, b), some(g, c), some(h, d)])
@@ -235,7 +245,7 @@ pub(super) fn kept(shifts: [u8; 2]) -> [u64; 4] {
 }
 
 #[inline(always)]
-fn eight_of<const N: usize>(wide: Wide, all: &[u64; N], eight: usize) -> Eight {
+fn eight_of<W: Wide, const N: usize>(wide: W, all: &[u64; N], eight: usize) -> W::Eight {
     match all.as_chunks::<EIGHT>().0.get(eight) {
         Some(some) => wide.eight(some),
         None => wide.splat(0),
@@ -244,7 +254,7 @@ fn eight_of<const N: usize>(wide: Wide, all: &[u64; N], eight: usize) -> Eight {
 
 /// The digests of what is left of eight pairs of IPv6 addresses, or of one pair for eight tables.
 #[inline(always)]
-fn digests(wide: Wide, [a, b, c, d]: [Eight; 4]) -> Eight {
+fn digests<W: Wide>(wide: W, [a, b, c, d]: [W::Eight; 4]) -> W::Eight {
     let [k, m, n, o] = FACTORS;
     let local = a.product(wide.splat(k)).plus(b.product(wide.splat(m)));
     local.plus(c.product(wide.splat(n)).plus(d.product(wide.splat(o))))

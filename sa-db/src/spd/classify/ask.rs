@@ -1,4 +1,4 @@
-//! The sieves of a chain, asked for all packets of a burst: table by table, by AVX-512 eight packets at a time (`front.rs`
+//! The sieves of a chain, asked for all packets of a burst: table by table, where the processor can eight packets at a time (`front.rs`
 //! has the hashes).
 
 use super::addr::Addr;
@@ -10,7 +10,7 @@ use super::table::Table;
 use super::tree::{PLACES, Tree};
 use super::turns::{Chain, Row, SIXTEEN};
 use arrayvec::ArrayVec;
-use ravelin_wide::Wide;
+use ravelin_wide::{Eight, Short, Wide};
 
 /// Asks for what the sieve of a table has for each packet.
 #[inline(never)]
@@ -41,7 +41,7 @@ impl<A: Addr, const N: usize> Keys<A, N> {
     /// One more table: where in its sieve every packet is, which is asked for where it is far, and in place of merits which
     /// bits there stand for them. `None` when there are too many.
     #[inline(always)]
-    fn aim<'a>(&self, wide: Wide, t: &'a Table, chain: &mut Chain<'a, N>, places: &mut Places<N>) -> Option<()> {
+    fn aim<'a>(&self, wide: impl Wide, t: &'a Table, chain: &mut Chain<'a, N>, places: &mut Places<N>) -> Option<()> {
         chain.push([0; N], Some(t))?;
         chain.hashes.try_push([0; N]).ok()?;
         places.try_push([0; N]).ok()?;
@@ -96,7 +96,7 @@ impl<A: Addr> Tree<A> {
     #[inline(always)]
     fn ask_wide<'a, const N: usize>(
         &'a self,
-        wide: Wide,
+        wide: impl Wide,
         root: Ref,
         points: &Each<Point<A>, N>,
         chain: &mut Chain<'a, N>,
@@ -125,7 +125,7 @@ impl<A: Addr> Tree<A> {
 impl<const N: usize> Row<'_, N> {
     /// What the sieve says, in place of which bits it is asked for.
     #[inline(always)]
-    fn read(&mut self, wide: Wide, places: &Each<u32, N>) {
+    fn read(&mut self, wide: impl Wide, places: &Each<u32, N>) {
         let Some(t) = self.table else { return };
         for (merits, places) in self.merits.as_chunks_mut::<SIXTEEN>().0.iter_mut().zip(places.as_chunks::<SIXTEEN>().0)
         {

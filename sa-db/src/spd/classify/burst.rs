@@ -5,7 +5,7 @@
 
 use super::addr::Addr;
 use super::arena::{Kind, Ref};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Processor};
 use super::rule::Point;
 use super::split::Split;
 use super::table::Table;
@@ -14,11 +14,10 @@ use super::turns::{Chain, OneTurn, Turn};
 use crate::PacketKey;
 use arrayvec::ArrayVec;
 use core::hint::select_unpredictable;
-use ravelin_wide::Wide;
 
 /// Packets looked at together at least.
 pub(in crate::spd) const BURST: usize = 16;
-/// As many with AVX-512, where so many came: more of what they read comes at the same time. Without, it is always
+/// As many with AVX-512 or AVX2, where so many came: more of what they read comes at the same time. Without, it is always
 /// [`BURST`], as each size is so much code again.
 pub(super) const LONG: usize = 2 * BURST;
 /// As many where that is far away ([`FAR`]); elsewhere no quicker.
@@ -56,10 +55,10 @@ impl<const N: usize> Now<N> {
 }
 
 impl<A: Addr> Tree<A> {
-    /// The proof that lookups from here on can be by AVX-512, and gain by it: a table that stands alone is asked by no sieve.
+    /// What lookups from here on gain by: a table that stands alone is asked by no sieve.
     #[inline]
-    pub(super) fn wide_from(&self, at: Ref) -> Option<Wide> {
-        self.wide.filter(|_| self.alone(at).is_none())
+    pub(super) fn processor_from(&self, at: Ref) -> Processor {
+        if self.alone(at).is_none() { self.processor } else { Processor::Any }
     }
 
     /// True when [`LONGEST`] bursts are worth it.

@@ -1,5 +1,5 @@
 //! Where in a chain of tables one packet may find something better, in the order in which that is to be looked into: one
-//! table asked after the other. `front.rs` has the same by AVX-512.
+//! table asked after the other. `front.rs` has the same by AVX-512 or AVX2.
 
 use super::arena::Ref;
 use super::tree::{Best, PLACES};

@@ -1,9 +1,10 @@
-//! The tables of a chain side by side, eight at a time, as a lookup with AVX-512 asks their sieves: one hash for all eight,
+//! The tables of a chain side by side, eight at a time, as a lookup with AVX-512 or AVX2 asks their sieves: one hash for all eight,
 //! then eight reads. The first table of a chain keeps them; what changes the chain has them made anew (`update.rs`).
 
 use super::addr::{Addr, kept};
 use super::arena::{Kind, Ref};
 use super::choose::{K1, K2, Masks};
+use super::lanes::Processor;
 use super::rule::{Point, ROUGH};
 use super::table::Table;
 use super::tree::{MAX_CHAIN, Tree};
@@ -33,34 +34,34 @@ pub(super) struct Front {
 }
 
 /// Where in the sieves of a front a packet is.
-pub(super) struct Aims {
+pub(super) struct Aims<W: Wide> {
     hashes: [u32; EIGHT],
     places: [u64; EIGHT],
-    sixths: Short,
+    sixths: W::Short,
 }
 
 /// Hashes of eight packets or for eight tables, in 32 bits: as [`Masks::bucket`].
 #[inline(always)]
-fn hashes(wide: Wide, digests: Eight, ports: Eight) -> Eight {
+fn hashes<W: Wide>(wide: W, digests: W::Eight, ports: W::Eight) -> W::Eight {
     digests.xor(wide.splat(K1)).folded(ports.xor(wide.splat(K2)))
 }
 
 /// Where in sieves with so many cache lines some hashes are, in parts.
 #[inline(always)]
-fn places(wide: Wide, hashes: Eight, lens: Eight) -> Eight {
+fn places<W: Wide>(wide: W, hashes: W::Eight, lens: W::Eight) -> W::Eight {
     let homes = hashes.times(lens).right::<32>();
     homes.left::<4>().or(hashes.and(wide.splat(15)))
 }
 
 /// Which bits of a part stand for some hashes.
 #[inline(always)]
-fn sixths(wide: Wide, hashes: Eight) -> Short {
+fn sixths<W: Wide>(wide: W, hashes: W::Eight) -> W::Short {
     hashes.right::<4>().and(wide.splat(255)).times(wide.splat(6)).right::<8>().quarters()
 }
 
 /// What parts say of hashes: as [`Table::bound`].
 #[inline(always)]
-fn bounds(wide: Wide, parts: [u16; EIGHT], sixths: Short) -> Short {
+fn bounds<W: Wide>(wide: W, parts: [u16; EIGHT], sixths: W::Short) -> W::Short {
     let parts = wide.gather_short(parts);
     parts.where_bit(sixths, parts.or(wide.splat_short(ROUGH)))
 }
@@ -68,7 +69,7 @@ fn bounds(wide: Wide, parts: [u16; EIGHT], sixths: Short) -> Short {
 impl Front {
     /// Where a packet is in the sieves.
     #[inline(always)]
-    pub(super) fn aim<A: Addr>(&self, wide: Wide, p: &Point<A>) -> Aims {
+    pub(super) fn aim<W: Wide, A: Addr>(&self, wide: W, p: &Point<A>) -> Aims<W> {
         let ports = wide.splat(p.packed).and(wide.eight(&self.ports));
         let hashes = hashes(wide, A::digests_for_tables(wide, p.pair, self), ports);
         let places = places(wide, hashes, wide.eight(&self.lens));
@@ -77,7 +78,7 @@ impl Front {
 
     /// What the sieves say.
     #[inline(always)]
-    pub(super) fn bounds<A: Addr>(&self, wide: Wide, tree: &Tree<A>, aims: &Aims) -> Short {
+    pub(super) fn bounds<W: Wide, A: Addr>(&self, wide: W, tree: &Tree<A>, aims: &Aims<W>) -> W::Short {
         let part = |n: usize| {
             let (Some(at), Some(place)) = (self.tables.get(n), aims.places.get(n)) else { return 0 };
             match at.kind() {
@@ -91,16 +92,16 @@ impl Front {
 }
 
 /// Of eight packets the hashes for a table, where they are in its sieve, and which bits there stand for them.
-pub(super) struct Packets {
-    pub(super) hashes: Eight,
-    pub(super) places: Eight,
-    pub(super) sixths: Short,
+pub(super) struct Packets<W: Wide> {
+    pub(super) hashes: W::Eight,
+    pub(super) places: W::Eight,
+    pub(super) sixths: W::Short,
 }
 
 impl Table {
     /// Where in the sieve eight packets with these digests are.
     #[inline(always)]
-    pub(super) fn aim_eight(&self, wide: Wide, digests: Eight, packed: &[u64; EIGHT]) -> Packets {
+    pub(super) fn aim_eight<W: Wide>(&self, wide: W, digests: W::Eight, packed: &[u64; EIGHT]) -> Packets<W> {
         let ports = wide.eight(packed).and(wide.splat(self.masks.ports));
         let hashes = hashes(wide, digests, ports);
         let places = places(wide, hashes, wide.splat(self.bundles.len() as u64));
@@ -109,7 +110,7 @@ impl Table {
 
     /// [`Table::bound`] for eight packets.
     #[inline(always)]
-    pub(super) fn bound_eight(&self, wide: Wide, places: &[u32; EIGHT], sixths: &[u16; EIGHT]) -> Short {
+    pub(super) fn bound_eight<W: Wide>(&self, wide: W, places: &[u32; EIGHT], sixths: &[u16; EIGHT]) -> W::Short {
         let [a, b, c, d, e, f, g, h] = *places;
         let part = |place: u32| self.part_at(place as usize);
         let parts = [part(a), part(b), part(c), part(d), part(e), part(f), part(g), part(h)];
@@ -121,11 +122,11 @@ impl Table {
 const FRONTS: usize = (MAX_CHAIN as usize).div_ceil(EIGHT);
 
 /// Where in a chain of tables something better may be, to be looked into by merit: as `found.rs`.
-pub(super) struct Order<'a> {
+pub(super) struct Order<'a, W: Wide> {
     fronts: &'a [Front],
     hashes: [[u32; EIGHT]; FRONTS],
     /// The merits turned over, so that the best is the least; all ones where there is nothing, or it was looked into.
-    left: [Short; FRONTS],
+    left: [W::Short; FRONTS],
     /// What is behind the tables, likewise.
     behind: u16,
 }
@@ -143,11 +144,11 @@ const ONE_OF_EIGHT: [[u16; EIGHT]; EIGHT] = [
     [0, 0, 0, 0, 0, 0, 0, X],
 ];
 
-impl<'a> Order<'a> {
+impl<'a, W: Wide> Order<'a, W> {
     /// Asks the sieves of a chain, but not the first if that `was` looked into. What is behind has at most this merit.
     #[inline(always)]
     pub(super) fn ask<A: Addr>(
-        wide: Wide,
+        wide: W,
         tree: &Tree<A>,
         fronts: &'a [Front],
         was: bool,
@@ -168,7 +169,7 @@ impl<'a> Order<'a> {
     /// The table of highest merit, once, and the packet's hash for it; [`Ref::NONE`] for what is behind; `None` when none
     /// may have such a merit.
     #[inline(always)]
-    pub(super) fn take(&mut self, wide: Wide, least: u16) -> Option<(Ref, u32)> {
+    pub(super) fn take(&mut self, wide: W, least: u16) -> Option<(Ref, u32)> {
         let [first, more @ ..] = &self.left;
         let (mut top, mut at) = first.least();
         if self.fronts.len() > 1 {
@@ -214,7 +215,7 @@ impl<A: Addr> Tree<A> {
 
     /// Makes the fronts of a chain anew.
     pub(super) fn set_fronts(&mut self, head: u32) {
-        if self.wide.is_none() {
+        if matches!(self.processor, Processor::Any) {
             return;
         }
         let fronts = self.fronts(Ref::table(head));
@@ -252,6 +253,7 @@ impl Front {
 mod tests {
     use super::super::choose::Shape;
     use super::super::found::Found;
+    use super::super::tests::with_each;
     use super::super::tree::{Best, store};
     use super::*;
     use crate::PacketKey;
@@ -275,7 +277,6 @@ mod tests {
             least in prop_oneof![Just(1u16), 2u16..400],
             was: bool,
         ) {
-            let Some(wide) = Wide::detect() else { return Ok(()) };
             let ip = |a: u32| IpAddr::from(Ipv4Addr::from_bits(a));
             let points: Vec<Point<u32>> = packets
                 .iter()
@@ -301,41 +302,43 @@ mod tests {
             tree.set_fronts(head);
             let fronts = tree.table(head).map(|t| t.fronts.clone()).unwrap_or_default();
             prop_assert_eq!(fronts.len(), drawn.len().div_ceil(EIGHT));
-            for p in &points {
-                let mut one_by_one = Found::NONE;
-                let from = if was { tree.table(head).map_or(at, |t| t.rest) } else { at };
-                tree.ask(from, p, &mut one_by_one, true);
-                let mut order = Order::ask(wide, &tree, &fronts, was, behind, p);
-                loop {
-                    let expected = one_by_one.take(&Best { merit: least, ..Best::NONE });
-                    let taken = order.take(wide, least);
-                    match (expected, taken) {
-                        (Some(at), Some((place, hash))) => match at.kind() {
-                            Kind::Table(i) => {
-                                prop_assert_eq!(place, at);
-                                prop_assert_eq!(Some(hash), tree.table(i).map(|t| t.masks.bucket(p)));
+            with_each!(|wide| {
+                for p in &points {
+                    let mut one_by_one = Found::NONE;
+                    let from = if was { tree.table(head).map_or(at, |t| t.rest) } else { at };
+                    tree.ask(from, p, &mut one_by_one, true);
+                    let mut order = Order::ask(wide, &tree, &fronts, was, behind, p);
+                    loop {
+                        let expected = one_by_one.take(&Best { merit: least, ..Best::NONE });
+                        let taken = order.take(wide, least);
+                        match (expected, taken) {
+                            (Some(at), Some((place, hash))) => match at.kind() {
+                                Kind::Table(i) => {
+                                    prop_assert_eq!(place, at);
+                                    prop_assert_eq!(Some(hash), tree.table(i).map(|t| t.masks.bucket(p)));
+                                }
+                                _ => prop_assert_eq!(place, Ref::NONE),
+                            },
+                            (expected, taken) => {
+                                prop_assert_eq!((expected, taken), (None, None));
+                                break;
                             }
-                            _ => prop_assert_eq!(place, Ref::NONE),
-                        },
-                        (expected, taken) => {
-                            prop_assert_eq!((expected, taken), (None, None));
-                            break;
                         }
                     }
                 }
-            }
-            // And eight packets for one table.
-            let eight: [Point<u32>; EIGHT] = core::array::from_fn(|n| points[n]);
-            let pairs = u32::pairs(&eight);
-            let packed: [u64; EIGHT] = core::array::from_fn(|n| points[n].packed);
-            for t in tree.tables.iter().flatten() {
-                let digests = u32::digests_of_packets(wide, &pairs, 0, &t.masks);
-                let eight = t.aim_eight(wide, digests, &packed);
-                let hashes: Vec<u32> = points.iter().map(|p| t.masks.bucket(p)).collect();
-                prop_assert_eq!(&eight.hashes.halves()[..], &hashes[..]);
-                let bounds: Vec<u16> = hashes.iter().map(|hash| t.bound(*hash)).collect();
-                prop_assert_eq!(&t.bound_eight(wide, &eight.places.halves(), &eight.sixths.array()).array()[..], &bounds[..]);
-            }
+                // And eight packets for one table.
+                let eight: [Point<u32>; EIGHT] = core::array::from_fn(|n| points[n]);
+                let pairs = u32::pairs(&eight);
+                let packed: [u64; EIGHT] = core::array::from_fn(|n| points[n].packed);
+                for t in tree.tables.iter().flatten() {
+                    let digests = u32::digests_of_packets(wide, &pairs, 0, &t.masks);
+                    let eight = t.aim_eight(wide, digests, &packed);
+                    let hashes: Vec<u32> = points.iter().map(|p| t.masks.bucket(p)).collect();
+                    prop_assert_eq!(&eight.hashes.halves()[..], &hashes[..]);
+                    let bounds: Vec<u16> = hashes.iter().map(|hash| t.bound(*hash)).collect();
+                    prop_assert_eq!(&t.bound_eight(wide, &eight.places.halves(), &eight.sixths.array()).array()[..], &bounds[..]);
+                }
+            });
         }
 
         #[test]
@@ -354,21 +357,22 @@ mod tests {
                 let counts = bit >= if of_remote { r } else { l };
                 prop_assert_eq!(u128::digest(pairs[0], masks) != u128::digest(other, masks), counts);
             }
-            let Some(wide) = Wide::detect() else { return Ok(()) };
-            let mut front = Front::NONE;
-            masks.iter().for_each(|masks| front.put(Ref::NONE, masks, 1));
-            let mut points = [Point::<u128>::NONE; EIGHT];
-            points.iter_mut().zip(pairs).for_each(|(p, pair)| p.pair = pair);
-            let twice: [_; 2 * EIGHT] = core::array::from_fn(|n| points[n % EIGHT]);
-            let (halves, twice) = (u128::pairs(&points), u128::pairs(&twice));
-            for (n, pair) in pairs.iter().enumerate() {
-                let expected: Vec<u64> = masks.iter().map(|masks| u128::digest(*pair, masks)).collect();
-                prop_assert_eq!(&u128::digests_for_tables(wide, *pair, &front).array()[..], &expected[..]);
-                for (masks, expected) in masks.iter().zip(expected) {
-                    prop_assert_eq!(u128::digests_of_packets(wide, &halves, 0, masks).array()[n], expected);
-                    prop_assert_eq!(u128::digests_of_packets(wide, &twice, 1, masks).array()[n], expected);
+            with_each!(|wide| {
+                let mut front = Front::NONE;
+                masks.iter().for_each(|masks| front.put(Ref::NONE, masks, 1));
+                let mut points = [Point::<u128>::NONE; EIGHT];
+                points.iter_mut().zip(pairs).for_each(|(p, pair)| p.pair = pair);
+                let twice: [_; 2 * EIGHT] = core::array::from_fn(|n| points[n % EIGHT]);
+                let (halves, twice) = (u128::pairs(&points), u128::pairs(&twice));
+                for (n, pair) in pairs.iter().enumerate() {
+                    let expected: Vec<u64> = masks.iter().map(|masks| u128::digest(*pair, masks)).collect();
+                    prop_assert_eq!(&u128::digests_for_tables(wide, *pair, &front).array()[..], &expected[..]);
+                    for (masks, expected) in masks.iter().zip(expected) {
+                        prop_assert_eq!(u128::digests_of_packets(wide, &halves, 0, masks).array()[n], expected);
+                        prop_assert_eq!(u128::digests_of_packets(wide, &twice, 1, masks).array()[n], expected);
+                    }
                 }
-            }
+            });
         }
     }
 }

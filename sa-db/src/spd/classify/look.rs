@@ -1,17 +1,18 @@
 //! The lookup of one packet: lists, tables that stand alone, groups of vectors, chains. `burst.rs` does the same for several
-//! packets in stages, with what is here for each where they part. What is `run` by [`Lanes`] is compiled twice.
+//! packets in stages, with what is here for each where they part. What is `run` by [`Lanes`] is compiled for each kind of processors.
 
 use super::addr::Addr;
 use super::arena::{Kind, Ref};
 use super::found::Found;
 use super::front::Order;
-use super::lanes::{Lanes, Plain};
+use super::lanes::{By, Lanes, Plain, Processor};
 use super::rows::Places;
 use super::rule::{Hot, MARKED, Point};
 use super::table::Table;
 use super::tree::{Best, Group, Tree};
 use crate::PacketKey;
 use core::hint::select_unpredictable;
+use ravelin_wide::Wide;
 
 impl<A: Addr> Tree<A> {
     fn key_of(&self, best: &Best) -> u64 {
@@ -65,12 +66,23 @@ impl<A: Addr> Tree<A> {
     /// The slot of the first rule below `at` for a packet; `u32::MAX`: none. As the processor does it best.
     #[inline]
     pub(super) fn find(&self, at: Ref, packet: &PacketKey, want: u8, agree: &impl Fn(u32) -> bool) -> u32 {
-        match self.wide_from(at) {
-            Some(wide) => wide.run(
+        fn find_as<A: Addr, W: Wide>(
+            tree: &Tree<A>,
+            wide: W,
+            at: Ref,
+            packet: &PacketKey,
+            want: u8,
+            agree: &impl Fn(u32) -> bool,
+        ) -> u32 {
+            wide.run(
                 #[inline(always)]
-                move || self.find_by(wide, at, packet, want, agree),
-            ),
-            None => self.find_by(Plain, at, packet, want, agree),
+                move || tree.find_by(By(wide), at, packet, want, agree),
+            )
+        }
+        match self.processor_from(at) {
+            Processor::Avx512(wide) => find_as(self, wide, at, packet, want, agree),
+            Processor::Avx2(wide) => find_as(self, wide, at, packet, want, agree),
+            Processor::Any => self.find_by(Plain, at, packet, want, agree),
         }
     }
 

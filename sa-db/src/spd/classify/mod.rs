@@ -15,13 +15,13 @@
 //! Very many rules of which the first by rank decide most packets are split by rank, and the head is asked first
 //! (`split.rs`).
 //!
-//! Where the processor has AVX-512, which is seen when a tree is made, eight tables or eight packets are hashed at once,
+//! Where the processor has AVX-512 or AVX2, which is seen when a tree is made, eight tables or eight packets are hashed at once,
 //! sixteen borders compared, 512 rules intersected (`lanes.rs`, `front.rs`, crate `ravelin-wide`). What is found is the same.
 //!
 //! **Bounds.** A lookup visits at most 24 tables after each other (one probe each; from the ninth on only where they
 //! spare groups of vectors) and 6 below each other; a list has at most 32 rules; m rules that nothing separates cost at
-//! most ceil(m / 512) + 3 groups of at most 2 binary searches over at most 2,049 borders (with AVX-512 6 comparisons of
-//! 16), 3 reads of counts, and 4 blocks of 4 words from 5 rows (2 of 8). Splits are nested at most 5 deep and add a tree each. Subtrees that cannot beat the best match
+//! most ceil(m / 512) + 3 groups of at most 2 binary searches over at most 2,049 borders (with AVX-512 or AVX2 6
+//! comparisons of 16), 3 reads of counts, and 4 blocks of 4 words from 5 rows (2 of 8). Splits are nested at most 5 deep and add a tree each. Subtrees that cannot beat the best match
 //! so far are not entered.
 //! Memory: 40 octets (IPv4) or 104 (IPv6) per copy of a rule, lists rounded up to powers of two, and 12 octets per
 //! place of a table at least a quarter full, with every eight of them four places of rules (`near.rs`); vectors: (2n + 1) * n / 8 octets per field for a group of n, the
@@ -63,7 +63,8 @@ pub(super) use burst::BURST;
 use burst::{LONG, LONGEST};
 use core::net::IpAddr;
 use hashbrown::HashMap;
-use lanes::{Lanes, Plain};
+pub use lanes::Instructions;
+use lanes::{By, Lanes, Plain, Processor};
 use rule::{INBOUND, MARKED, OUTBOUND, Rule, flag};
 use tree::{Best, Tree};
 
@@ -187,14 +188,14 @@ impl Classifier {
         mut each: impl FnMut(Option<u32>),
     ) {
         let roots = self.roots(scope.vrf, scope.if_id);
-        let agrees = |slot| self.agrees(slot, scope.mark);
+        let agrees = &|slot| self.agrees(slot, scope.mark);
         let v6 = |p: &PacketKey| (p.local.is_ipv6(), p.remote.is_ipv6());
         let mut rest = packets;
         while let Some(first) = rest.first().map(v6) {
             let alike = |p: &PacketKey| v6(p) == first;
             let mut done = match family(first.0, first.1).map(|f| roots.v6.get(f).copied().unwrap_or(Ref::NONE)) {
-                None => burst(&self.v4, roots.v4, direction, rest, alike, &agrees, &mut each),
-                Some(root) => burst(&self.v6, root, direction, rest, alike, &agrees, &mut each),
+                None => Together { tree: &self.v4, root: roots.v4, direction, agrees }.burst(rest, alike, &mut each),
+                Some(root) => Together { tree: &self.v6, root, direction, agrees }.burst(rest, alike, &mut each),
             };
             if done == 0 {
                 let few = rest.iter().take(BURST).take_while(|p| alike(p));
@@ -272,9 +273,15 @@ impl Classifier {
         self.v6.settle(groups);
     }
 
-    /// Lookups without AVX-512.
-    pub(super) fn for_any_processor(&mut self) {
-        (self.v4.wide, self.v6.wide) = (None, None);
+    /// Lookups by these instructions or what the processor has of those before.
+    pub(super) fn limit_to(&mut self, most: Instructions) {
+        let processor = Processor::with_at_most(most);
+        (self.v4.processor, self.v6.processor) = (processor, processor);
+    }
+
+    /// What lookups use.
+    pub(super) fn instructions(&self) -> Instructions {
+        self.v4.processor.instructions()
     }
 
     /// Octets used for lookup, without the policies themselves.
@@ -293,55 +300,82 @@ impl Classifier {
     }
 }
 
-/// As [`Classifier::lookup_burst`] for as many packets at the front as go together, and how many that are; none if they are
-/// too few. Each size is looked at right before its lookups: so packets that come from far are waited for meanwhile.
-#[inline]
-fn burst<A: Addr>(
-    tree: &Tree<A>,
+/// Lookups of packets of one pair of families, those at the front that go together.
+struct Together<'a, A: Addr, F> {
+    tree: &'a Tree<A>,
     root: Ref,
     direction: Direction,
-    packets: &[PacketKey],
-    alike: impl Fn(&PacketKey) -> bool,
-    agrees: &impl Fn(u32) -> bool,
-    each: &mut impl FnMut(Option<u32>),
-) -> usize {
-    let wide = tree.wide_from(root);
-    if let Some(wide) = wide {
-        if tree.is_far()
+    agrees: &'a F,
+}
+
+impl<A: Addr, F: Fn(u32) -> bool> Together<'_, A, F> {
+    /// As [`Classifier::lookup_burst`] for as many packets at the front as are alike, and how many that are; none if they are
+    /// too few.
+    #[inline]
+    fn burst(
+        &self,
+        packets: &[PacketKey],
+        alike: impl Fn(&PacketKey) -> bool,
+        each: &mut impl FnMut(Option<u32>),
+    ) -> usize {
+        match self.tree.processor_from(self.root) {
+            Processor::Avx512(wide) => self.long_burst(By(wide), packets, alike, each),
+            Processor::Avx2(wide) => self.long_burst(By(wide), packets, alike, each),
+            Processor::Any => self.short_burst(Plain, packets, alike, each),
+        }
+    }
+
+    /// As many as the processor gains by. Each size is looked at right before its lookups: so packets that come from far are
+    /// waited for meanwhile.
+    #[inline]
+    fn long_burst(
+        &self,
+        lanes: impl Lanes,
+        packets: &[PacketKey],
+        alike: impl Fn(&PacketKey) -> bool,
+        each: &mut impl FnMut(Option<u32>),
+    ) -> usize {
+        if self.tree.is_far()
             && let Some(some) = packets.first_chunk::<LONGEST>()
             && some.iter().all(&alike)
         {
-            return together(tree, wide, root, direction, some, agrees, each);
+            return self.find(lanes, some, each);
         }
         if let Some(some) = packets.first_chunk::<LONG>()
             && some.iter().all(&alike)
         {
-            return together(tree, wide, root, direction, some, agrees, each);
+            return self.find(lanes, some, each);
+        }
+        self.short_burst(lanes, packets, alike, each)
+    }
+
+    /// [`BURST`].
+    #[inline]
+    fn short_burst(
+        &self,
+        lanes: impl Lanes,
+        packets: &[PacketKey],
+        alike: impl Fn(&PacketKey) -> bool,
+        each: &mut impl FnMut(Option<u32>),
+    ) -> usize {
+        match packets.first_chunk::<BURST>().filter(|some| some.iter().all(alike)) {
+            Some(some) => self.find(lanes, some, each),
+            None => 0,
         }
     }
-    match packets.first_chunk::<BURST>().filter(|some| some.iter().all(alike)) {
-        Some(some) => match wide {
-            Some(wide) => together(tree, wide, root, direction, some, agrees, each),
-            None => together(tree, Plain, root, direction, some, agrees, each),
-        },
-        None => 0,
-    }
-}
 
-#[inline(never)]
-fn together<A: Addr, L: Lanes, const N: usize>(
-    tree: &Tree<A>,
-    lanes: L,
-    root: Ref,
-    direction: Direction,
-    packets: &[PacketKey; N],
-    agrees: &impl Fn(u32) -> bool,
-    each: &mut impl FnMut(Option<u32>),
-) -> usize {
-    let mut best = [Best::NONE; N];
-    tree.find_burst(lanes, root, packets, flag(direction), &mut best, agrees);
-    best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));
-    N
+    #[inline(never)]
+    fn find<const N: usize>(
+        &self,
+        lanes: impl Lanes,
+        packets: &[PacketKey; N],
+        each: &mut impl FnMut(Option<u32>),
+    ) -> usize {
+        let mut best = [Best::NONE; N];
+        self.tree.find_burst(lanes, self.root, packets, flag(self.direction), &mut best, self.agrees);
+        best.iter().for_each(|b| each((b.slot != u32::MAX).then_some(b.slot)));
+        N
+    }
 }
 
 fn apply<A: Addr>(tree: &mut Tree<A>, root: &mut Ref, rule: Option<Rule<A>>, add: bool) {

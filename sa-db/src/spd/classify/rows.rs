@@ -139,7 +139,7 @@ impl Rows {
     /// The first bit that is set in these rows, without a branch on where that is; none is given as more than there are.
     /// `None` where rows are of another length.
     #[inline(always)]
-    pub(super) fn first_bit(&self, wide: Wide, at: &Places) -> Option<u32> {
+    pub(super) fn first_bit(&self, wide: impl Wide, at: &Places) -> Option<u32> {
         match self.len {
             1 => {
                 let first = wide.first_in_all(self.pairs_at(at, 0)?);

@@ -3,6 +3,7 @@
 use super::addr::Addr;
 use super::lanes::Lanes;
 use crate::{AddrRange, Direction, PacketKey, PortRange, TrafficSelector};
+use ravelin_wide::Wide;
 
 /// What stands for "the port is not available": one past the last port.
 pub(super) const OPAQUE: u32 = 1 << 16;

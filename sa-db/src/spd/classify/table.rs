@@ -15,6 +15,7 @@ use super::rule::ROUGH;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hint::select_unpredictable;
+use ravelin_wide::Wide;
 
 /// Parts of a bundle that a sieve tells apart.
 const PARTS: u16 = 16;

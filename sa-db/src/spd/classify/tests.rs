@@ -4,17 +4,34 @@ use super::*;
 use crate::spd::{Action, Directions, Mark, Priority, Spd, order};
 use crate::{PolicyId, PortRange, TrafficSelector};
 use core::net::{Ipv4Addr, Ipv6Addr};
-use lanes::Plain;
+use lanes::{By, Plain};
 use proptest::prelude::*;
-use ravelin_wide::Wide;
 use rule::Point;
 
-/// A copy whose lookups are those of any processor.
-fn on_any_processor(spd: &Spd) -> Spd {
-    let mut spd = spd.clone();
-    spd.for_any_processor();
-    spd
+/// Copies whose lookups are those of lesser processors, down to any.
+fn on_lesser_processors(spd: &Spd) -> Vec<Spd> {
+    let lesser = [Instructions::Any, Instructions::Avx2].into_iter().filter(|less| *less < spd.instructions());
+    let limited = |less| {
+        let mut spd = spd.clone();
+        spd.limit_to(less);
+        assert_eq!(spd.instructions(), less);
+        spd
+    };
+    lesser.map(limited).collect()
 }
+
+/// Does this with the proof of every kind of processors that this one is of.
+macro_rules! with_each {
+    (|$wide:ident| $check:expr) => {
+        if let Some($wide) = ravelin_wide::Avx512::detect() {
+            $check
+        }
+        if let Some($wide) = ravelin_wide::Avx2::detect() {
+            $check
+        }
+    };
+}
+pub(super) use with_each;
 
 /// Selectors out of a small world, so that they overlap, nest and touch.
 fn selector() -> impl Strategy<Value = TrafficSelector> {
@@ -113,9 +130,8 @@ fn check(ops: Vec<(Policy, u8)>, packets: Vec<(PacketKey, Scope, Direction)>) ->
         }
         if n % 50 == 49 {
             spd.settle();
-            let plain = on_any_processor(&spd);
-            for p in &packets {
-                prop_assert_eq!(plain.lookup(p.2, &p.0, &p.1), walk(&model, p), "{:?}\n{}", p, spd.describe_lookup());
+            for (spd, p) in on_lesser_processors(&spd).iter().flat_map(|spd| packets.iter().map(move |p| (spd, p))) {
+                prop_assert_eq!(spd.lookup(p.2, &p.0, &p.1), walk(&model, p), "{:?}\n{}", p, spd.describe_lookup());
             }
         }
         for p in packets.iter().skip(n % 3).step_by(3) {
@@ -131,12 +147,13 @@ fn check(ops: Vec<(Policy, u8)>, packets: Vec<(PacketKey, Scope, Direction)>) ->
     spd.lookup_burst(Direction::Outbound, &keys, &scope, |p| burst.push(p.map(|p| p.id)));
     let single: Vec<Option<PolicyId>> = keys.iter().map(|k| spd.lookup_out(k, &scope).map(|p| p.id)).collect();
     prop_assert_eq!(&burst, &single);
-    let plain = on_any_processor(&spd);
-    burst.clear();
-    plain.lookup_burst(Direction::Outbound, &keys, &scope, |p| burst.push(p.map(|p| p.id)));
-    prop_assert_eq!(&burst, &single);
-    let other: Vec<Option<PolicyId>> = keys.iter().map(|k| plain.lookup_out(k, &scope).map(|p| p.id)).collect();
-    prop_assert_eq!(other, single);
+    for lesser in on_lesser_processors(&spd) {
+        burst.clear();
+        lesser.lookup_burst(Direction::Outbound, &keys, &scope, |p| burst.push(p.map(|p| p.id)));
+        prop_assert_eq!(&burst, &single);
+        let other: Vec<Option<PolicyId>> = keys.iter().map(|k| lesser.lookup_out(k, &scope).map(|p| p.id)).collect();
+        prop_assert_eq!(&other, &single);
+    }
     while let Some(p) = model.pop() {
         spd.remove(p.id);
     }
@@ -191,9 +208,7 @@ proptest! {
             if family {
                 let matches = policy.matches(direction, &packet, &Scope::default());
                 prop_assert_eq!(hot.matches(Plain, &point), matches);
-                if let Some(wide) = Wide::detect() {
-                    prop_assert_eq!(hot.matches(wide, &point), matches);
-                }
+                with_each!(|wide| prop_assert_eq!(hot.matches(By(wide), &point), matches));
             }
         }
     }
@@ -234,11 +249,8 @@ proptest! {
         prop_assert!(rules.drain(gone / 2..gone).all(|rule| vectors.remove(&rule)));
         let points: Vec<_> = packets.iter().map(|(packet, _, way)| Point::<u32>::new(packet, flag(*way))).collect();
         let points: &[_; 16] = points.as_slice().try_into().unwrap();
-        let wide = Wide::detect();
         let together = vectors.locate(Plain, points);
-        if let Some(wide) = wide {
-            prop_assert_eq!(vectors.locate(wide, points), together);
-        }
+        with_each!(|wide| prop_assert_eq!(vectors.locate(By(wide), points), together));
         for (p, places) in points.iter().zip(together) {
             prop_assert_eq!(vectors.locate(Plain, &[*p]), [places]);
             for agreed in [false, true] {
@@ -246,11 +258,11 @@ proptest! {
                 let holds = |r: &&Rule<u32>| rule::Hot::new(r).matches(Plain, p) && (r.flags & MARKED == 0 || agree(r.slot));
                 let first = rules.iter().find(holds).map(|r| (rule::merit(r.key), r.slot));
                 prop_assert_eq!(vectors.first(&places, 1, &agree).map(|(merit, slot, _)| (merit, slot)), first);
-                if let Some((merit, slot, _)) = wide.and_then(|wide| vectors.first_at_once(wide, &places)) {
-                    let of_any_mark = rules.iter().find(|r| rule::Hot::new(r).matches(Plain, p));
-                    let expected = of_any_mark.map_or((0, u32::MAX), |r| (rule::merit(r.key), r.slot));
+                let of_any_mark = rules.iter().find(|r| rule::Hot::new(r).matches(Plain, p));
+                let expected = of_any_mark.map_or((0, u32::MAX), |r| (rule::merit(r.key), r.slot));
+                with_each!(|wide| if let Some((merit, slot, _)) = vectors.first_at_once(wide, &places) {
                     prop_assert_eq!((merit, slot), expected);
-                }
+                });
                 if let Some(least) = first.map_or(Some(9), |(merit, _)| merit.checked_add(1)) {
                     prop_assert_eq!(vectors.first(&places, least, &agree), None);
                 }
@@ -482,12 +494,12 @@ fn a_split_keeps_a_policy_together() {
     }
 }
 
-/// Lookups one by one and in bursts, as this processor and as any makes them, against a walk.
+/// Lookups one by one and in bursts, as this processor and as lesser ones make them, against a walk.
 fn agree_with_a_walk(spd: &Spd, model: &[Arc<Policy>], packets: &[PacketKey]) {
     let scope = Scope::default();
     let expected: Vec<_> =
         packets.iter().map(|p| walk(model, &(*p, scope, Direction::Outbound)).map(|p| p.id)).collect();
-    for spd in [spd, &on_any_processor(spd)] {
+    for spd in on_lesser_processors(spd).iter().chain([spd]) {
         let single: Vec<_> = packets.iter().map(|p| spd.lookup_out(p, &scope).map(|p| p.id)).collect();
         let mut burst = Vec::new();
         spd.lookup_burst(Direction::Outbound, packets, &scope, |p| burst.push(p.map(|p| p.id)));

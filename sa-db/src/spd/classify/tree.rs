@@ -4,12 +4,12 @@
 
 use super::addr::Addr;
 use super::arena::{Kind, Leaves, Ref};
+use super::lanes::Processor;
 use super::split::Split;
 use super::table::Table;
 use super::vectors::Vectors;
 use alloc::vec::Vec;
 use core::hint::select_unpredictable;
-use ravelin_wide::Wide;
 
 /// Tables below each other at most.
 pub(super) const MAX_DEPTH: u8 = 6;
@@ -82,8 +82,8 @@ pub(super) struct Tree<A: Addr> {
     pub(super) unsettled: bool,
     /// Some chain has another table than its fronts say.
     pub(super) chain_changed: bool,
-    /// Whether lookups are for AVX-512.
-    pub(super) wide: Option<Wide>,
+    /// What lookups are compiled for.
+    pub(super) processor: Processor,
 }
 
 impl<A: Addr> Default for Tree<A> {
@@ -98,7 +98,7 @@ impl<A: Addr> Default for Tree<A> {
             free_splits: Vec::new(),
             unsettled: false,
             chain_changed: false,
-            wide: Wide::detect(),
+            processor: Processor::detect(),
         }
     }
 }

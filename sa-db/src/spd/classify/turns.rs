@@ -21,7 +21,7 @@ pub(super) struct Row<'a, const N: usize> {
 /// What a chain of tables may hold for each packet.
 pub(super) struct Chain<'a, const N: usize> {
     pub(super) rows: ArrayVec<Row<'a, N>, PLACES>,
-    /// Every packet's hash for each table, with AVX-512 alone: without it another one is dearer to keep than to make.
+    /// Every packet's hash for each table, with AVX-512 or AVX2 alone: without them another one is dearer to keep than to make.
     pub(super) hashes: ArrayVec<Each<u32, N>, PLACES>,
     pub(super) behind: Ref,
 }

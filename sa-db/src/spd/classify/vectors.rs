@@ -205,7 +205,7 @@ impl<A: Addr> Vectors<A> {
     /// branch on whether there is one. `None` where that cannot be told so: the group is not of the size, or the rule looks
     /// at the mark.
     #[inline(always)]
-    pub(super) fn first_at_once(&self, wide: Wide, at: &Places) -> Option<(u16, u32, u32)> {
+    pub(super) fn first_at_once(&self, wide: impl Wide, at: &Places) -> Option<(u16, u32, u32)> {
         let bit = self.rows.first_bit(wide, at)?;
         let (merit, marked, slot) = *self.answers.get((bit as usize).min(self.rules.len()))?;
         (!marked).then_some((merit, slot, bit))
