@@ -1,7 +1,8 @@
 //! Many SAs: packets go to random ones of 1, 1,000, 100,000; one policy, a route per peer. One by one; in bursts, for
 //! which the plane asks the memory ahead; in bursts with runs of one SA, as traffic has them. Sealing is measured while so
 //! many outbound SAs are in use, opening while so many inbound ones are; "in turns" has both, 64 packets of each in turns,
-//! that is twice as many SAs. The bare call with a key at random from as many says what of it is the provider's own memory.
+//! that is twice as many SAs. The bare call with a key at random from as many says what of it is the provider's own memory,
+//! "memory alone" what the least of an SA's memory takes to come, with nothing done: no plane can be below.
 
 use crate::setup::{BATCH, FRONT, NOW, OUTER, POLICY, clock, headers, packet, path, planes, quartile, suite};
 use ravelin_crypto::aead::AeadKey;
@@ -26,6 +27,15 @@ const WARM: usize = 4096;
 /// The most other keys that are used before those of packets to be opened.
 const OTHERS: usize = 40_000;
 
+/// Cache lines that any ESP has to read of an SA for a packet: three of AES-128's round keys, which issue 6 wants made once,
+/// one of the hash's powers, one of counters, one of the replay window or, to seal, of the outer header.
+const LINES: usize = 6;
+
+/// A cache line.
+#[repr(align(64))]
+#[derive(Clone, Copy)]
+struct Line([u64; 8]);
+
 /// How packets are given to the plane.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
@@ -34,9 +44,11 @@ enum Way {
     Burst,
     Runs,
     InTurns,
+    Memory,
 }
 
-const WAYS: [(Way, &str); 5] = [
+const WAYS: [(Way, &str); 6] = [
+    (Way::Memory, "memory alone, 6 cache lines of each SA"),
     (Way::Bare, "bare call"),
     (Way::Single, "plane, one by one"),
     (Way::Burst, "plane, bursts"),
@@ -72,6 +84,7 @@ fn table(name: &str, provider: &Arc<Provider>, rounds: usize, md: &mut String) {
                     let [seal, open] = match way {
                         Way::Bare => hosts.bare(len, &mut gauge),
                         Way::InTurns => hosts.in_turns(len, &mut gauge),
+                        Way::Memory => hosts.memory(&mut gauge),
                         _ => hosts.apart(*way, len, &mut gauge),
                     };
                     hosts.rows[n][2 * m].extend(seal);
@@ -84,9 +97,13 @@ fn table(name: &str, provider: &Arc<Provider>, rounds: usize, md: &mut String) {
     for (count, hosts) in &mut all {
         let rows: Vec<[f64; 4]> = hosts.rows.iter().map(|row| std::array::from_fn(|i| gauge.quick(&row[i]))).collect();
         let base = first.get_or_insert_with(|| rows.clone());
-        for (((_, way), row), base) in WAYS.iter().zip(&rows).zip(base.iter()) {
-            let cells: Vec<_> = row.iter().zip(base).map(|(v, b)| format!("{v:.0} ({:.2} ×)", v / *b)).collect();
-            let _ = writeln!(md, "| {count} | {way} | {} |", cells.join(" | "));
+        for (((way, name), row), base) in WAYS.iter().zip(&rows).zip(base.iter()) {
+            let cell = |(v, b): (&f64, &f64)| match way {
+                Way::Memory => format!("{v:.1}"),
+                _ => format!("{v:.0} ({:.2} ×)", v / b),
+            };
+            let cells: Vec<_> = row.iter().zip(base).map(cell).collect();
+            let _ = writeln!(md, "| {count} | {name} | {} |", cells.join(" | "));
         }
     }
     md.push('\n');
@@ -101,6 +118,7 @@ struct Hosts {
     out: Worker,
     inn: Worker,
     keys: Vec<Box<dyn AeadKey>>,
+    lines: Vec<[Line; LINES]>,
     random: u64,
     /// By way and column.
     rows: Vec<[Samples; 4]>,
@@ -230,7 +248,8 @@ impl Hosts {
         let slots = (count as usize * 2).max(4096);
         let (out, inn) = (Worker::with_memory(Arc::clone(&a), slots), Worker::with_memory(Arc::clone(&b), slots));
         let rows = vec![Default::default(); WAYS.len()];
-        let mut all = Self { count, out, inn, keys, random: 88172645463325252, rows };
+        let lines = vec![[Line([1; 8]); LINES]; count as usize];
+        let mut all = Self { count, out, inn, keys, lines, random: 88172645463325252, rows };
         // A worker learns its SAs once; that is not what is asked here.
         let mut known: Vec<u32> = (0..count).collect();
         known.resize(known.len().next_multiple_of(BATCH), 0);
@@ -296,6 +315,31 @@ impl Hosts {
             if round >= warm {
                 times.iter_mut().zip(took).for_each(|(t, took)| t.push((pace, took)));
             }
+        }
+        times
+    }
+
+    /// Reads the lines of each packet's SA, all of them asked for a burst ahead, and counts the packet in one.
+    fn memory(&mut self, gauge: &mut Gauge) -> [Samples; 2] {
+        let warm = self.warm();
+        let mut times = [const { Vec::new() }; 2];
+        for round in 0..warm + ROUNDS {
+            let chosen = self.choose(Way::Memory);
+            let pace = gauge.pace();
+            let lines = &mut self.lines;
+            let mut sum = 0u64;
+            let took = clock(|| {
+                for burst in chosen.chunks(BURST) {
+                    burst.iter().flat_map(|n| &lines[*n as usize]).for_each(ravelin_prefetch::read);
+                    for n in burst {
+                        let [counters, rest @ ..] = &mut lines[*n as usize];
+                        counters.0[0] += 1;
+                        sum = rest.iter().fold(sum, |sum, line| sum.wrapping_add(line.0[0]));
+                    }
+                }
+            });
+            std::hint::black_box(sum);
+            times.iter_mut().for_each(|t| t.extend((round >= warm).then_some((pace, took))));
         }
         times
     }
