@@ -248,6 +248,16 @@ impl Tally {
     /// Estimated time of a lookup when the next table of `total` rules has this shape. Of a bucket-mate the tally knows
     /// with probability `seen`; a rule has `spread` copies.
     fn cost(&self, total: f32, seen: f32, spread: f32) -> f32 {
+        self.own_cost(total, seen, spread) + rest_cost(self.rest_of(total))
+    }
+
+    /// How many of `total` rules it does not take.
+    fn rest_of(&self, total: f32) -> f32 {
+        total * (1.0 - self.accepted as f32 / self.rules as f32)
+    }
+
+    /// [`Tally::cost`] without that of the rules it does not take.
+    fn own_cost(&self, total: f32, seen: f32, spread: f32) -> f32 {
         let (rules, accepted) = (self.rules as f32, self.accepted as f32);
         // A table that takes less than one rule in five is not worth its probe, nor is one that is mostly copies.
         if self.copies == 0 || accepted < rules / 5.0 || self.overflow {
@@ -258,9 +268,25 @@ impl Tally {
         if size * 3.0 > accepted * (total / rules) {
             return f32::INFINITY;
         }
-        let rest = total * (1.0 - accepted / rules);
-        16.0 + bucket_cost(size) + rest_cost(rest) + 3.0 * (spread - 1.0)
+        16.0 + bucket_cost(size) + 3.0 * (spread - 1.0)
     }
+}
+
+/// What a table of this shape costs by itself, by a sample of `total` rules, and what is known of it.
+fn cost_of<'a, A: Addr + 'a>(
+    shape: &Shape,
+    rules: impl Iterator<Item = &'a Rule<A>>,
+    counts: &mut Counts,
+    total: f32,
+    seen: f32,
+) -> (f32, Tally) {
+    counts.clear();
+    let (masks, mut tally) = (shape.masks(), Tally::default());
+    for rule in rules {
+        tally.add(shape, &masks, rule, counts, |_| true);
+    }
+    let spread = tally.copies as f32 / tally.accepted as f32;
+    (tally.own_cost(total, seen, spread), tally)
 }
 
 /// Shapes that are looked at again, with all rules.
@@ -299,6 +325,33 @@ impl<A: Addr> Sampled<'_, A> {
         let seen = tally.rules as f32 / self.all.len() as f32;
         let spread = tally.copies as f32 / tally.accepted as f32;
         tally.cost(self.all.len() as f32, seen, spread)
+    }
+
+    /// A table with fewer rules in each bucket than this one at this cost, if it and one more for what it leaves are clearly
+    /// better. The model is blind there: by its number alone what is left is dear, and one table that takes nearly all rules,
+    /// many in each bucket, looks better than two.
+    fn narrower(&mut self, than: &Shape, cost: f32, shapes: &[Shape]) -> Option<Shape> {
+        let (all, seen) = (self.all.len() as f32, self.rules.len() as f32 / self.all.len() as f32);
+        let (limit, _) = cost_of(than, self.rules.iter().copied(), &mut self.counts, all, seen);
+        let (mut best, mut rest) = ((cost * CLEARLY, None), Vec::new());
+        for first in shapes {
+            let (own, tally) = cost_of(first, self.rules.iter().copied(), &mut self.counts, all, seen);
+            if own >= limit {
+                continue;
+            }
+            rest.clear();
+            rest.extend(self.rules.iter().copied().filter(|rule| !first.accepts(rule)));
+            let left = tally.rest_of(all);
+            let mut next = rest_cost(left);
+            for second in shapes {
+                let (own, tally) = cost_of(second, rest.iter().copied(), &mut self.counts, left, seen);
+                next = next.min(own + rest_cost(tally.rest_of(left)));
+            }
+            if own + next < best.0 {
+                best = (own + next, Some(*first));
+            }
+        }
+        best.1
     }
 
     /// The same by all rules and some of the buckets. A sample knows little of which rules meet in a bucket.
@@ -367,7 +420,8 @@ pub(super) fn best<A: Addr>(rules: &[Rule<A>]) -> Option<(Shape, f32)> {
     // Of the many pairs a part of a large sample tells enough.
     let nth = if sampled.rules.len() >= SAMPLE / 2 { 4 } else { 1 };
     let (mut here, mut cost) = (nothing, f32::INFINITY);
-    let addrs = l.iter().flat_map(|l| r.iter().map(|r| Shape { l: *l, r: *r, ..nothing }));
+    let pairs: Vec<Shape> = l.iter().flat_map(|l| r.iter().map(|r| Shape { l: *l, r: *r, ..nothing })).collect();
+    let addrs = pairs.iter().copied();
     let ports = lp.iter().flat_map(|lp| rp.iter().map(|rp| Shape { lp: *lp, rp: *rp, ..nothing }));
     for candidate in addrs.chain(ports).filter(|c| *c != nothing) {
         let c = sampled.cost_by(&candidate, nth);
@@ -399,5 +453,44 @@ pub(super) fn best<A: Addr>(rules: &[Rule<A>]) -> Option<(Shape, f32)> {
             break;
         }
     }
-    sampled.winner()
+    let (shape, cost) = sampled.winner()?;
+    if rules.len() < super::tree::FAR {
+        return Some((shape, cost));
+    }
+    Some((sampled.narrower(&shape, cost, &pairs).unwrap_or(shape), cost))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rule::OPAQUE;
+    use super::*;
+
+    /// Pairs of a /16, of which there are 16 on either side, and what is left of it by this many bits: drawn at random.
+    fn rules(n: u32, open: impl Fn(u32) -> u8) -> Vec<Rule<u32>> {
+        let mut random = 1u32;
+        let mut draw = || {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 4) & 0x000F_FFFF
+        };
+        let mut one = |n| {
+            let block = |at: u32, open: u8| [at >> open << open, at >> open << open | ((1 << open) - 1)];
+            let (l, r) = (block(draw(), 16), block(draw(), open(n)));
+            Rule { l, r, lp: [0, OPAQUE], rp: [0, OPAQUE], slot: n, key: u64::from(n), ..Rule::dead() }
+        };
+        (0..n).map(&mut one).collect()
+    }
+
+    #[test]
+    fn two_tables_of_few_rules_a_bucket_are_better_than_one_of_many() {
+        // Five in seven are narrow: a table that takes all has twelve rules in a bucket.
+        let mixed = rules(3000, |n| if n % 7 < 2 { 16 } else { 8 });
+        let (shape, _) = best(&mixed).unwrap();
+        assert_eq!((shape.l, shape.r), (16, 8));
+        // What is left then, and what has no narrow ones, takes one.
+        let rest: Vec<_> = mixed.into_iter().filter(|rule| !shape.accepts(rule)).collect();
+        let (shape, _) = best(&rest).unwrap();
+        assert_eq!((shape.l, shape.r), (16, 16));
+        let (shape, _) = best(&rules(3000, |_| 8)).unwrap();
+        assert_eq!((shape.l, shape.r), (16, 8));
+    }
 }
