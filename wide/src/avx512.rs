@@ -13,22 +13,15 @@ proof! {
 #[derive(Clone, Copy, Debug)]
 pub struct Numbers(__m512i);
 
-/// Eight numbers of 16 bits.
-#[derive(Clone, Copy, Debug)]
-pub struct Quarters(__m128i);
-
 convert! {
     register: [u64; 8] => __m512i;
     register_of_halves: [u32; 16] => __m512i;
     half_register: [u32; 8] => __m256i;
-    short_register: [u16; 8] => __m128i;
     short_register_of_lanes: [i32; 4] => __m128i;
     word: [i16; 4] => i64;
     numbers: __m512i => [u64; 8];
     halves: __m256i => [u32; 8];
     all_halves: __m512i => [u32; 16];
-    quarters: __m128i => [u16; 8];
-    all_quarters: __m256i => [u16; 16];
 }
 
 operations! { "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2", Wide for Avx512 {
@@ -85,10 +78,7 @@ operations! { "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2", Wide for Av
     }
 
     gather_short(_wide, all: [u16; 8]) -> Quarters {
-        let [a, b, c, d, e, f, g, h] = all;
-        let (a, b, c, d) = (a.cast_signed(), b.cast_signed(), c.cast_signed(), d.cast_signed());
-        let (e, f, g, h) = (e.cast_signed(), f.cast_signed(), g.cast_signed(), h.cast_signed());
-        Quarters(_mm_set_epi16(h, g, f, e, d, c, b, a))
+        Quarters::gathered(all)
     }
 
     splat_short(_wide, one: u16) -> Quarters {
@@ -162,31 +152,9 @@ operations! { "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2", Eight for N
     }
 }
 
-operations! { "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2", Short for Quarters {}
-
-    array(all) -> [u16; 8] {
-        quarters(all.0)
-    }
-
-    with(all, others: Quarters) -> [u16; 16] {
-        all_quarters(_mm256_set_m128i(others.0, all.0))
-    }
-
-    or(all, other: Quarters) -> Quarters {
-        Quarters(_mm_or_si128(all.0, other.0))
-    }
-
-    turned(all) -> Quarters {
-        Quarters(_mm_xor_si128(all.0, _mm_set1_epi16(-1)))
-    }
-
+quarters! { "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2",
     where_bit(all, numbers: Quarters, then: Quarters) -> Quarters {
         let which = _mm_test_epi16_mask(_mm_srlv_epi16(all.0, numbers.0), _mm_set1_epi16(1));
         Quarters(_mm_maskz_mov_epi16(which, then.0))
-    }
-
-    least(all) -> (u16, usize) {
-        let found = _mm_cvtsi128_si32(_mm_minpos_epu16(all.0)).cast_unsigned();
-        (found as u16, (found >> 16) as usize)
     }
 }

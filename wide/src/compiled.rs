@@ -69,3 +69,57 @@ macro_rules! convert {
         })*
     };
 }
+
+/// Eight numbers of 16 bits, in one register of 128 on all of these processors, and what is done with them by the same
+/// instructions; what is given is done by others.
+macro_rules! quarters {
+    ($features:literal, $($other:tt)*) => {
+        /// Eight numbers of 16 bits.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Quarters(__m128i);
+
+        convert! {
+            short_register: [u16; 8] => __m128i;
+            quarters: __m128i => [u16; 8];
+            all_quarters: __m256i => [u16; 16];
+        }
+
+        impl Quarters {
+            /// As [`Wide::gather_short`].
+            #[target_feature(enable = $features)]
+            #[inline]
+            fn gathered(all: [u16; 8]) -> Self {
+                let [a, b, c, d, e, f, g, h] = all;
+                let (a, b, c, d) = (a.cast_signed(), b.cast_signed(), c.cast_signed(), d.cast_signed());
+                let (e, f, g, h) = (e.cast_signed(), f.cast_signed(), g.cast_signed(), h.cast_signed());
+                Self(_mm_set_epi16(h, g, f, e, d, c, b, a))
+            }
+        }
+
+        operations! { $features, Short for Quarters {}
+
+            array(all) -> [u16; 8] {
+                quarters(all.0)
+            }
+
+            with(all, others: Quarters) -> [u16; 16] {
+                all_quarters(_mm256_set_m128i(others.0, all.0))
+            }
+
+            or(all, other: Quarters) -> Quarters {
+                Quarters(_mm_or_si128(all.0, other.0))
+            }
+
+            turned(all) -> Quarters {
+                Quarters(_mm_xor_si128(all.0, _mm_set1_epi16(-1)))
+            }
+
+            least(all) -> (u16, usize) {
+                let found = _mm_cvtsi128_si32(_mm_minpos_epu16(all.0)).cast_unsigned();
+                (found as u16, (found >> 16) as usize)
+            }
+
+            $($other)*
+        }
+    };
+}

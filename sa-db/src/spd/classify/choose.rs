@@ -278,14 +278,13 @@ fn cost_of<'a, A: Addr + 'a>(
     rules: impl Iterator<Item = &'a Rule<A>>,
     counts: &mut Counts,
     total: f32,
-    seen: f32,
 ) -> (f32, Tally) {
     counts.clear();
     let (masks, mut tally) = (shape.masks(), Tally::default());
     for rule in rules {
         tally.add(shape, &masks, rule, counts, |_| true);
     }
-    let spread = tally.copies as f32 / tally.accepted as f32;
+    let (seen, spread) = (tally.rules as f32 / total, tally.copies as f32 / tally.accepted as f32);
     (tally.own_cost(total, seen, spread), tally)
 }
 
@@ -317,25 +316,20 @@ impl<A: Addr> Sampled<'_, A> {
 
     /// The same by every nth rule of the sample.
     fn cost_by(&mut self, shape: &Shape, nth: usize) -> f32 {
-        self.counts.clear();
-        let (masks, mut tally) = (shape.masks(), Tally::default());
-        for rule in self.rules.iter().step_by(nth) {
-            tally.add(shape, &masks, rule, &mut self.counts, |_| true);
-        }
-        let seen = tally.rules as f32 / self.all.len() as f32;
-        let spread = tally.copies as f32 / tally.accepted as f32;
-        tally.cost(self.all.len() as f32, seen, spread)
+        let all = self.all.len() as f32;
+        let (own, tally) = cost_of(shape, self.rules.iter().copied().step_by(nth), &mut self.counts, all);
+        own + rest_cost(tally.rest_of(all))
     }
 
     /// A table with fewer rules in each bucket than this one at this cost, if it and one more for what it leaves are clearly
     /// better. The model is blind there: by its number alone what is left is dear, and one table that takes nearly all rules,
     /// many in each bucket, looks better than two.
     fn narrower(&mut self, than: &Shape, cost: f32, shapes: &[Shape]) -> Option<Shape> {
-        let (all, seen) = (self.all.len() as f32, self.rules.len() as f32 / self.all.len() as f32);
-        let (limit, _) = cost_of(than, self.rules.iter().copied(), &mut self.counts, all, seen);
+        let all = self.all.len() as f32;
+        let (limit, _) = cost_of(than, self.rules.iter().copied(), &mut self.counts, all);
         let (mut best, mut rest) = ((cost * CLEARLY, None), Vec::new());
         for first in shapes {
-            let (own, tally) = cost_of(first, self.rules.iter().copied(), &mut self.counts, all, seen);
+            let (own, tally) = cost_of(first, self.rules.iter().copied(), &mut self.counts, all);
             if own >= limit {
                 continue;
             }
@@ -344,7 +338,7 @@ impl<A: Addr> Sampled<'_, A> {
             let left = tally.rest_of(all);
             let mut next = rest_cost(left);
             for second in shapes {
-                let (own, tally) = cost_of(second, rest.iter().copied(), &mut self.counts, left, seen);
+                let (own, tally) = cost_of(second, rest.iter().copied(), &mut self.counts, left);
                 next = next.min(own + rest_cost(tally.rest_of(left)));
             }
             if own + next < best.0 {
