@@ -58,21 +58,51 @@ pub(super) struct Starts<V> {
 
 /// A value of a field.
 pub(super) trait Value: Copy + Ord {
+    /// A value at which the bit of a rule goes up or down, in the order of values.
+    type Event: Copy + Ord;
+
     /// As 32 bits, if it has no more.
     fn narrow(self) -> Option<u32>;
+
+    /// See [`Value::Event`].
+    fn event(self, bit: u16, up: bool) -> Self::Event;
+
+    /// The value, the bit, and whether it goes up.
+    fn of_event(event: Self::Event) -> (Self, u16, bool);
 }
 
 impl Value for u32 {
+    /// One integer, which sorts in half the time of three: the value, `up`, the bit.
+    type Event = u64;
+
     #[inline(always)]
     fn narrow(self) -> Option<u32> {
         Some(self)
     }
+
+    fn event(self, bit: u16, up: bool) -> u64 {
+        u64::from(self) << 32 | u64::from(up) << 16 | u64::from(bit)
+    }
+
+    fn of_event(event: u64) -> (Self, u16, bool) {
+        ((event >> 32) as u32, event as u16, event & 1 << 16 != 0)
+    }
 }
 
 impl Value for u128 {
+    type Event = (u128, bool, u16);
+
     #[inline(always)]
     fn narrow(self) -> Option<u32> {
         None
+    }
+
+    fn event(self, bit: u16, up: bool) -> Self::Event {
+        (self, up, bit)
+    }
+
+    fn of_event((value, up, bit): Self::Event) -> (Self, u16, bool) {
+        (value, bit, up)
     }
 }
 

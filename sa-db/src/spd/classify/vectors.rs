@@ -38,21 +38,26 @@ impl<V: Value> Axis<V> {
         if ranges.iter().all(|r| *r == whole) {
             return None;
         }
-        // Borders, with the bit that changes there and whether it goes up.
-        let mut events: Vec<(V, bool, usize)> = Vec::new();
-        for (bit, [first, last]) in ranges.iter().enumerate() {
-            events.push((*first, true, bit));
-            events.extend(next(*last).filter(|_| *last < whole[1]).map(|after| (after, false, bit)));
-        }
-        events.sort_unstable();
         let (mut starts, first) = (alloc::vec![whole[0]], rows.next());
         let mut row = rows.empty();
-        for (at, up, bit) in events {
+        // Borders, with the bit that changes there and whether it goes up. What holds the least value is there from the start.
+        let mut events: Vec<V::Event> = Vec::with_capacity(2 * ranges.len());
+        for (bit, [first, last]) in (0u16..).zip(ranges) {
+            if *first == whole[0] {
+                set(&mut row, usize::from(bit), true);
+            } else {
+                events.push(first.event(bit, true));
+            }
+            events.extend(next(*last).filter(|_| *last < whole[1]).map(|after| after.event(bit, false)));
+        }
+        events.sort_unstable();
+        for event in events {
+            let (at, bit, up) = V::of_event(event);
             if starts.last() != Some(&at) {
                 starts.push(at);
                 rows.push(&row);
             }
-            set(&mut row, bit, up);
+            set(&mut row, usize::from(bit), up);
         }
         rows.push(&row);
         Some(Self { starts: Starts::new(&starts, whole[1]), first, counts: None })
