@@ -3,6 +3,8 @@
 //! many outbound SAs are in use, opening while so many inbound ones are; "in turns" has both, 64 packets of each in turns,
 //! that is twice as many SAs. The bare call with a key at random from as many says what of it is the provider's own memory,
 //! "memory alone" what the least of an SA's memory takes to come, with nothing done: no plane can be below.
+//!
+//! The environment may name a part: `SAS="1 8 1000"`, `WAY=bursts` (a part of a row's name), `BY=ipsec-mb`, and more rounds: `TURNS=100`.
 
 use crate::setup::{BATCH, FRONT, NOW, OUTER, POLICY, clock, headers, packet, path, planes, quartile, suite};
 use ravelin_crypto::aead::AeadKey;
@@ -56,6 +58,11 @@ const WAYS: [(Way, &str); 6] = [
     (Way::InTurns, "plane, bursts, both ways in turns"),
 ];
 
+/// What the environment says of a part.
+fn named(part: &str) -> Option<String> {
+    std::env::var(part).ok()
+}
+
 pub fn run(rounds: usize, md: &mut String) {
     let fast = Arc::new(ravelin_crypto::awslc::provider());
     table("aws-lc-rs", &fast, rounds, md);
@@ -65,6 +72,9 @@ pub fn run(rounds: usize, md: &mut String) {
 }
 
 fn table(name: &str, provider: &Arc<Provider>, rounds: usize, md: &mut String) {
+    if named("BY").is_some_and(|by| by != name) {
+        return;
+    }
     let _ = writeln!(
         md,
         "### Many SAs, {name}\n\nAES-128-GCM, nanoseconds per packet to a random SA; in brackets against one SA.\n"
@@ -74,12 +84,16 @@ fn table(name: &str, provider: &Arc<Provider>, rounds: usize, md: &mut String) {
     // All stand at once and take turns, so that a slow moment of the machine is everybody's. What is asked is the cost while
     // so many SAs are in use, not that of finding the others' data in the caches: each way begins with packets to about
     // all of its SAs, not counted.
-    let mut all: Vec<(u32, Hosts)> = [1u32, 1000, 100_000].map(|n| (n, Hosts::new(provider, n))).into();
+    let counts = named("SAS").unwrap_or_else(|| "1 1000 100000".into());
+    let counts = counts.split(' ').map(|n| n.parse().expect("SAS: numbers"));
+    let mut all: Vec<(u32, Hosts)> = counts.map(|n| (n, Hosts::new(provider, n))).collect();
     let mut gauge = Gauge::new(provider);
-    let turns = (rounds / 10).max(3);
+    let turns = named("TURNS").map_or((rounds / 10).max(3), |n| n.parse().expect("TURNS: a number"));
+    let chosen = |name: &str| named("WAY").is_none_or(|way| name.contains(&way));
+    let ways: Vec<_> = WAYS.iter().enumerate().filter(|(_, (_, name))| chosen(name)).collect();
     for _ in 0..turns {
         for (_, hosts) in &mut all {
-            for (n, (way, _)) in WAYS.iter().enumerate() {
+            for (n, (way, _)) in &ways {
                 for (m, len) in LENGTHS.into_iter().enumerate() {
                     let [seal, open] = match way {
                         Way::Bare => hosts.bare(len, &mut gauge),
@@ -87,17 +101,18 @@ fn table(name: &str, provider: &Arc<Provider>, rounds: usize, md: &mut String) {
                         Way::Memory => hosts.memory(&mut gauge),
                         _ => hosts.apart(*way, len, &mut gauge),
                     };
-                    hosts.rows[n][2 * m].extend(seal);
-                    hosts.rows[n][2 * m + 1].extend(open);
+                    hosts.rows[*n][2 * m].extend(seal);
+                    hosts.rows[*n][2 * m + 1].extend(open);
                 }
             }
         }
     }
     let mut first = None;
     for (count, hosts) in &mut all {
-        let rows: Vec<[f64; 4]> = hosts.rows.iter().map(|row| std::array::from_fn(|i| gauge.quick(&row[i]))).collect();
+        let quick = |(n, _): &(usize, _)| std::array::from_fn(|i| gauge.quick(&hosts.rows[*n][i]));
+        let rows: Vec<[f64; 4]> = ways.iter().map(quick).collect();
         let base = first.get_or_insert_with(|| rows.clone());
-        for (((way, name), row), base) in WAYS.iter().zip(&rows).zip(base.iter()) {
+        for (((_, (way, name)), row), base) in ways.iter().zip(&rows).zip(base.iter()) {
             let cell = |(v, b): (&f64, &f64)| match way {
                 Way::Memory => format!("{v:.1}"),
                 _ => format!("{v:.0} ({:.2} ×)", v / b),

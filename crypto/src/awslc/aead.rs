@@ -1,31 +1,27 @@
-//! AES-GCM-16 (RFC 4106, RFC 5282) and ChaCha20-Poly1305 (RFC 7634), also with implicit IV (RFC 8750), by aws-lc-rs: detached, in place, the tag written
-//! straight into the packet. To add one: a static here, a line in [`super::provider`]'s list.
+//! AES-GCM-16 (RFC 4106, RFC 5282) and ChaCha20-Poly1305 (RFC 7634), also with implicit IV (RFC 8750), by AWS-LC: detached, in place, the tag written
+//! straight into the packet. Not through aws-lc-rs, whose keys lie where nobody can ask for them (crate `ravelin-aws-lc-aead`). To add one: a static here, a line in [`super::provider`]'s list.
 
-use crate::aead::{Aead, AeadKey};
+use crate::aead::{Aead, AeadKey, Told};
 use crate::{CryptoError, EncrId};
 use alloc::boxed::Box;
-use aws_lc_rs::aead::{
-    AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305 as CHACHA, LessSafeKey, NONCE_LEN,
-    UnboundKey,
-};
+use ravelin_aws_lc_aead::{Algorithm, Key, NONCE_LEN, TAG_LEN};
 
 /// One algorithm at one key size.
 pub(super) struct LcAead {
     id: EncrId,
-    alg: &'static Algorithm,
+    alg: Algorithm,
 }
 
-pub(super) static AES_128_GCM_16: LcAead = LcAead { id: EncrId::AES_GCM_16, alg: &AES_128_GCM };
-pub(super) static AES_192_GCM_16: LcAead = LcAead { id: EncrId::AES_GCM_16, alg: &AES_192_GCM };
-pub(super) static AES_256_GCM_16: LcAead = LcAead { id: EncrId::AES_GCM_16, alg: &AES_256_GCM };
-pub(super) static CHACHA20_POLY1305: LcAead = LcAead { id: EncrId::CHACHA20_POLY1305, alg: &CHACHA };
-pub(super) static AES_128_GCM_16_IIV: LcAead = LcAead { id: EncrId::AES_GCM_16_IIV, alg: &AES_128_GCM };
-pub(super) static AES_192_GCM_16_IIV: LcAead = LcAead { id: EncrId::AES_GCM_16_IIV, alg: &AES_192_GCM };
-pub(super) static AES_256_GCM_16_IIV: LcAead = LcAead { id: EncrId::AES_GCM_16_IIV, alg: &AES_256_GCM };
-pub(super) static CHACHA20_POLY1305_IIV: LcAead = LcAead { id: EncrId::CHACHA20_POLY1305_IIV, alg: &CHACHA };
-
-/// All have an ICV of 16 octets.
-const TAG_LEN: usize = 16;
+pub(super) static AES_128_GCM_16: LcAead = LcAead { id: EncrId::AES_GCM_16, alg: Algorithm::Aes128Gcm };
+pub(super) static AES_192_GCM_16: LcAead = LcAead { id: EncrId::AES_GCM_16, alg: Algorithm::Aes192Gcm };
+pub(super) static AES_256_GCM_16: LcAead = LcAead { id: EncrId::AES_GCM_16, alg: Algorithm::Aes256Gcm };
+pub(super) static CHACHA20_POLY1305: LcAead =
+    LcAead { id: EncrId::CHACHA20_POLY1305, alg: Algorithm::ChaCha20Poly1305 };
+pub(super) static AES_128_GCM_16_IIV: LcAead = LcAead { id: EncrId::AES_GCM_16_IIV, alg: Algorithm::Aes128Gcm };
+pub(super) static AES_192_GCM_16_IIV: LcAead = LcAead { id: EncrId::AES_GCM_16_IIV, alg: Algorithm::Aes192Gcm };
+pub(super) static AES_256_GCM_16_IIV: LcAead = LcAead { id: EncrId::AES_GCM_16_IIV, alg: Algorithm::Aes256Gcm };
+pub(super) static CHACHA20_POLY1305_IIV: LcAead =
+    LcAead { id: EncrId::CHACHA20_POLY1305_IIV, alg: Algorithm::ChaCha20Poly1305 };
 
 impl Aead for LcAead {
     fn id(&self) -> EncrId {
@@ -44,31 +40,40 @@ impl Aead for LcAead {
         if key.len() != self.key_len() {
             return Err(CryptoError::Length);
         }
-        let key = UnboundKey::new(self.alg, key).map_err(|_| CryptoError::Internal)?;
-        Ok(Box::new(Key(LessSafeKey::new(key))))
+        Ok(Key::new(self.alg, key).ok_or(CryptoError::Internal)?)
     }
 }
-
-struct Key(LessSafeKey);
 
 impl AeadKey for Key {
     fn seal(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> Result<(), CryptoError> {
-        let nonce = fit(nonce, tag)?;
-        self.0.seal_in_place_scatter(nonce.into(), Aad::from(aad), data, &[], tag).map_err(|_| CryptoError::Length)
+        let (nonce, tag) = (fit::<NONCE_LEN>(nonce)?, tag.try_into().map_err(|_| CryptoError::Length)?);
+        if Key::seal(self, nonce, aad, data, tag) { Ok(()) } else { Err(CryptoError::Length) }
     }
+
     fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError> {
-        let nonce = fit(nonce, tag)?;
-        let opened = self.0.open_in_place_separate_tag(nonce.into(), Aad::from(aad), tag, data);
-        opened.map(|_| ()).map_err(|_| CryptoError::Integrity)
+        let (nonce, tag) = (fit::<NONCE_LEN>(nonce)?, fit::<TAG_LEN>(tag)?);
+        if Key::open(self, nonce, aad, data, tag) { Ok(()) } else { Err(CryptoError::Integrity) }
+    }
+
+    fn seal_told(&self, told: &Told, data: &mut [u8], tag: &mut [u8; TAG_LEN]) -> Result<(), CryptoError> {
+        let (nonce, (aad, len)) = (told.nonce(), told.aad());
+        let (nonce, aad) = (fit::<NONCE_LEN>(nonce.get(..NONCE_LEN).unwrap_or(&[]))?, aad.get(..len).unwrap_or(&[]));
+        if Key::seal(self, nonce, aad, data, tag) { Ok(()) } else { Err(CryptoError::Length) }
+    }
+
+    fn open_told(&self, told: &Told, data: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), CryptoError> {
+        let (nonce, (aad, len)) = (told.nonce(), told.aad());
+        let (nonce, aad) = (fit::<NONCE_LEN>(nonce.get(..NONCE_LEN).unwrap_or(&[]))?, aad.get(..len).unwrap_or(&[]));
+        if Key::open(self, nonce, aad, data, tag) { Ok(()) } else { Err(CryptoError::Integrity) }
+    }
+
+    fn warm(&self, _octets: usize) {
+        Key::warm(self);
     }
 }
 
-/// The nonce, when the lengths are right. The library's type for it wipes itself: made where something else may still fail, it
-/// is copied octet by octet, and the library, which reads it in words, waits until the octets are in the cache.
+/// Of the right length.
 #[inline(always)]
-fn fit<'a>(nonce: &'a [u8], tag: &[u8]) -> Result<&'a [u8; NONCE_LEN], CryptoError> {
-    if tag.len() != TAG_LEN {
-        return Err(CryptoError::Length);
-    }
-    nonce.try_into().map_err(|_| CryptoError::Length)
+fn fit<const N: usize>(octets: &[u8]) -> Result<&[u8; N], CryptoError> {
+    octets.try_into().map_err(|_| CryptoError::Length)
 }
