@@ -256,6 +256,18 @@ impl Tally {
         total * (1.0 - self.accepted as f32 / self.rules as f32)
     }
 
+    /// How many rules are in a bucket that has some, on average over the rules.
+    fn size(&self, seen: f32) -> f32 {
+        1.0 + self.pairs / self.copies as f32 / seen
+    }
+
+    /// What a lookup takes longer where nothing of a bucket is in the caches: each rule of its list but the first is more memory
+    /// that has to come.
+    fn far<A: Addr>(&self, total: f32) -> f32 {
+        let more = self.size(self.rules as f32 / total) - 1.0;
+        more.min(FAR_RULES) * f32::from(A::WIDTH) / FAR_BITS
+    }
+
     /// [`Tally::cost`] without that of the rules it does not take.
     fn own_cost(&self, total: f32, seen: f32, spread: f32) -> f32 {
         let (rules, accepted) = (self.rules as f32, self.accepted as f32);
@@ -263,7 +275,7 @@ impl Tally {
         if self.copies == 0 || accepted < rules / 5.0 || self.overflow {
             return f32::INFINITY;
         }
-        let size = 1.0 + self.pairs / self.copies as f32 / seen;
+        let size = self.size(seen);
         // Nor is one that leaves most of what it takes together.
         if size * 3.0 > accepted * (total / rules) {
             return f32::INFINITY;
@@ -287,6 +299,11 @@ fn cost_of<'a, A: Addr + 'a>(
     let (seen, spread) = (tally.rules as f32 / total, tally.copies as f32 / tally.accepted as f32);
     (tally.own_cost(total, seen, spread), tally)
 }
+
+/// What of a long list is read.
+const FAR_RULES: f32 = 10.0;
+/// Bits of an address that take a nanosecond to come.
+const FAR_BITS: f32 = 16.0;
 
 /// Shapes that are looked at again, with all rules.
 const FINALISTS: usize = 4;
@@ -326,10 +343,13 @@ impl<A: Addr> Sampled<'_, A> {
     /// many in each bucket, looks better than two.
     fn narrower(&mut self, than: &Shape, cost: f32, shapes: &[Shape]) -> Option<Shape> {
         let all = self.all.len() as f32;
-        let (limit, _) = cost_of(than, self.rules.iter().copied(), &mut self.counts, all);
-        let (mut best, mut rest) = ((cost * CLEARLY, None), Vec::new());
+        let (own, tally) = cost_of(than, self.rules.iter().copied(), &mut self.counts, all);
+        let far = tally.far::<A>(all);
+        let limit = own + far;
+        let (mut best, mut rest) = (((cost + far) * CLEARLY, None), Vec::new());
         for first in shapes {
             let (own, tally) = cost_of(first, self.rules.iter().copied(), &mut self.counts, all);
+            let own = own + tally.far::<A>(all);
             if own >= limit {
                 continue;
             }
@@ -339,7 +359,7 @@ impl<A: Addr> Sampled<'_, A> {
             let mut next = rest_cost(left);
             for second in shapes {
                 let (own, tally) = cost_of(second, rest.iter().copied(), &mut self.counts, left);
-                next = next.min(own + rest_cost(tally.rest_of(left)));
+                next = next.min(own + tally.far::<A>(left) + rest_cost(tally.rest_of(left)));
             }
             if own + next < best.0 {
                 best = (own + next, Some(*first));
