@@ -507,4 +507,24 @@ mod tests {
         let (shape, _) = best(&rules(3000, |_| 8)).unwrap();
         assert_eq!((shape.l, shape.r), (16, 8));
     }
+
+    #[test]
+    fn rules_of_ipv6_are_too_long_for_lists_far_away() {
+        // Five or six in a bucket of one table.
+        let short = rules(1280, |n| if n % 7 < 2 { 16 } else { 8 });
+        let (shape, _) = best(&short).unwrap();
+        assert_eq!((shape.l, shape.r), (16, 16));
+        let wide = |[first, last]: [u32; 2]| [u128::from(first) << 64, u128::from(last) << 64 | u128::from(u64::MAX)];
+        let long = |r: &Rule<u32>| Rule {
+            l: wide(r.l),
+            r: wide(r.r),
+            lp: r.lp,
+            rp: r.rp,
+            slot: r.slot,
+            key: r.key,
+            ..Rule::dead()
+        };
+        let (shape, _) = best(&short.iter().map(long).collect::<Vec<Rule<u128>>>()).unwrap();
+        assert_eq!((shape.l, shape.r), (80, 72));
+    }
 }
