@@ -1,7 +1,7 @@
 //! AES-GCM-16 (RFC 4106, RFC 5282) and ChaCha20-Poly1305 (RFC 7634), also with implicit IV (RFC 8750), by AWS-LC: detached, in place, the tag written
 //! straight into the packet. Not through aws-lc-rs, whose keys lie where nobody can ask for them (crate `ravelin-aws-lc-aead`). To add one: a static here, a line in [`super::provider`]'s list.
 
-use crate::aead::{Aead, AeadKey, Told};
+use crate::aead::{Aead, AeadKey};
 use crate::{CryptoError, EncrId};
 use alloc::boxed::Box;
 use ravelin_aws_lc_aead::{Algorithm, Key, NONCE_LEN, TAG_LEN};
@@ -52,18 +52,6 @@ impl AeadKey for Key {
 
     fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError> {
         let (nonce, tag) = (fit::<NONCE_LEN>(nonce)?, fit::<TAG_LEN>(tag)?);
-        if Key::open(self, nonce, aad, data, tag) { Ok(()) } else { Err(CryptoError::Integrity) }
-    }
-
-    fn seal_told(&self, told: &Told, data: &mut [u8], tag: &mut [u8; TAG_LEN]) -> Result<(), CryptoError> {
-        let (nonce, (aad, len)) = (told.nonce(), told.aad());
-        let (nonce, aad) = (fit::<NONCE_LEN>(nonce.get(..NONCE_LEN).unwrap_or(&[]))?, aad.get(..len).unwrap_or(&[]));
-        if Key::seal(self, nonce, aad, data, tag) { Ok(()) } else { Err(CryptoError::Length) }
-    }
-
-    fn open_told(&self, told: &Told, data: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), CryptoError> {
-        let (nonce, (aad, len)) = (told.nonce(), told.aad());
-        let (nonce, aad) = (fit::<NONCE_LEN>(nonce.get(..NONCE_LEN).unwrap_or(&[]))?, aad.get(..len).unwrap_or(&[]));
         if Key::open(self, nonce, aad, data, tag) { Ok(()) } else { Err(CryptoError::Integrity) }
     }
 

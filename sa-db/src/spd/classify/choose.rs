@@ -300,6 +300,17 @@ fn cost_of<'a, A: Addr + 'a>(
     (tally.own_cost(total, seen, spread), tally)
 }
 
+/// The same where nothing of a bucket is in the caches.
+fn far_cost_of<'a, A: Addr + 'a>(
+    shape: &Shape,
+    rules: impl Iterator<Item = &'a Rule<A>>,
+    counts: &mut Counts,
+    total: f32,
+) -> (f32, Tally) {
+    let (own, tally) = cost_of(shape, rules, counts, total);
+    (own + tally.far::<A>(total), tally)
+}
+
 /// What of a long list is read.
 const FAR_RULES: f32 = 10.0;
 /// Bits of an address that take a nanosecond to come.
@@ -343,13 +354,10 @@ impl<A: Addr> Sampled<'_, A> {
     /// many in each bucket, looks better than two.
     fn narrower(&mut self, than: &Shape, cost: f32, shapes: &[Shape]) -> Option<Shape> {
         let all = self.all.len() as f32;
-        let (own, tally) = cost_of(than, self.rules.iter().copied(), &mut self.counts, all);
-        let far = tally.far::<A>(all);
-        let limit = own + far;
-        let (mut best, mut rest) = (((cost + far) * CLEARLY, None), Vec::new());
+        let (limit, tally) = far_cost_of(than, self.rules.iter().copied(), &mut self.counts, all);
+        let (mut best, mut rest) = (((cost + tally.far::<A>(all)) * CLEARLY, None), Vec::new());
         for first in shapes {
-            let (own, tally) = cost_of(first, self.rules.iter().copied(), &mut self.counts, all);
-            let own = own + tally.far::<A>(all);
+            let (own, tally) = far_cost_of(first, self.rules.iter().copied(), &mut self.counts, all);
             if own >= limit {
                 continue;
             }
@@ -358,8 +366,8 @@ impl<A: Addr> Sampled<'_, A> {
             let left = tally.rest_of(all);
             let mut next = rest_cost(left);
             for second in shapes {
-                let (own, tally) = cost_of(second, rest.iter().copied(), &mut self.counts, left);
-                next = next.min(own + tally.far::<A>(left) + rest_cost(tally.rest_of(left)));
+                let (own, tally) = far_cost_of(second, rest.iter().copied(), &mut self.counts, left);
+                next = next.min(own + rest_cost(tally.rest_of(left)));
             }
             if own + next < best.0 {
                 best = (own + next, Some(*first));

@@ -125,12 +125,10 @@ impl<A: Addr> Tree<A> {
         let Some(g) = self.group_mut(i) else { return };
         let (fresh, rest) = (g.fresh, g.rest);
         let mut rules: Vec<Rule<A>> = g.vectors.live().copied().collect();
-        let old = rules.len();
         self.collect(fresh, &mut rules);
         self.discard(fresh);
         rules.extend(more);
-        // The old ones are in order, and the others few: two runs, which are merged.
-        rules.get_mut(old..).into_iter().for_each(<[_]>::sort_unstable);
+        // The old ones are in order, and the others few: runs, which this sort merges, and the unstable one does not.
         rules.sort();
         rules.dedup();
         let mut rest = rest;
